@@ -1,0 +1,66 @@
+"""Keeper and worker: one PIN for one login, over a socket that only these two hold."""
+
+import enum
+from typing import Final
+
+import msgspec
+
+from segeld.model.secret import Pin
+
+
+class LoginOutcome(enum.StrEnum):
+    """What became of one C_Login. Only OK leaves the PIN trusted."""
+
+    OK = "ok"
+    """CKR_OK, or already logged in as the user, confirmed by C_GetSessionInfo."""
+    REFUSED = "refused"
+    """C_Login answered anything else, CKR_GENERAL_ERROR included: the PIN is not tried again by itself."""
+    LOCKED = "locked"
+    """CKR_PIN_LOCKED."""
+    EXPIRED = "expired"
+    """CKR_PIN_EXPIRED."""
+    LENGTH = "length"
+    """CKR_PIN_LEN_RANGE, or outside the token's limits and therefore not sent."""
+    NOT_TRIED = "not_tried"
+    """The token's flags forbid an attempt without an officer (locked, final try)."""
+
+
+class Login(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=True):
+    """Log in now, once. The PIN stays in the frame's own buffer, which the worker wipes."""
+
+    pin: msgspec.Raw
+    by_officer: bool
+    """An officer typed this PIN just now: the token's final try may be spent on it."""
+
+
+class LoginEnded(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=True):
+    outcome: LoginOutcome
+    ckr: int
+    flags: tuple[str, ...]
+    """The token's flags after the attempt."""
+
+
+LOGIN: Final = msgspec.msgpack.Decoder(Login)
+LOGIN_ENDED: Final = msgspec.msgpack.Decoder(LoginEnded)
+
+_BIN8: Final = 0xC4
+
+
+def wrap(pin: Pin) -> tuple[msgspec.Raw, bytearray]:
+    """A PIN as it stands in a frame, and the buffer to wipe after the frame was made."""
+    buffer = bytearray(2 + len(pin))
+    buffer[0], buffer[1] = _BIN8, len(pin)
+    with pin.view() as view:
+        buffer[2:] = view
+    return msgspec.Raw(buffer), buffer
+
+
+def unwrap(field: msgspec.Raw) -> Pin:
+    """The PIN of a frame that was read. The frame's buffer is the caller's to wipe.
+
+    :raises ValueError: if the field is not a short binary string.
+    """
+    with memoryview(field) as view:
+        if len(view) < 2 or view[0] != _BIN8 or view[1] != len(view) - 2:
+            raise ValueError("not a PIN field")
+        return Pin(view[2:])

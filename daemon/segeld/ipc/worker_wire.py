@@ -1,0 +1,175 @@
+"""Front and worker: the front asks, the worker answers. Each answer carries the number of its request."""
+
+import enum
+from typing import Final
+
+import msgspec
+
+from segeld.model.algorithm import EcdsaEncoding, KeyKind
+from segeld.model.faults import Reason
+
+
+class Remedy(enum.StrEnum):
+    """What the front must do after a failure (the worker itself never recovers: it is replaced)."""
+
+    ITEM = "item"
+    """Nothing: this item fails, the next may work."""
+    REPLACE = "replace"
+    """End this worker and start a fresh one."""
+    ABSENT = "absent"
+    """The token is gone: end the worker, look for the token."""
+    LOCK = "lock"
+    """The token needs an officer: end the worker, try nothing."""
+
+
+class _Frame(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=True):
+    pass
+
+
+class Request(_Frame, frozen=True):
+    """What the front may ask. `segeld.worker.requests` says in which state."""
+
+    id: int
+
+
+class Answer(_Frame, frozen=True):
+    id: int
+
+
+class Load(Request, frozen=True):
+    """Load the module and initialise it with CKF_OS_LOCKING_OK."""
+
+    module: str
+    reserved: str | None = None
+    """CK_C_INITIALIZE_ARGS.pReserved, for modules that want a string there."""
+
+
+class Loaded(Answer, frozen=True):
+    description: str
+    manufacturer: str
+    library_version: str
+    cryptoki_version: str
+    locking: bool
+    """False if the module answered CKR_CANT_LOCK: one session, one thread."""
+
+
+class Survey(Request, frozen=True):
+    """List slots, tokens and mechanisms; needs no token open."""
+
+
+class TokenInfo(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """CK_TOKEN_INFO, texts without padding."""
+
+    label: str
+    serial: str
+    manufacturer: str
+    model: str
+    flags: tuple[str, ...]
+    min_pin: int
+    max_pin: int
+
+
+class SlotInfo(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    slot_id: int
+    description: str
+    manufacturer: str
+    token: TokenInfo | None = None
+    mechanisms: tuple[str, ...] = ()
+    """The signing mechanisms the token lists, by their PKCS #11 names. A hint: lists are often wrong."""
+    trouble: str | None = None
+    """Why this slot could not be read."""
+
+
+class Surveyed(Answer, frozen=True):
+    slots: tuple[SlotInfo, ...]
+
+
+class OpenToken(Request, frozen=True):
+    """Find one token by label, serial or both, and open its sessions. Nothing is logged in."""
+
+    label: str | None
+    serial: str | None
+    sessions: int
+
+
+class TokenOpened(Answer, frozen=True):
+    token: TokenInfo
+    sessions: int
+    """How many the token gave; fewer than asked for if it said CKR_SESSION_COUNT."""
+
+
+class FindKeys(Request, frozen=True):
+    """Pair private keys with public keys. Before the login only what is public is found."""
+
+    public_keys: tuple[bytes, ...] = ()
+    """SubjectPublicKeyInfo, DER, from the configuration: for tokens that hold neither public key nor certificate."""
+
+
+class FoundKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A private key on the token. Usable if `public_key` is there and `unusable` is not."""
+
+    label: str
+    cka_id: bytes
+    kind: KeyKind | None
+    public_key: bytes | None
+    """SubjectPublicKeyInfo, DER."""
+    certificates: tuple[bytes, ...]
+    """DER: the key's own certificate first, then issuers as far as they are on the token."""
+    always_authenticate: bool
+    unusable: Reason | None = None
+    """KEY_AMBIGUOUS or KEY_UNUSABLE."""
+    trouble: str = ""
+    """One sentence for people."""
+
+
+class KeysFound(Answer, frozen=True):
+    keys: tuple[FoundKey, ...]
+
+
+class Sign(Request, frozen=True):
+    """Sign a chunk: one C_Sign for each input, in order. An urgent one goes between two signatures of others."""
+
+    key: bytes
+    """SHA-256 of the SubjectPublicKeyInfo."""
+    algorithm: int
+    encoding: EcdsaEncoding
+    urgent: bool
+    deadline: int
+    """CLOCK_MONOTONIC, nanoseconds: inputs not begun by then are not signed."""
+    inputs: tuple[bytes, ...]
+
+
+class ItemFailed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Why one input has no signature."""
+
+    reason: Reason
+    ckr: int
+    """The module's answer; 0 if it was not the module."""
+    remedy: Remedy
+    certain: bool
+    """True if the token surely made no signature for it."""
+
+
+class Signed(Answer, frozen=True):
+    outcomes: tuple[bytes | ItemFailed, ...]
+    """In the order of the inputs: signatures (verified), or why not. After a remedy other than ITEM the rest
+    of the chunk is not begun and carries the same reason, certain."""
+    device_ns: int
+    """Time spent in C_SignInit and C_Sign."""
+
+
+class Failed(Answer, frozen=True):
+    """A request other than Sign failed."""
+
+    reason: Reason
+    ckr: int
+    remedy: Remedy
+    text: str
+    """For the log and for officers; never holds a secret."""
+
+
+AnyRequest = Load | Survey | OpenToken | FindKeys | Sign
+AnyAnswer = Loaded | Surveyed | TokenOpened | KeysFound | Signed | Failed
+
+REQUESTS: Final = msgspec.msgpack.Decoder(AnyRequest)
+ANSWERS: Final = msgspec.msgpack.Decoder(AnyAnswer)

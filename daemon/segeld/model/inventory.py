@@ -1,0 +1,105 @@
+"""What is there: keys and tokens as the supervisor knows them, for everybody above it to read."""
+
+from dataclasses import dataclass
+
+from segeld.model.algorithm import Algorithm, EcdsaEncoding, KeyKind
+from segeld.model.deadline import Deadline
+from segeld.model.faults import Reason
+from segeld.model.names import KeyName, TokenName
+from segeld.model.token_state import TokenState
+
+
+@dataclass(frozen=True, slots=True)
+class TokenKey:
+    """A private key as it lies on one token; usable if it has a name and no `unusable` reason."""
+
+    label: str
+    cka_id: bytes
+    kind: KeyKind | None
+    name: KeyName | None
+    public_key: bytes | None
+    """SubjectPublicKeyInfo, DER."""
+    chain: tuple[bytes, ...]
+    """Certificates, DER, the key's own first."""
+    unusable: Reason | None
+    trouble: str
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRecord:
+    """One configured token."""
+
+    name: TokenName
+    state: TokenState
+    state_reason: str
+    """One sentence for people: why, and what to do. Empty when ACTIVE."""
+    state_since: float
+    """Seconds since the epoch."""
+    label: str
+    serial: str
+    manufacturer: str
+    model: str
+    flags: tuple[str, ...]
+    workers_ready: int
+    workers_configured: int
+    pin_source: str
+    keys: tuple[TokenKey, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRecord:
+    """One key, on all the tokens that hold it."""
+
+    name: KeyName
+    kind: KeyKind
+    public_key: bytes
+    chain: tuple[bytes, ...]
+    tokens: tuple[tuple[TokenName, TokenState], ...]
+    """Its replicas that may be used, and how their tokens are."""
+    unusable: Reason | None
+    """Set if no token holds it in a usable form."""
+    trouble: str
+
+    @property
+    def active(self) -> bool:
+        return self.unusable is None and any(state is TokenState.ACTIVE for _, state in self.tokens)
+
+
+@dataclass(frozen=True, slots=True)
+class SlotRecord:
+    """One slot of a module, as the module reports it."""
+
+    module: str
+    """The configured name of the module."""
+    slot_id: int
+    description: str
+    manufacturer: str
+    token_label: str | None
+    """None if the slot is empty; then the other token_ fields are empty too."""
+    token_serial: str
+    token_manufacturer: str
+    token_model: str
+    token_flags: tuple[str, ...]
+    token: TokenName | None
+    """The configured token that this one is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    slots: tuple[SlotRecord, ...]
+    unreachable: tuple[str, ...]
+    """Modules that could not be asked: one sentence each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What one caller wants signed at once, checked and allowed."""
+
+    caller: str
+    """The caller's name in the policy: the unit of fairness and of limits."""
+    key: KeyName
+    algorithm: Algorithm
+    encoding: EcdsaEncoding
+    inputs: tuple[bytes, ...]
+    deadline: Deadline
+    request_id: str

@@ -1,0 +1,89 @@
+"""PINs: a type that masks itself, sits in memory that is locked and kept out of core files, and can be wiped."""
+
+import ctypes
+import mmap
+import os
+from typing import Final, Self
+
+MAX_PIN: Final = 255
+"""Octets. PKCS #11 sets no bound; no token is known that takes more."""
+
+_libc: Final = ctypes.CDLL(None, use_errno=True)
+
+
+class PinLengthError(ValueError):
+    """A PIN that is empty or longer than 255 octets."""
+
+
+class Pin:
+    """A PIN in a page of its own. `str`, `repr` and `format` never show it; there is no way to make it a `str`."""
+
+    __slots__ = ("_length", "_page")
+
+    def __init__(self, secret: bytes | bytearray | memoryview) -> None:
+        """Copies `secret`; wiping the original is the giver's part.
+
+        :raises PinLengthError: if it is empty or longer than `MAX_PIN`.
+        """
+        if not 1 <= len(secret) <= MAX_PIN:
+            raise PinLengthError(f"a PIN has 1 to {MAX_PIN} octets")
+        self._page = mmap.mmap(-1, mmap.PAGESIZE)
+        _lock(self._page)
+        self._length = len(secret)
+        self._page[: self._length] = bytes(self._length)  # the page exists before the secret does
+        memoryview(self._page)[: self._length] = secret
+
+    @classmethod
+    def read(cls, descriptor: int) -> Self:
+        """Reads a PIN from an open descriptor to its end; one line end after it is not part of it.
+
+        :raises PinLengthError: if nothing is there, or too much.
+        """
+        buffer = bytearray(MAX_PIN + 3)
+        try:
+            filled = 0
+            with memoryview(buffer) as view:
+                while filled < len(buffer) and (got := os.readv(descriptor, [view[filled:]])):
+                    filled += got
+            end = filled
+            if end and buffer[end - 1] == 0x0A:
+                end -= 1
+                if end and buffer[end - 1] == 0x0D:
+                    end -= 1
+            with memoryview(buffer) as view:
+                return cls(view[:end])
+        finally:
+            buffer[:] = bytes(len(buffer))
+
+    def __len__(self) -> int:
+        return self._length
+
+    def view(self) -> memoryview:
+        """The PIN itself. Release the view before `wipe`."""
+        return memoryview(self._page)[: self._length]
+
+    def wipe(self) -> None:
+        """Overwrites the PIN and gives the page back. Safe to call twice."""
+        if not self._page.closed:
+            self._page[: self._length] = bytes(self._length)
+            self._page.close()
+        self._length = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.wipe()
+
+    def __repr__(self) -> str:
+        return "Pin(***)"
+
+    def __reduce__(self) -> str:
+        raise TypeError("a PIN is not serialised")
+
+
+def _lock(page: mmap.mmap) -> None:
+    """Best effort: without the right to lock memory (RLIMIT_MEMLOCK) the PIN is still kept out of core files."""
+    page.madvise(mmap.MADV_DONTDUMP)
+    address = ctypes.addressof(ctypes.c_char.from_buffer(page))
+    _libc.mlock(ctypes.c_void_p(address), ctypes.c_size_t(mmap.PAGESIZE))
