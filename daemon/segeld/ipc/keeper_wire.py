@@ -37,7 +37,10 @@ class Lend(_Frame, frozen=True):
 
 
 class Forget(_Frame, frozen=True):
-    """Wipe the PIN; lends that wait are answered NOT_HELD."""
+    """Wipe the PIN; lends that wait are answered without an outcome."""
+
+    refused_too: bool
+    """Forget as well which PINs were refused: an officer's act."""
 
 
 class Holding(_Frame, frozen=True):

@@ -21,6 +21,8 @@ class LoginOutcome(enum.StrEnum):
     """CKR_PIN_EXPIRED."""
     LENGTH = "length"
     """CKR_PIN_LEN_RANGE, or outside the token's limits and therefore not sent."""
+    REMOVED = "removed"
+    """CKR_DEVICE_REMOVED, CKR_TOKEN_NOT_PRESENT: what became of the attempt is not known."""
     NOT_TRIED = "not_tried"
     """The token's flags forbid an attempt without an officer (locked, final try)."""
 

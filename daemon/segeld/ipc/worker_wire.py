@@ -22,6 +22,21 @@ class Remedy(enum.StrEnum):
     """The token needs an officer: end the worker, try nothing."""
 
 
+class Exit(enum.IntEnum):
+    """Exit codes of a worker, for the front's log. A signal's number, negative, is none of these."""
+
+    DONE = 0
+    """The control pipe was closed."""
+    USAGE = 64
+    """Started with other options than `--control FD --pin FD`."""
+    BAD_FRAME = 65
+    """A frame that is too long, is no msgpack, or is not a request."""
+    CRASHED = 70
+    """A mistake of the worker's own; one line on stderr says where."""
+    OUT_OF_PLACE = 76
+    """A request that is not allowed in the state the worker was in."""
+
+
 class _Frame(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=True):
     pass
 

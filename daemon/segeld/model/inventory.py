@@ -51,7 +51,8 @@ class KeyRecord:
     """One key, on all the tokens that hold it."""
 
     name: KeyName
-    kind: KeyKind
+    kind: KeyKind | None
+    """None if it is of a kind that segel does not sign with."""
     public_key: bytes
     chain: tuple[bytes, ...]
     tokens: tuple[tuple[TokenName, TokenState], ...]

@@ -1,7 +1,8 @@
-"""What a token is doing, and which moves there are: compared by a test with the proto and the documentation."""
+"""What a token is doing: one pure decision from what is known of its PIN and its workers."""
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 
@@ -18,16 +19,61 @@ class TokenState(enum.StrEnum):
     FAILED = "FAILED"
 
 
-_S = TokenState
-MOVES: Final[Mapping[TokenState, frozenset[TokenState]]] = {
-    _S.STARTING: frozenset({_S.ABSENT, _S.INACTIVE, _S.ACTIVE, _S.LOCKED, _S.FAILED}),
-    _S.ABSENT: frozenset({_S.STARTING}),
-    _S.FAILED: frozenset({_S.STARTING}),
-    _S.INACTIVE: frozenset({_S.STARTING, _S.RECOVERING, _S.ABSENT}),
-    _S.ACTIVE: frozenset({_S.RECOVERING, _S.INACTIVE, _S.QUARANTINED}),
-    _S.RECOVERING: frozenset(
-        {_S.ACTIVE, _S.STARTING, _S.INACTIVE, _S.LOCKED, _S.ABSENT, _S.FAILED, _S.QUARANTINED}
-    ),
-    _S.LOCKED: frozenset({_S.STARTING}),
-    _S.QUARANTINED: frozenset({_S.STARTING}),
-}
+COMING_BACK: Final = frozenset({TokenState.STARTING, TokenState.RECOVERING})
+"""States that end by themselves soon: work for the token may wait."""
+
+
+class PinState(enum.Enum):
+    MISSING = "missing"
+    """Nobody gave one, or an officer took it back."""
+    HELD = "held"
+    REFUSED = "refused"
+    """The token refused it, or says that it is locked: an officer must act."""
+
+
+class Stage(enum.Enum):
+    """How far one worker has come."""
+
+    DOWN = "down"
+    LOADING = "loading"
+    WAITING = "waiting"
+    """The token is open, nobody is logged in."""
+    READY = "ready"
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerStatus:
+    stage: Stage
+    absent: bool = False
+    """Its last attempt found no such token."""
+    trouble: str = ""
+    """Why its last attempt failed."""
+
+
+def decide(
+    pin: PinState, workers: Sequence[WorkerStatus], *, was_active: bool, quarantined: bool
+) -> tuple[TokenState, str]:
+    """The token's state and one sentence why (without the command to type: the edge knows that).
+
+    :param was_active: whether it signed since its PIN was given.
+    """
+    trouble = next((worker.trouble for worker in workers if worker.trouble), "")
+    if quarantined:
+        return (
+            TokenState.QUARANTINED,
+            "It returned signatures that do not verify. An officer must look at it.",
+        )
+    if any(worker.stage is Stage.READY for worker in workers):
+        return TokenState.ACTIVE, ""
+    if pin is PinState.REFUSED:
+        return (
+            TokenState.LOCKED,
+            "It refused its PIN, or says that the PIN is locked; nothing is tried by itself.",
+        )
+    if any(worker.absent for worker in workers):
+        return TokenState.ABSENT, trouble
+    if any(worker.stage is Stage.WAITING for worker in workers) and pin is PinState.MISSING:
+        return TokenState.INACTIVE, "It waits for its PIN."
+    if trouble:
+        return (TokenState.RECOVERING, trouble) if was_active else (TokenState.FAILED, trouble)
+    return (TokenState.RECOVERING if was_active else TokenState.STARTING), "Its workers are being started."

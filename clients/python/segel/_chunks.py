@@ -1,0 +1,49 @@
+"""Cuts a long row of digests into pieces of one message each, without holding the row."""
+
+from collections.abc import AsyncIterable, AsyncIterator, Iterable
+from typing import Final
+
+SIZE: Final = 1_000
+MAX_ID: Final = 128
+"""Octets of an item's id."""
+
+Item = bytes | tuple[str, bytes]
+"""A digest, or an id and a digest."""
+Chunk = tuple[list[bytes], list[str] | None]
+
+
+async def chunked(items: Iterable[Item] | AsyncIterable[Item], size: int = SIZE) -> AsyncIterator[Chunk]:
+    """Yields up to `size` digests at a time, with their ids if any of them has one.
+
+    :raises TypeError: for an item that is neither a digest nor a pair.
+    :raises ValueError: for an id longer than 128 octets.
+    """
+    data: list[bytes] = []
+    ids: list[str] = []
+    named = False
+    async for item in _each(items):
+        if isinstance(item, tuple):
+            name, digest = item
+            if len(name.encode()) > MAX_ID:
+                raise ValueError(f"the id {name[:32]!r}… is longer than {MAX_ID} octets")
+            named = named or bool(name)
+        else:
+            name, digest = "", item
+        if not isinstance(digest, bytes | bytearray | memoryview):
+            raise TypeError(f"a digest is bytes, not {type(digest).__name__}")
+        ids.append(name)
+        data.append(bytes(digest))
+        if len(data) == size:
+            yield data, ids if named else None
+            data, ids, named = [], [], False
+    if data:
+        yield data, ids if named else None
+
+
+async def _each(items: Iterable[Item] | AsyncIterable[Item]) -> AsyncIterator[Item]:
+    if isinstance(items, AsyncIterable):
+        async for item in items:
+            yield item
+    else:
+        for item in items:
+            yield item

@@ -1,0 +1,152 @@
+"""One connection to one daemon: opens it, calls unary methods on it, and says why when it cannot be had."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+import grpc
+import grpc.aio
+
+from segel import _status
+from segel._backoff import Backoff
+from segel._channel import open_channel
+from segel._diagnosis import diagnose
+from segel._target import Target
+from segel._tls import Pem, Tls
+from segel.errors import ClientClosed, ConnectionFailed, SegelError, SettingsInvalid
+
+Request = TypeVar("Request")
+Response = TypeVar("Response")
+Method = Callable[[grpc.aio.Channel], grpc.aio.UnaryUnaryMultiCallable[Request, Response]]
+
+CALL_TIMEOUT: Final = 30.0
+"""Seconds that a call may take which asks no token for a signature."""
+
+
+def worth_repeating(error: SegelError) -> bool:
+    """Whether the same thing may be sent again after `error.retry_after`."""
+    return error.code in _status.RETRIED_CODES and error.retry_after is not None
+
+
+def closed() -> ClientClosed:
+    """What everything says after `aclose`."""
+    return ClientClosed("The client is closed", reason="CLIENT_CLOSED", code="CANCELLED")
+
+
+class Connection:
+    """Belongs to the event loop that uses it first.
+
+    A connection that has not yet reached the daemon fails at once; one that has waits out a restart.
+    """
+
+    def __init__(self, target: Target, tls: Tls, server_name: str | None = None) -> None:
+        self.target: Final = target
+        self._tls = tls
+        self._server_name = server_name or target.server_name
+        self._pem: Pem | None = None
+        self._channel: grpc.aio.Channel | None = None
+        self._retired: grpc.aio.Channel | None = None
+        self._closed = False
+        self._reached = False
+
+    def channel(self) -> grpc.aio.Channel:
+        """The channel, opened if it is not.
+
+        :raises SettingsInvalid: if a file of `Tls` is not as it should be.
+        :raises ClientClosed: after `aclose`.
+        """
+        if self._closed:
+            raise closed()
+        if self._channel is None:
+            self._pem = self._tls.read()
+            self._channel = open_channel(self.target, self._pem, self._server_name)
+        return self._channel
+
+    async def call(
+        self,
+        method: Method[Request, Response],
+        request: Request,
+        *,
+        timeout: float = CALL_TIMEOUT,  # noqa: ASYNC109 -- travels to the daemon as the call's deadline
+        repeat: bool = True,
+    ) -> Response:
+        """Calls a unary method; repeats it while that helps, if `repeat`, within `timeout` seconds.
+
+        :raises SegelError: what the daemon said, or why it cannot be reached.
+        """
+        now = asyncio.get_running_loop().time
+        deadline = now() + timeout
+        backoff = Backoff()
+        while True:
+            try:
+                response = await method(self.channel())(request, timeout=max(deadline - now(), 0.001))
+            except grpc.aio.AioRpcError as error:
+                waits_out = self._reached
+                failure = await self.explain(error)
+            except asyncio.CancelledError:
+                # gRPC cancels the calls of a channel that is closed; only a task's own cancellation is one.
+                task = asyncio.current_task()
+                if self._closed and task is not None and not task.cancelling():
+                    raise closed() from None
+                raise
+            else:
+                self._reached = True
+                return response
+            delay = backoff.next(failure.retry_after or 0.0)
+            waits_out = waits_out or _status.is_from_daemon(failure)
+            if not (repeat and waits_out and worth_repeating(failure) and now() + delay < deadline):
+                raise failure
+            await asyncio.sleep(delay)
+
+    async def explain(self, error: grpc.aio.AioRpcError) -> SegelError:
+        """What a call's status means. Where gRPC knows no more than UNAVAILABLE, looks for the reason itself.
+
+        That takes up to a few seconds, and leaves a channel behind that has read renewed files.
+        """
+        said = _status.from_call(error.code().name, error.details(), error.trailing_metadata())
+        if _status.is_from_daemon(said):
+            self._reached = True
+            return said
+        unreached = said.code == "UNAVAILABLE" or (said.code == "DEADLINE_EXCEEDED" and not self._reached)
+        if not unreached:
+            return said
+        try:
+            renewed = await self._renew()
+        except SettingsInvalid as invalid:
+            return invalid
+        found = await asyncio.to_thread(
+            diagnose, self.target, self._tls, self._server_name, error.details() or ""
+        )
+        if renewed or found is None:
+            # Nothing stands in the way any more; the next attempt will tell.
+            return said if said.code == "DEADLINE_EXCEEDED" else _broken(said, self.target)
+        return found
+
+    async def _renew(self) -> bool:
+        """Certificates are renewed while programs run: a channel made of old files would fail for ever."""
+        pem = self._tls.read()
+        if self._channel is None or pem == self._pem:
+            return False
+        # Other calls may still run on the old one: it is closed with the next renewal, or at the end.
+        retired, self._retired, self._channel = self._retired, self._channel, None
+        if retired is not None:
+            await retired.close()
+        return True
+
+    async def aclose(self) -> None:
+        """Ends the connection and every call on it. May be called twice."""
+        self._closed = True
+        channels, self._channel, self._retired = (self._channel, self._retired), None, None
+        for channel in channels:
+            if channel is not None:
+                await channel.close()
+
+
+def _broken(said: SegelError, target: Target) -> SegelError:
+    return ConnectionFailed(
+        f"The connection to {target} broke ({said.text}). The daemon can be reached now: try again",
+        reason="CONNECTION_BROKE",
+        code="UNAVAILABLE",
+        facts={"target": str(target), "details": said.text},
+        retry_after=said.retry_after or 0.0,
+    )

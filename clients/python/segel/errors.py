@@ -1,0 +1,262 @@
+"""What can go wrong, as a tree. Each class says what to do next; `error.reason` says exactly what happened.
+
+    SegelError
+    ├── ConnectionFailed       no connection to the daemon, and why
+    │   └── SettingsInvalid    nothing was sent: no target, or a file that does not say what it should
+    ├── ClientClosed           the client was closed
+    ├── NotAuthenticated       the daemon does not know this certificate
+    ├── NotAllowed             it knows who asks, and says no
+    ├── NotFound
+    │   ├── KeyNotFound        no such key, or not granted
+    │   └── TokenNotFound      no token of that name
+    ├── KeyNotUsable           the key is there and must not be used
+    ├── TokenNotReady
+    │   ├── TokenNotActive     it waits for an officer's PIN
+    │   ├── TokenLocked        it needs an officer before it signs again
+    │   ├── TokenQuarantined   it gave wrong signatures or failed too often
+    │   └── TokenUnavailable   it is away or coming back: try again
+    ├── PinRefused             officers only: the PIN was wrong, locked, expired, or not tried at all
+    ├── BadRequest             the request is wrong: mend the program
+    ├── Overloaded             too much is waiting: try again later
+    ├── DeadlinePassed         the time was up
+    ├── Cancelled              the request was given up
+    ├── DaemonStopping         the daemon is shutting down
+    └── DaemonError            the daemon failed; its log knows more
+
+The reasons are those of `segel.v1.Reason`. Some never reach the wire, because they arise here: those of
+ConnectionFailed, SettingsInvalid and ClientClosed.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+
+class SegelError(Exception):
+    """Something was refused or failed. Look at the subclasses, or at `reason`, to decide what to do.
+
+    :ivar reason: a name of `segel.v1.Reason` without its prefix, for example ``"KEY_NOT_FOUND"``; or a reason
+        that arises in the client, for example ``"NOTHING_LISTENS"``. Stable: made for programs.
+    :ivar text: what happened, for people.
+    :ivar facts: every variable of the text again, and more where the daemon says more.
+    :ivar retry_after: seconds after which trying again makes sense; None if it does not, by itself.
+    :ivar request_id: leads to the daemon's log; None where the daemon named none.
+    :ivar code: the gRPC status code by name, for example ``"NOT_FOUND"``.
+    """
+
+    advice: str = "Ask those who run the daemon."
+    """What to do next; added to the text where the daemon did not say it already."""
+
+    def __init__(
+        self,
+        text: str,
+        *,
+        reason: str,
+        code: str = "UNKNOWN",
+        facts: Mapping[str, str] = MappingProxyType({}),
+        retry_after: float | None = None,
+        request_id: str | None = None,
+    ) -> None:
+        super().__init__(text)
+        self.text: Final = text
+        self.reason: Final = reason
+        self.code: Final = code
+        self.facts: Final = dict(facts)
+        self.retry_after: Final = retry_after
+        self.request_id: Final = request_id
+
+    def __str__(self) -> str:
+        # The daemon's own second sentence says what to do, and knows more than a class can.
+        if ". " in self.text.rstrip(". ") or not self.advice:
+            return self.text
+        return f"{self.text.rstrip('.')}. {self.advice}"
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.reason}, {self.text!r})"
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # Keyword arguments do not survive the default pickling, and process pools pickle exceptions.
+        return _rebuild, (
+            type(self), self.text, self.reason, self.code, self.facts, self.retry_after, self.request_id,
+        )  # fmt: skip
+
+
+def _rebuild(
+    kind: type[SegelError],
+    text: str,
+    reason: str,
+    code: str,
+    facts: dict[str, str],
+    retry_after: float | None,
+    request_id: str | None,
+) -> SegelError:
+    return kind(text, reason=reason, code=code, facts=facts, retry_after=retry_after, request_id=request_id)
+
+
+class ConnectionFailed(SegelError):
+    """Do what the text says: it names the file, the date or the address that stands in the way."""
+
+    advice = "See whether the daemon runs and the target is right."
+
+
+class SettingsInvalid(ConnectionFailed):
+    """Correct the argument, variable or file that the text names. Nothing was sent."""
+
+    advice = "Correct the setting and try again."
+
+
+class ClientClosed(SegelError):
+    """Make a new client, or keep this one open until its last call has returned."""
+
+    advice = "Keep the client open until its last call has returned."
+
+
+class NotAuthenticated(SegelError):
+    """Use a certificate that the daemon's policy knows, or ask an officer to add this one."""
+
+    advice = "Ask an officer to add your certificate to the policy."
+
+
+class NotAllowed(SegelError):
+    """Ask an officer for the grant or the role that the text names."""
+
+    advice = "Ask an officer for the grant."
+
+
+class NotFound(SegelError):
+    """Correct the name."""
+
+    advice = "Correct the name."
+
+
+class KeyNotFound(NotFound):
+    """Correct the name, or ask an officer for a grant: the daemon does not tell the two apart."""
+
+    advice = "List your keys, or ask an officer for a grant."
+
+
+class TokenNotFound(NotFound):
+    """Correct the name; `Officer.tokens` lists those that are configured."""
+
+    advice = "List the tokens that are configured."
+
+
+class KeyNotUsable(SegelError):
+    """Ask an officer: the key is ambiguous on its token, or its public key cannot be found."""
+
+    advice = "Ask an officer to look at the key."
+
+
+class TokenNotReady(SegelError):
+    """Look at the subclass: an officer must act, or time alone will help."""
+
+    advice = "Ask an officer to look at the token."
+
+
+class TokenNotActive(TokenNotReady):
+    """Ask an officer to activate the token with its PIN."""
+
+    advice = "Ask an officer to activate the token."
+
+
+class TokenLocked(TokenNotReady):
+    """Ask an officer: the token refused its PIN, and nothing more is tried by itself."""
+
+    advice = "Ask an officer to activate or unblock the token."
+
+
+class TokenQuarantined(TokenNotReady):
+    """Ask an officer to look at the token and release it."""
+
+    advice = "Ask an officer to look at the token and release it."
+
+
+class TokenUnavailable(TokenNotReady):
+    """Try again, after `retry_after` seconds if it is set: the token is away, or coming back."""
+
+    advice = "Try again in a while."
+
+
+class PinRefused(SegelError):
+    """Do not try the same PIN again: tokens count. Look at `reason`, then ask who keeps the PIN."""
+
+    advice = "Do not try the same PIN again; ask who keeps it."
+
+
+class BadRequest(SegelError):
+    """Mend the program: the same request will be refused again."""
+
+    advice = "The same request will be refused again."
+
+
+class Overloaded(SegelError):
+    """Try again after `retry_after` seconds, with fewer requests at once."""
+
+    advice = "Try again later, with fewer requests at once."
+
+
+class DeadlinePassed(SegelError):
+    """Give more time, or ask for less at once. The same request can be sent again."""
+
+    advice = "Give it more time."
+
+
+class Cancelled(SegelError):
+    """Nothing to do: the request was given up on one side."""
+
+    advice = "Send it again if it is still wanted."
+
+
+class DaemonStopping(SegelError):
+    """Try again: the daemon will be back, or another one is there."""
+
+    advice = "Try again when it is back."
+
+
+class DaemonError(SegelError):
+    """Tell those who run the daemon, with `request_id`: its log says what happened."""
+
+    advice = "Tell those who run the daemon."
+
+
+CLASS_OF_REASON: Final[Mapping[str, type[SegelError]]] = MappingProxyType(
+    {
+        "INTERNAL": DaemonError,
+        "SIGNATURE_SELF_CHECK_FAILED": DaemonError,
+        "KEY_NOT_FOUND": KeyNotFound,
+        "TOKEN_NOT_FOUND": TokenNotFound,
+        "KEY_AMBIGUOUS": KeyNotUsable,
+        "KEY_UNUSABLE": KeyNotUsable,
+        "TOKEN_NOT_ACTIVE": TokenNotActive,
+        "TOKEN_LOCKED": TokenLocked,
+        "TOKEN_QUARANTINED": TokenQuarantined,
+        "PIN_REFUSED_BEFORE": PinRefused,
+        "PIN_LOCKED": PinRefused,
+        "PIN_EXPIRED": PinRefused,
+        "ALGORITHM_UNKNOWN": BadRequest,
+        "ALGORITHM_NOT_SUPPORTED": BadRequest,
+        "DIGEST_LENGTH": BadRequest,
+        "INPUT_KIND": BadRequest,
+        "MESSAGE_TOO_LONG": BadRequest,
+        "BATCH_EMPTY": BadRequest,
+        "BATCH_TOO_LARGE": BadRequest,
+        "FIELD_INVALID": BadRequest,
+        "PIN_LENGTH": PinRefused,
+        "CALLER_UNKNOWN": NotAuthenticated,
+        "ROLE_REQUIRED": NotAllowed,
+        "ALGORITHM_NOT_GRANTED": NotAllowed,
+        "PIN_INCORRECT": PinRefused,
+        "QUEUE_FULL": Overloaded,
+        "CALLER_QUOTA": Overloaded,
+        "TOKEN_NOT_PRESENT": TokenUnavailable,
+        "TOKEN_RECOVERING": TokenUnavailable,
+        "WORKER_LOST": TokenUnavailable,
+        "DAEMON_STOPPING": DaemonStopping,
+        "DEVICE_ERROR": TokenUnavailable,
+        "DEADLINE_TOO_SHORT": DeadlinePassed,
+        "DEADLINE_PASSED": DeadlinePassed,
+        "IDEMPOTENCY_MISMATCH": BadRequest,
+        "CANCELLED": Cancelled,
+    }
+)
+"""Which class a reason of the wire becomes. A test holds it against the enum."""

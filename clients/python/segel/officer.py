@@ -1,0 +1,133 @@
+"""The client of officers: slots and tokens, and logging tokens in and out."""
+
+from types import TracebackType
+from typing import Final, Self
+
+from segel import _convert
+from segel._connection import CALL_TIMEOUT, Connection
+from segel._target import Target
+from segel._tls import Tls
+from segel.models import Slots, Token
+from segel.settings import Settings
+from segel.v1 import token_admin_pb2, tokens_pb2
+from segel.v1.token_admin_pb2_grpc import TokenAdminStub
+from segel.v1.tokens_pb2_grpc import TokensStub
+
+ACTIVATE_TIMEOUT: Final = 120.0
+"""Seconds that logging a token in or out may take: slow modules start slowly."""
+
+
+class Officer:
+    """A connection to a daemon's officer listener. Belongs to one event loop.
+
+    async with segel.Officer.connect("unix:/run/segel/officer.sock", tls=segel.Tls(...)) as officer:
+        await officer.activate("tokens/seal", pin)
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    @classmethod
+    def connect(cls, target: str, *, tls: Tls, server_name: str | None = None) -> Self:
+        """An officer of the daemon at `target`: ``unix:/path`` or ``host:port``.
+
+        :param server_name: the name that the daemon's certificate must have, if not that of the target.
+        :raises SettingsInvalid: if `target` is no address.
+        """
+        return cls(Connection(Target.parse(target), tls, server_name))
+
+    @classmethod
+    def from_settings(cls, settings: Settings | None = None) -> Self:
+        """An officer with the settings of profile ``"officer"``: see `Settings.load`.
+
+        :raises SettingsInvalid: if a setting is missing or wrong.
+        """
+        settings = settings or Settings.load(profile="officer")
+        target = Target.parse(settings.target, settings.sources.get("target", "the settings"))
+        return cls(Connection(target, settings.tls, settings.server_name))
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Ends the connection. May be called twice."""
+        await self._connection.aclose()
+
+    async def slots(self) -> Slots:
+        """The slots of every configured module, and the modules that could not be asked.
+
+        :raises SegelError: what the daemon said, or why it cannot be reached.
+        """
+        response = await self._connection.call(
+            lambda channel: TokensStub(channel).ListSlots,
+            tokens_pb2.ListSlotsRequest(),
+            timeout=ACTIVATE_TIMEOUT,
+        )
+        return _convert.slots(response)
+
+    async def tokens(self) -> tuple[Token, ...]:
+        """The tokens that the daemon is configured to use, ordered by name.
+
+        :raises SegelError: what the daemon said, or why it cannot be reached.
+        """
+        response = await self._connection.call(
+            lambda channel: TokensStub(channel).ListTokens,
+            tokens_pb2.ListTokensRequest(),
+            timeout=CALL_TIMEOUT,
+        )
+        return tuple(map(_convert.token, response.tokens))
+
+    async def token(self, name: str) -> Token:
+        """One token with its keys. `name` is ``tokens/…``.
+
+        :raises TokenNotFound: if none is configured under that name.
+        :raises SegelError: what else the daemon said, or why it cannot be reached.
+        """
+        response = await self._connection.call(
+            lambda channel: TokensStub(channel).GetToken,
+            tokens_pb2.GetTokenRequest(name=name),
+            timeout=CALL_TIMEOUT,
+        )
+        return _convert.token(response)
+
+    async def activate(self, name: str, pin: bytes | bytearray) -> Token:
+        """Logs a token in; returns when it can sign. Never repeated by itself: each try may cost one of the token's.
+
+        A `bytearray` is overwritten with zeros once it was sent, whatever came of it.
+
+        :raises PinRefused: if the token, or the daemon's memory of a refusal, does not take the PIN.
+        :raises SegelError: what else the daemon said, or why it cannot be reached. After ConnectionFailed with
+            reason CONNECTION_BROKE it is not known whether the PIN was tried: look at the token.
+        """
+        request = token_admin_pb2.ActivateTokenRequest(name=name, pin=bytes(pin))
+        try:
+            response = await self._connection.call(
+                lambda channel: TokenAdminStub(channel).ActivateToken,
+                request,
+                timeout=ACTIVATE_TIMEOUT,
+                repeat=False,
+            )
+        finally:
+            request.ClearField("pin")
+            if isinstance(pin, bytearray):
+                pin[:] = bytes(len(pin))
+        return _convert.token(response)
+
+    async def deactivate(self, name: str) -> Token:
+        """Logs a token out: the daemon forgets its PIN. What it is signing is finished first.
+
+        :raises TokenNotFound: if none is configured under that name.
+        :raises SegelError: what else the daemon said, or why it cannot be reached.
+        """
+        response = await self._connection.call(
+            lambda channel: TokenAdminStub(channel).DeactivateToken,
+            token_admin_pb2.DeactivateTokenRequest(name=name),
+            timeout=ACTIVATE_TIMEOUT,
+            repeat=False,
+        )
+        return _convert.token(response)

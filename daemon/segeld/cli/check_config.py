@@ -1,0 +1,65 @@
+"""`segeld check-config FILE`: every fault by its key; then, unless told not to, whether modules and tokens are there."""
+
+import asyncio
+from pathlib import Path
+
+import msgspec
+import typer
+
+from segeld import config, policy
+from segeld.config import Config, Problem
+from segeld.supervisor.survey import survey_module
+
+
+def run(file: Path, *, offline: bool, as_json: bool) -> int:
+    problems = config.check(file)
+    if not problems:
+        loaded = config.load(file)
+        problems = policy.check(loaded.policy)
+        if not offline:
+            problems += asyncio.run(_look_at_devices(loaded))
+    if as_json:
+        typer.echo(msgspec.json.encode([{"key": p.key, "text": p.text} for p in problems]).decode())
+    elif problems:
+        for problem in problems:
+            typer.echo(f"{file}: {problem}", err=True)
+    else:
+        typer.echo(f"{file}: no faults found")
+    return 3 if problems else 0
+
+
+async def _look_at_devices(loaded: Config) -> list[Problem]:
+    """Loads each module in a process of its own and looks for the tokens. No login, so no PIN try."""
+    names = sorted(loaded.modules)
+    answers = await asyncio.gather(*(survey_module(loaded.modules[name]) for name in names))
+    problems = [
+        Problem(f"modules.{name}.path", answer)
+        for name, answer in zip(names, answers, strict=True)
+        if isinstance(answer, str)
+    ]
+    slots = {
+        name: answer[1] for name, answer in zip(names, answers, strict=True) if not isinstance(answer, str)
+    }
+    for word, token in sorted(loaded.tokens.items()):
+        if token.module not in slots:
+            continue
+        found = [
+            slot.token
+            for slot in slots[token.module]
+            if slot.token is not None
+            and token.label in (None, slot.token.label)
+            and token.serial in (None, slot.token.serial)
+        ]
+        wanted = " and ".join(
+            f"{k} {v!r}" for k, v in (("label", token.label), ("serial", token.serial)) if v
+        )
+        if not found:
+            there = ", ".join(repr(s.token.label) for s in slots[token.module] if s.token) or "none"
+            problems.append(
+                Problem(f"tokens.{word}", f"no slot holds a token with {wanted}; tokens seen: {there}")
+            )
+        elif len(found) > 1:
+            problems.append(
+                Problem(f"tokens.{word}", f"{len(found)} tokens have {wanted}: name the serial too")
+            )
+    return problems

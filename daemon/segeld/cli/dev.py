@@ -1,0 +1,149 @@
+"""`segeld dev`: a daemon for anybody, on throw-away tokens, that ends with the process that started it."""
+
+import asyncio
+import json
+import os
+import shlex
+import subprocess
+import sys
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Final
+
+import typer
+
+from segeld import config, policy
+from segeld.app import Endpoints, serve
+from segeld.cli.dev_files import DevSetup, write_files
+from segeld.cli.running import stop_on_signals
+from segeld.rpc import logs
+from segeld.supervisor.survey import survey_module
+
+_PARENT: Final = "SEGEL_DEV_PARENT"
+"""Set in a background daemon's environment: the process whose end it ends with."""
+
+
+def run(
+    directory: Path | None,
+    *,
+    fresh: bool,
+    workers: int,
+    prompt: tuple[str, ...],
+    module: Path | None,
+    background: bool,
+    as_json: bool,
+) -> int:
+    try:
+        import certomancer  # noqa: F401
+
+        import segel_softhsm  # noqa: F401  # the extra may be missing
+    except ImportError as error:
+        typer.echo(f"segeld dev: {error.name} is missing. Run: pip install 'segeld[dev]'", err=True)
+        return 1
+    if module is not None:
+        os.environ["SOFTHSM2_MODULE"] = str(module.absolute())
+    if background:
+        return _start_background(as_json=as_json)
+    with ExitStack() as stack:
+        if directory is None:
+            directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="segel-dev-")))
+        return _run_here(stack, directory, fresh=fresh, workers=workers, prompt=prompt, as_json=as_json)
+
+
+def _run_here(
+    stack: ExitStack, directory: Path, *, fresh: bool, workers: int, prompt: tuple[str, ...], as_json: bool
+) -> int:
+    from segel_softhsm import TestbedError, provision
+
+    try:
+        testbed = provision(directory.absolute(), fresh=fresh)
+    except TestbedError as error:
+        typer.echo(f"segeld dev: {error}", err=True)
+        return 1
+    setup = write_files(testbed, stack, workers=workers, prompt=prompt)
+    loaded = config.load(setup.config)
+    refusal = asyncio.run(_refusal(loaded))
+    if refusal:
+        typer.echo(f"segeld dev: {refusal}", err=True)
+        return 1
+    logs.configure(loaded.log.level, loaded.log.format)
+    return asyncio.run(_serve(setup, loaded, as_json=as_json))
+
+
+async def _refusal(loaded: config.Config) -> str:
+    """Why these modules must not be used here; the open policy is for throw-away tokens alone."""
+    for module in loaded.modules.values():
+        answer = await survey_module(module)
+        if isinstance(answer, str):
+            return answer
+        if answer[0].manufacturer != "SoftHSM":
+            return f"{module.path} is by {answer[0].manufacturer!r}: dev runs on SoftHSM2 alone. Use: segeld serve"
+    return ""
+
+
+async def _serve(setup: DevSetup, loaded: config.Config, *, as_json: bool) -> int:
+    stop = asyncio.Event()
+    stop_on_signals(stop)
+    parent = int(os.environ.get(_PARENT, os.getppid()))
+    _stop_with(parent, stop)
+
+    def ready(endpoints: Endpoints) -> None:
+        exports = setup.exports(endpoints)
+        if as_json:
+            typer.echo(json.dumps(exports))
+        else:
+            for name, value in exports.items():
+                typer.echo(f"export {name}={shlex.quote(value)}")
+            typer.echo(
+                f"# segeld dev is ready: {setup.summary}. It ends with its parent process, or with Ctrl-C."
+            )
+        sys.stdout.flush()
+
+    await serve(loaded, policy.load(loaded.policy), stop=stop, ready=ready)
+    return 0
+
+
+def _stop_with(parent: int, stop: asyncio.Event) -> None:
+    """Sets `stop` when the parent process ends. A pidfd, because PR_SET_PDEATHSIG follows a thread."""
+    if parent <= 1:
+        return  # started by an init: nothing to end with
+    try:
+        descriptor = os.pidfd_open(parent)
+    except ProcessLookupError:
+        stop.set()
+        return
+    loop = asyncio.get_running_loop()
+
+    def gone() -> None:
+        loop.remove_reader(descriptor)
+        os.close(descriptor)
+        stop.set()
+
+    loop.add_reader(descriptor, gone)
+
+
+def _start_background(*, as_json: bool) -> int:
+    """Runs the same command without --background, passes on what it prints until it is ready, and leaves it running."""
+    arguments = [argument for argument in sys.argv[1:] if argument != "--background"]
+    child = subprocess.Popen(
+        [sys.executable, "-m", "segeld", *arguments, *([] if as_json else ["--json"])],
+        env={**os.environ, _PARENT: str(os.getppid())},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=None if sys.stderr.isatty() else subprocess.DEVNULL,
+        start_new_session=True,
+        text=True,
+    )
+    assert child.stdout is not None
+    line = child.stdout.readline()
+    if not line:
+        return child.wait() or 1
+    exports = {**json.loads(line), "SEGEL_DEV_PID": str(child.pid)}
+    if as_json:
+        typer.echo(json.dumps(exports))
+    else:
+        for name, value in exports.items():
+            typer.echo(f"export {name}={shlex.quote(value)}")
+        typer.echo("# segeld dev is ready. It ends with this shell, or with: kill $SEGEL_DEV_PID")
+    return 0

@@ -1,0 +1,66 @@
+"""Whether the files that the configuration names are there, readable, and as private as they must be."""
+
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from segeld.config.strict import Problem
+
+
+def check_readable(key: str, path: Path) -> Iterator[Problem]:
+    """A plain file that this user can read."""
+    try:
+        mode = path.stat().st_mode
+    except OSError as error:
+        yield Problem(key, f"{path}: {_why(error)}")
+        return
+    if not stat.S_ISREG(mode):
+        yield Problem(key, f"{path} is not a file")
+    elif not os.access(path, os.R_OK):
+        yield Problem(key, f"{path} cannot be read by this user")
+
+
+def check_secret(key: str, path: Path) -> Iterator[Problem]:
+    """A file that belongs to root or this user, and that nobody else can read or replace."""
+    problems = list(check_readable(key, path))
+    if problems:
+        yield from problems
+        return
+    status = path.stat()
+    if status.st_uid not in {0, os.geteuid()}:
+        yield Problem(
+            key, f"{path} belongs to another user (uid {status.st_uid}); it must be root's or this user's"
+        )
+    if status.st_mode & 0o077:
+        mode = stat.S_IMODE(status.st_mode)
+        yield Problem(key, f"{path} has mode {mode:04o}, so others can read it: chmod 600")
+    folder = path.resolve().parent.stat()
+    if folder.st_mode & 0o022 and not folder.st_mode & stat.S_ISVTX:
+        yield Problem(key, f"others can write in {path.resolve().parent}, and so replace {path.name}")
+
+
+def check_private_key(key: str, path: Path) -> Iterator[Problem]:
+    """A TLS key: as a secret, but its group may read it, as Debian's ssl-cert does."""
+    problems = list(check_readable(key, path))
+    if problems:
+        yield from problems
+    elif (mode := stat.S_IMODE(path.stat().st_mode)) & 0o027:
+        yield Problem(key, f"{path} has mode {mode:04o}, so others can read it: chmod 640 or less")
+
+
+def check_folder(key: str, path: Path) -> Iterator[Problem]:
+    """A folder of ours, or one that can be made."""
+    nearest = path
+    while not nearest.exists() and nearest != nearest.parent:
+        nearest = nearest.parent
+    if not nearest.is_dir():
+        yield Problem(key, f"{nearest} is not a folder")
+    elif not os.access(nearest, os.W_OK | os.X_OK):
+        yield Problem(key, f"this user cannot write in {nearest}")
+    elif nearest == path and path.stat().st_mode & 0o022:
+        yield Problem(key, f"others can write in {path}: chmod 750 or less")
+
+
+def _why(error: OSError) -> str:
+    return (error.strerror or "cannot be read").lower()

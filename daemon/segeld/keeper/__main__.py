@@ -1,0 +1,38 @@
+"""`python -m segeld.keeper --control FD`: started by the front; ends when the front's socket closes."""
+
+import argparse
+import signal
+import socket
+import sys
+
+import setproctitle
+
+from segeld.ipc.child import harden
+from segeld.ipc.framing import FrameError
+from segeld.keeper.loop import Keeper
+
+EXIT_VIOLATION = 70
+"""The front said something that has no place here."""
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="segeld.keeper", description=__doc__)
+    parser.add_argument("--control", type=int, required=True)
+    parser.add_argument("--keep", type=int, action="append", default=[], help="a descriptor that holds a PIN")
+    arguments = parser.parse_args()
+    harden(keep=[arguments.control, *arguments.keep])
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it ends with the front, after the workers' last logins
+    setproctitle.setproctitle("segeld: keeper")
+    with Keeper(socket.socket(fileno=arguments.control)) as keeper:
+        try:
+            keeper.run()
+        except FrameError:
+            return EXIT_VIOLATION
+        except (BrokenPipeError, ConnectionResetError):
+            return 0  # the front is gone
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,81 @@
+"""The login lease of one token: which PIN is held, who waits for it, and which were refused. Without I/O."""
+
+import hashlib
+import secrets
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Final
+
+from segeld.ipc.pin_wire import LoginOutcome
+from segeld.model.secret import Pin
+
+OPEN_ATTEMPTS_ALLOWED: Final = 1
+"""A worker that died during C_Login leaves open whether a try was spent; one more is risked by itself."""
+
+_KEY: Final = secrets.token_bytes(32)
+
+
+@dataclass(slots=True)
+class Lease:
+    """One token's. Attempts are one at a time; a PIN that the token refused is never given out again."""
+
+    pin: Pin | None = None
+    by_officer: bool = False
+    waiting: deque[int] = field(default_factory=deque)
+    """Workers, in the order in which they asked."""
+    lent_to: int | None = None
+    open_attempts: int = 0
+    _refused: set[bytes] = field(default_factory=set)
+
+    def hold(self, pin: Pin, *, by_officer: bool) -> bool:
+        """Takes a PIN; False (and the PIN wiped) if this very PIN was refused before."""
+        if _fingerprint(pin) in self._refused:
+            pin.wipe()
+            return False
+        self._drop()
+        self.pin, self.by_officer, self.open_attempts = pin, by_officer, 0
+        return True
+
+    def forget(self, *, refused_too: bool) -> None:
+        self._drop()
+        if refused_too:
+            self._refused.clear()
+
+    def next_worker(self) -> int | None:
+        """The worker that gets the PIN now, if one may."""
+        if self.lent_to is not None or self.pin is None or not self.waiting:
+            return None
+        self.lent_to = self.waiting.popleft()
+        return self.lent_to
+
+    def ended(self, outcome: LoginOutcome | None) -> None:
+        """The attempt of `lent_to` is over; None if its worker died before it could tell."""
+        self.lent_to = None
+        match outcome:
+            case LoginOutcome.OK:
+                self.open_attempts, self.by_officer = 0, False
+            case None | LoginOutcome.REMOVED:
+                self.open_attempts += 1
+                self.by_officer = False
+                if self.open_attempts > OPEN_ATTEMPTS_ALLOWED:
+                    self._drop()
+            case LoginOutcome.NOT_TRIED | LoginOutcome.LENGTH:
+                self._drop()
+            case _:
+                self._refuse()
+
+    def _refuse(self) -> None:
+        if self.pin is not None:
+            self._refused.add(_fingerprint(self.pin))
+        self._drop()
+
+    def _drop(self) -> None:
+        if self.pin is not None:
+            self.pin.wipe()
+        self.pin = None
+
+
+def _fingerprint(pin: Pin) -> bytes:
+    """Keyed and slow: what leaks from this process's memory later is no shortcut to a short PIN."""
+    with pin.view() as view:
+        return hashlib.scrypt(view, salt=_KEY, n=2**14, r=8, p=1)

@@ -1,0 +1,141 @@
+"""From the policy file's tables to rules, with every fault named. A policy with a fault is not used at all."""
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from segeld.config.strict import Problem
+from segeld.model.algorithm import BY_NAME, Algorithm
+from segeld.model.names import Alias, BadName, KeyName, parse_key_or_alias
+from segeld.model.principal import Principal, Role
+from segeld.policy.document import CallerTable, PersonTable, PolicyTable
+from segeld.policy.rules import ANY_ALGORITHM, Grants, Policy
+
+_NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,61}[a-z0-9])?")
+_SAN: Final = re.compile(r"(uri|dns|email):[\x21-\x7e]{1,1024}")
+
+
+class _Compiler:
+    def __init__(self, table: PolicyTable) -> None:
+        self.problems: list[Problem] = []
+        self._table = table
+        self._aliases: dict[Alias, tuple[KeyName, ...]] = {}
+        self._principals: dict[str, Principal] = {}
+        self._names: dict[str, str] = {}
+
+    def policy(self) -> Policy:
+        for word, keys in self._table.aliases.items():
+            self._alias(word, keys)
+        grants: dict[str, Grants] = {}
+        for at, role, person in _people(self._table):
+            self._person(at, role, person)
+            if isinstance(person, CallerTable):
+                grants[person.name] = self._grants(at, person)
+        return Policy(self._principals, self._aliases, grants)
+
+    def _fault(self, key: str, text: str) -> None:
+        self.problems.append(Problem(key, text))
+
+    def _alias(self, word: str, keys: Iterable[str]) -> None:
+        at = f'aliases."{word}"'
+        parsed: dict[KeyName, None] = {}
+        for number, text in enumerate(keys):
+            try:
+                name = KeyName.parse(text)
+            except BadName as error:
+                self._fault(f"{at}[{number}]", str(error))
+                continue
+            if name in parsed:
+                self._fault(f"{at}[{number}]", "stands twice in this alias")
+            parsed[name] = None
+        if not keys:
+            self._fault(at, "names no key")
+        try:
+            alias = Alias.parse(word)
+        except BadName as error:
+            self._fault(at, str(error))
+            return
+        if alias in self._aliases:
+            self._fault(at, "is the same alias as another one")
+        self._aliases[alias] = tuple(parsed)
+
+    def _person(self, at: str, role: Role, person: CallerTable | PersonTable) -> None:
+        if not _NAME.fullmatch(person.name):
+            self._fault(
+                f"{at}.name", f"{person.name!r} is not 1 to 63 of a-z 0-9 . _ - between letters or digits"
+            )
+        elif (other := self._names.setdefault(person.name, at)) != at:
+            self._fault(f"{at}.name", f"{person.name} is also the name at {other}")
+        if not person.sans:
+            self._fault(f"{at}.sans", "names nobody: at least one SAN is needed")
+        for number, san in enumerate(person.sans):
+            key = f"{at}.sans[{number}]"
+            if not _SAN.fullmatch(san):
+                self._fault(
+                    key, f"{san!r} is not uri:, dns: or email: and the name, printable and without spaces"
+                )
+            elif "*" in san:
+                self._fault(key, f"{san!r} is a pattern; a SAN is compared as it is")
+            elif san in self._principals:
+                self._fault(key, f"{san} already belongs to {self._principals[san].name}")
+            else:
+                self._principals[san] = Principal(person.name, role, san)
+
+    def _grants(self, at: str, caller: CallerTable) -> Grants:
+        by_key: dict[KeyName, frozenset[Algorithm]] = {}
+        on_every_key: frozenset[Algorithm] = frozenset()
+        for number, grant in enumerate(caller.grants):
+            where = f"{at}.grants[{number}]"
+            algorithms = self._algorithms(where, grant.algorithms)
+            if not grant.keys:
+                self._fault(f"{where}.keys", "names no key")
+            for position, text in enumerate(grant.keys):
+                if text == "*":
+                    on_every_key |= algorithms
+                    continue
+                for key in self._keys(f"{where}.keys[{position}]", text):
+                    by_key[key] = by_key.get(key, frozenset()) | algorithms
+        return Grants(by_key, on_every_key)
+
+    def _algorithms(self, at: str, names: tuple[str, ...] | None) -> frozenset[Algorithm]:
+        if names is None:
+            return ANY_ALGORITHM
+        if not names:
+            self._fault(f"{at}.algorithms", "is empty; leave it out to grant whatever the key can do")
+        for number, name in enumerate(names):
+            if name not in BY_NAME:
+                known = ", ".join(BY_NAME)
+                self._fault(f"{at}.algorithms[{number}]", f"{name!r} is not known; there are {known}")
+        return frozenset(BY_NAME[name] for name in names if name in BY_NAME)
+
+    def _keys(self, at: str, text: str) -> tuple[KeyName, ...]:
+        try:
+            name = parse_key_or_alias(text)
+        except BadName as error:
+            self._fault(at, str(error))
+            return ()
+        if isinstance(name, KeyName):
+            return (name,)
+        if name not in self._aliases:
+            self._fault(at, f"{name} is not among the aliases")
+        return self._aliases.get(name, ())
+
+
+def _people(table: PolicyTable) -> Iterator[tuple[str, Role, CallerTable | PersonTable]]:
+    for number, caller in enumerate(table.callers):
+        yield f"callers[{number}]", Role.CALLER, caller
+    others = (
+        (Role.OFFICER, table.officers),
+        (Role.AUDITOR, table.auditors),
+        (Role.APPROVER, table.approvers),
+    )
+    for role, people in others:
+        for number, person in enumerate(people):
+            yield f"{role}s[{number}]", role, person
+
+
+def compile_policy(table: PolicyTable) -> tuple[Policy, list[Problem]]:
+    """The rules of a policy file and what is wrong with it. With problems, the rules must not be used."""
+    compiler = _Compiler(table)
+    policy = compiler.policy()
+    return policy, sorted(compiler.problems)

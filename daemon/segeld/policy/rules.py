@@ -1,0 +1,92 @@
+"""Who may sign with what: pure questions to frozen answers. What is not granted is refused."""
+
+import enum
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from segeld.model.algorithm import Algorithm
+from segeld.model.faults import Fault, Reason
+from segeld.model.names import Alias, KeyName
+from segeld.model.principal import Principal
+
+ANY_ALGORITHM = frozenset(Algorithm)
+
+
+class Verdict(enum.Enum):
+    """What the policy says to one caller about one key and one algorithm."""
+
+    ALLOWED = enum.auto()
+    KEY_HIDDEN = enum.auto()
+    """No grant. To the caller the key does not exist."""
+    ALGORITHM_DENIED = enum.auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Grants:
+    """All of one caller's grants, taken together: several for one key add up."""
+
+    by_key: Mapping[KeyName, frozenset[Algorithm]] = field(default_factory=dict)
+    on_every_key: frozenset[Algorithm] = frozenset()
+
+    def on(self, key: KeyName) -> frozenset[Algorithm]:
+        """What may be asked of a key; empty if it is not granted."""
+        return self.by_key.get(key, frozenset()) | self.on_every_key
+
+
+_NOTHING = Grants()
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """One policy as a value: asked on every call, replaced as a whole."""
+
+    principals: Mapping[str, Principal] = field(default_factory=dict)
+    """By SAN; each belongs to exactly one."""
+    aliases: Mapping[Alias, tuple[KeyName, ...]] = field(default_factory=dict)
+    grants: Mapping[str, Grants] = field(default_factory=dict)
+    """By the caller's name. Officers, auditors and approvers have none."""
+
+    def principal(self, sans: Iterable[str]) -> Principal | None:
+        """Who a certificate with these SANs is; None if it is nobody, or more than one."""
+        found = {match.name: match for san in sans if (match := self.principals.get(san)) is not None}
+        return next(iter(found.values())) if len(found) == 1 else None
+
+    def allows(self, caller: str, key: KeyName, algorithm: Algorithm) -> Verdict:
+        granted = self.algorithms(caller, key)
+        if not granted:
+            return Verdict.KEY_HIDDEN
+        return Verdict.ALLOWED if algorithm in granted else Verdict.ALGORITHM_DENIED
+
+    def algorithms(self, caller: str, key: KeyName) -> frozenset[Algorithm]:
+        """What the caller may ask of the key, whether or not the key can do it; empty: the key is hidden."""
+        return self.grants.get(caller, _NOTHING).on(key)
+
+    def resolve(self, alias: Alias, caller: str) -> tuple[KeyName, ...]:
+        """The keys of an alias that are granted to the caller, in the policy's order; empty: it is hidden."""
+        return self.visible_keys(caller, self.aliases.get(alias, ()))
+
+    def visible_keys(self, caller: str, keys: Iterable[KeyName]) -> tuple[KeyName, ...]:
+        """Those of `keys` that the caller may know of, in their order."""
+        grants = self.grants.get(caller, _NOTHING)
+        return tuple(key for key in keys if grants.on(key))
+
+    def aliases_of(self, key: KeyName, caller: str) -> tuple[Alias, ...]:
+        """The names of a key, in order, if the caller may know of it."""
+        if not self.algorithms(caller, key):
+            return ()
+        return tuple(sorted(alias for alias, keys in self.aliases.items() if key in keys))
+
+
+def key_not_found() -> Fault:
+    """The one answer for a key that is unknown and for one that is another's: it tells nothing, not even a name."""
+    return Fault(Reason.KEY_NOT_FOUND, "no such key, or not granted to you")
+
+
+def algorithm_not_granted(algorithm: Algorithm, granted: Iterable[Algorithm]) -> Fault:
+    names = ", ".join(sorted(each.name for each in granted))
+    return Fault(
+        Reason.ALGORITHM_NOT_GRANTED,
+        f"your grant on this key does not name {algorithm.name}; it names {names}",
+        algorithm=algorithm.name,
+        granted=names,
+    )

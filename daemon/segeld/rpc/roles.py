@@ -1,0 +1,47 @@
+"""Which role may call which method: the whole table. A method that is not in it is refused to everybody."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from segeld.model.faults import Fault, Reason
+from segeld.model.principal import Principal, Role
+
+_CALLERS: Final = frozenset({Role.CALLER})
+_WATCHERS: Final = frozenset({Role.OFFICER, Role.AUDITOR})
+_OFFICERS: Final = frozenset({Role.OFFICER})
+_KNOWN: Final = frozenset(Role)
+
+ROLES: Final[Mapping[str, frozenset[Role]]] = {
+    "/segel.v1.Signing/WhoAmI": _KNOWN,
+    "/segel.v1.Signing/ListKeys": _CALLERS,
+    "/segel.v1.Signing/GetKey": _CALLERS,
+    "/segel.v1.Signing/Sign": _CALLERS,
+    "/segel.v1.Signing/SignStream": _CALLERS,
+    "/segel.v1.Tokens/ListSlots": _WATCHERS,
+    "/segel.v1.Tokens/ListTokens": _WATCHERS,
+    "/segel.v1.Tokens/GetToken": _WATCHERS,
+    "/segel.v1.TokenAdmin/ActivateToken": _OFFICERS,
+    "/segel.v1.TokenAdmin/DeactivateToken": _OFFICERS,
+    "/grpc.health.v1.Health/Check": _KNOWN,
+    "/grpc.health.v1.Health/List": _KNOWN,
+    "/grpc.health.v1.Health/Watch": _KNOWN,
+    "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo": _KNOWN,
+    "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo": _KNOWN,
+}
+
+
+def require_role(method: str, who: Principal) -> None:
+    """:raises Fault: ROLE_REQUIRED."""
+    allowed = ROLES.get(method, frozenset())
+    if who.role not in allowed:
+        wanted = " or ".join(sorted(allowed)) or "nobody"
+        raise Fault(
+            Reason.ROLE_REQUIRED,
+            f"you are {who.name}, {_article(who.role)} {who.role}; {method[1:]} is for: {wanted}",
+            role=str(who.role),
+            required=wanted,
+        )
+
+
+def _article(word: str) -> str:
+    return "an" if word[0] in "aeiou" else "a"

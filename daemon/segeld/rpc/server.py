@@ -1,0 +1,162 @@
+"""The two servers: one for callers, one for officers. Started together, stopped in two phases."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import grpc
+from grpc_health.v1 import health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from segel.v1 import signing_pb2_grpc, token_admin_pb2_grpc, tokens_pb2_grpc
+from segeld.config.schema import Config, Limits, Tls
+from segeld.policy import Policy
+from segeld.rpc import unix_socket
+from segeld.rpc.gate import Gate
+from segeld.rpc.health import WHOLE, Health
+from segeld.rpc.interceptors import Guard
+from segeld.rpc.metrics import CallMetrics
+from segeld.rpc.ports import Dispatch, Inventory
+from segeld.rpc.signing import Signing
+from segeld.rpc.token_admin import TokenAdmin
+from segeld.rpc.tokens import Tokens
+
+SIGNING: Final = "segel.v1.Signing"
+TOKENS: Final = "segel.v1.Tokens"
+ADMIN: Final = "segel.v1.TokenAdmin"
+_HEALTH: Final = "grpc.health.v1.Health"
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """Where the servers listen."""
+
+    callers: int
+    """TCP port."""
+    officers: int | None
+    """TCP port, if officers have one beside their socket."""
+
+
+class _Server:
+    """One gRPC server with its guard, its gate and its health."""
+
+    def __init__(
+        self, limits: Limits, policy: Callable[[], Policy], metrics: CallMetrics, names: Sequence[str]
+    ) -> None:
+        self.gate = Gate()
+        self.guard = Guard(policy, self.gate, metrics)
+        self.health = Health(names)
+        self.names = tuple(names)
+        self.grpc = grpc.aio.server(interceptors=[self.guard], options=_options(limits))
+        health_pb2_grpc.add_HealthServicer_to_server(self.health, self.grpc)
+
+    def reflect(self) -> None:
+        reflection.enable_server_reflection((*self.names, _HEALTH, reflection.SERVICE_NAME), self.grpc)
+
+    def listen(self, address: str, tls: Tls) -> int:
+        """:raises RuntimeError: if gRPC cannot bind the address."""
+        return self.grpc.add_secure_port(address, _credentials(tls))
+
+    async def stop(self, grace: float) -> None:
+        with contextlib.suppress(TimeoutError):  # what is still running then is cancelled with the server
+            async with asyncio.timeout(grace):
+                await self.gate.drained.wait()
+        self.guard.end_endless()
+        await self.grpc.stop(_LAST_WORDS)
+
+
+_LAST_WORDS: Final = 1.0
+"""Seconds in which answers that are made still go out; over at once when none are left."""
+
+
+class Servers:
+    """Everything the daemon says over gRPC.
+
+    The order is: `await start()`, `begin_stop()`, `await stop()`. Stopping twice, or before a start, does nothing.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        policy: Callable[[], Policy],
+        dispatch: Dispatch,
+        inventory: Inventory,
+        metrics: CallMetrics,
+    ) -> None:
+        self._config = config
+        self._callers = _Server(config.limits, policy, metrics, (SIGNING,))
+        self._officers = _Server(config.limits, policy, metrics, (TOKENS, ADMIN))
+        self._both = (self._callers, self._officers)
+        signing = Signing(policy, dispatch, inventory, config.limits, self._callers.gate, metrics)
+        signing_pb2_grpc.add_SigningServicer_to_server(signing, self._callers.grpc)
+        tokens_pb2_grpc.add_TokensServicer_to_server(Tokens(inventory), self._officers.grpc)
+        token_admin_pb2_grpc.add_TokenAdminServicer_to_server(TokenAdmin(inventory), self._officers.grpc)
+        if config.reflects:
+            for server in self._both:
+                server.reflect()
+
+    async def start(self) -> Bound:
+        """Binds and serves.
+
+        :raises OSError: if an address is taken, or the officer socket is not ours to make.
+        """
+        config = self._config
+        socket = config.officer_socket
+        unix_socket.prepare(socket)
+        try:
+            with unix_socket.mode_of_new_sockets(config.officers.mode):
+                self._officers.listen(f"unix:{socket}", config.officer_tls)
+            callers = self._callers.listen(config.listen.address, config.listen.tls)
+            officers = config.officers.address and self._officers.listen(
+                config.officers.address, config.officer_tls
+            )
+        except RuntimeError as error:
+            raise OSError(f"an address cannot be listened on: {error}") from error
+        for server in self._both:
+            await server.health.start()
+            await server.grpc.start()
+        return Bound(callers, officers or None)
+
+    async def show_health(self, service: str, *, serving: bool) -> None:
+        """Says how a service is: `SIGNING`, `TOKENS`, `ADMIN`, or `WHOLE` for both servers."""
+        for server in self._both:
+            if service == WHOLE or service in server.names:
+                await server.health.show(service, serving=serving)
+
+    async def begin_stop(self) -> None:
+        """From now on new calls are refused with DAEMON_STOPPING, and health says so."""
+        for server in self._both:
+            server.gate.close()
+            await server.health.enter_graceful_shutdown()
+
+    async def stop(self, grace: float) -> None:
+        """Waits up to `grace` seconds for calls to end, then cancels them."""
+        await self.begin_stop()
+        await asyncio.gather(*(server.stop(grace) for server in self._both))
+
+
+def _credentials(tls: Tls) -> grpc.ServerCredentials:
+    pair = (tls.key.read_bytes(), tls.certificate.read_bytes())
+    return grpc.ssl_server_credentials([pair], tls.client_ca.read_bytes(), require_client_auth=True)
+
+
+def _options(limits: Limits) -> list[tuple[str, Any]]:
+    return [
+        ("grpc.max_receive_message_length", limits.max_message),
+        ("grpc.max_concurrent_streams", limits.max_calls_per_connection),
+        ("grpc.max_allowed_incoming_connections", limits.max_connections),
+        ("grpc.max_metadata_size", 8 * 1024),
+        ("grpc.absolute_max_metadata_size", 16 * 1024),
+        (
+            "grpc.server_handshake_timeout_ms",
+            10_000,
+        ),  # 120 s by default: time enough to hold every connection
+        ("grpc.max_connection_age_ms", 30 * 60 * 1000),  # so that a renewed certificate comes into use
+        ("grpc.max_connection_age_grace_ms", int(limits.deadline * 1000) + 30_000),
+        ("grpc.max_connection_idle_ms", 10 * 60 * 1000),
+        ("grpc.http2.min_ping_interval_without_data_ms", 60_000),
+        ("grpc.http2.max_ping_strikes", 2),
+        ("grpc.so_reuseport", 0),  # a second daemon on the same port is an error, not half of the calls
+    ]

@@ -1,0 +1,175 @@
+"""One stream of batches: bounded, answered in the order of finishing, ended without losing an answer."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+import grpc
+from prometheus_client import Gauge
+
+from segel.v1 import signing_pb2
+from segeld.config.schema import Limits
+from segeld.model.deadline import Deadline
+from segeld.model.faults import Fault, Reason
+from segeld.model.names import is_request_id
+from segeld.rpc import call as calls
+from segeld.rpc import convert
+from segeld.rpc.deadlines import deadline
+from segeld.rpc.gate import stopping
+from segeld.rpc.interceptors import fault_of
+from segeld.rpc.status import item_status
+
+Sign = Callable[[signing_pb2.SignRequest, Deadline, str], Awaitable[signing_pb2.SignResponse]]
+
+MAX_OCTETS: Final = 8 * 1024 * 1024
+"""Octets of requests in flight on one stream; only batches of long messages come near it."""
+
+_ID: Final = "batch.request_id"
+
+
+class OpenStreams:
+    """How many streams are open, over all and for each caller."""
+
+    def __init__(self, limits: Limits, gauge: Gauge) -> None:
+        self._limits = limits
+        self._gauge = gauge
+        self._by_caller: Counter[str] = Counter()
+
+    @contextmanager
+    def enter(self, caller: str) -> Iterator[None]:
+        """:raises Fault: QUEUE_FULL or CALLER_QUOTA."""
+        if self._by_caller.total() >= self._limits.max_streams:
+            raise Fault(Reason.QUEUE_FULL, "too many streams are open; try again later")
+        maximum = self._limits.max_streams_per_caller
+        if self._by_caller[caller] >= maximum:
+            raise Fault(
+                Reason.CALLER_QUOTA,
+                f"{caller} has {maximum} streams open, which is the limit; send more batches on one stream",
+                caller=caller,
+                maximum=str(maximum),
+            )
+        self._by_caller[caller] += 1
+        self._gauge.inc()
+        try:
+            yield
+        finally:
+            self._gauge.dec()
+            self._by_caller[caller] -= 1
+            if not self._by_caller[caller]:
+                del self._by_caller[caller]
+
+
+class SignStream:
+    """Reads batches, signs each in a task of its own, writes answers one at a time.
+
+    An input is in flight from when it was read until its answer was written: a client that does not read fills its
+    own share and then gets no further. When the daemon stops, or the client breaks the protocol, nothing more is
+    read, what is in flight is answered, and then the stream ends with the reason.
+    """
+
+    def __init__(
+        self, sign: Sign, context: grpc.aio.ServicerContext[Any, Any], limits: Limits, closing: asyncio.Event
+    ) -> None:
+        self._sign = sign
+        self._context = context
+        self._limits = limits
+        self._closing = closing
+        self._writing = asyncio.Lock()
+        self._ids: set[str] = set()
+        self._inputs = 0
+        self._octets = 0
+
+    async def run(self, messages: AsyncIterator[signing_pb2.SignStreamRequest]) -> None:
+        """Returns when the client has said that it sends no more and has every answer.
+
+        :raises Fault: DAEMON_STOPPING, or FIELD_INVALID for a batch without an id of its own.
+        """
+        limits = signing_pb2.SignStreamLimits(
+            max_in_flight=self._limits.max_in_flight, max_batch=self._limits.max_batch
+        )
+        await self._context.write(signing_pb2.SignStreamResponse(limits=limits))
+        async with asyncio.TaskGroup() as tasks:
+            reading = tasks.create_task(self._read(messages, tasks))
+            closing = tasks.create_task(self._closing.wait())
+            await asyncio.wait({reading, closing}, return_when=asyncio.FIRST_COMPLETED)
+            closing.cancel()
+            ending = reading.result() if reading.done() else stopping()
+            reading.cancel()
+        if ending is not None:
+            raise ending
+
+    async def _read(
+        self, messages: AsyncIterator[signing_pb2.SignStreamRequest], tasks: asyncio.TaskGroup
+    ) -> Fault | None:
+        """Takes batches until the client ends or breaks the protocol; gives what the stream ends with."""
+        try:
+            async for message in messages:
+                batch = message.batch
+                self._check_id(batch.request_id)
+                inputs, octets = len(batch.inputs), message.ByteSize()
+                refusal = self._refusal(inputs, octets)
+                if refusal is None:
+                    self._ids.add(batch.request_id)
+                    self._inputs += inputs
+                    self._octets += octets
+                    tasks.create_task(self._answer(message, inputs, octets))
+                else:
+                    # Waited for, so that a client that only provokes refusals is held to its own reading; shielded,
+                    # because the reader may be ended, but a write must not be given up halfway.
+                    await asyncio.shield(tasks.create_task(self._write(_refused(batch.request_id, refusal))))
+        except Fault as fault:
+            return fault
+        return None
+
+    def _check_id(self, request_id: str) -> None:
+        """Without an id of its own a batch cannot be answered: this ends the stream."""
+        if not is_request_id(request_id):
+            raise convert.invalid(_ID, "is not 1 to 128 of A-Z a-z 0-9 . _ : -")
+        if request_id in self._ids:
+            raise convert.invalid(_ID, f"{request_id} is already in flight on this stream")
+
+    def _refusal(self, inputs: int, octets: int) -> Fault | None:
+        """Why a batch is not even begun."""
+        try:
+            convert.check_count(inputs, self._limits.max_batch, "batch.inputs")
+        except Fault as fault:
+            return fault
+        if self._inputs + inputs <= self._limits.max_in_flight and self._octets + octets <= MAX_OCTETS:
+            return None
+        return Fault(
+            Reason.CALLER_QUOTA,
+            f"{self._inputs} inputs of {self._octets} octets are in flight on this stream; "
+            f"{self._limits.max_in_flight} inputs and {MAX_OCTETS} octets are its limits",
+            caller=calls.principal().name,
+            maximum=str(self._limits.max_in_flight),
+        )
+
+    async def _answer(self, message: signing_pb2.SignStreamRequest, inputs: int, octets: int) -> None:
+        batch = message.batch
+        try:
+            answer = signing_pb2.SignedBatch(
+                request_id=batch.request_id, response=await self._sign(batch, self._until(message), "batch.")
+            )
+        except Exception as error:  # noqa: BLE001 - a batch fails alone, the stream goes on
+            answer = _refused(batch.request_id, fault_of(error, calls.current().request_id))
+        await self._write(answer)
+        self._ids.discard(batch.request_id)
+        self._inputs -= inputs
+        self._octets -= octets
+
+    def _until(self, message: signing_pb2.SignStreamRequest) -> Deadline:
+        timeout = None
+        if message.HasField("timeout"):
+            # The fields and not a timedelta: any number may arrive, and arithmetic on floats never overflows.
+            timeout = message.timeout.seconds + message.timeout.nanos / 1e9
+        return deadline(self._context.time_remaining(), timeout, self._limits.deadline)
+
+    async def _write(self, answer: signing_pb2.SignedBatch) -> None:
+        async with self._writing:  # gRPC takes one write at a time
+            await self._context.write(signing_pb2.SignStreamResponse(batch=answer))
+
+
+def _refused(request_id: str, fault: Fault) -> signing_pb2.SignedBatch:
+    return signing_pb2.SignedBatch(request_id=request_id, error=item_status(fault))

@@ -1,0 +1,99 @@
+"""What a worker found on a token, as keys with names; and the proof that each private key fits its public one."""
+
+import hashlib
+import secrets
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+import structlog
+from cryptography.hazmat.primitives import serialization
+
+from segeld.ipc.worker_wire import FoundKey, ItemFailed, Remedy
+from segeld.model.algorithm import MAX_MESSAGE, Algorithm, EcdsaEncoding, algorithms_for
+from segeld.model.deadline import Deadline
+from segeld.model.faults import Reason
+from segeld.model.inventory import TokenKey
+from segeld.model.names import KeyName
+from segeld.supervisor.worker_handle import WorkerHandle, WorkerLost
+
+_log: Final = structlog.get_logger(__name__)
+_PROBE: Final = b"segel-probe-v1"
+
+
+def configured(path: Path) -> bytes:
+    """A public key of the configuration as SubjectPublicKeyInfo, DER. The file was checked when it was loaded."""
+    key = serialization.load_pem_public_key(path.read_bytes())
+    return key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+
+
+def named(found: FoundKey) -> TokenKey:
+    """One private key of a token, with its immutable name if its public key is known."""
+    unusable, trouble = found.unusable, found.trouble
+    if unusable is None and found.always_authenticate:
+        unusable = Reason.KEY_UNUSABLE
+        trouble = "It wants its PIN before every signature (CKA_ALWAYS_AUTHENTICATE), which this version does not give."
+    if unusable is None and (found.kind is None or found.public_key is None):
+        unusable, trouble = Reason.KEY_UNUSABLE, "It is of a kind that segel does not sign with."
+    return TokenKey(
+        label=found.label,
+        cka_id=found.cka_id,
+        kind=found.kind,
+        name=KeyName.of(found.public_key) if found.public_key is not None else None,
+        public_key=found.public_key,
+        chain=found.certificates,
+        unusable=unusable,
+        trouble=trouble,
+    )
+
+
+async def proved(worker: WorkerHandle, keys: Iterable[TokenKey], patience: float) -> tuple[TokenKey, ...]:
+    """Signs a probe with every usable key, once per activation; one that fails is shown as unusable.
+
+    The probe is SHA-256 of `segel-probe-v1` and a nonce, so it is no digest of anybody's document.
+
+    :raises WorkerLost: if the worker ends meanwhile, or its token is gone.
+    """
+    return tuple([key if key.unusable else await _prove(worker, key, patience) for key in keys])
+
+
+async def _prove(worker: WorkerHandle, key: TokenKey, patience: float) -> TokenKey:
+    assert key.kind is not None
+    assert key.name is not None
+    algorithm = algorithms_for(key.kind)[0]
+    outcome = await _sign_probe(worker, key.name, algorithm, patience)
+    if isinstance(outcome, bytes):
+        return key
+    if outcome.remedy is not Remedy.ITEM:
+        raise WorkerLost(f"the probe of {key.name} failed ({outcome.reason}, CKR {outcome.ckr:#x})")
+    _log.error(
+        "key unusable", key=str(key.name), label=key.label, reason=outcome.reason, ckr=f"{outcome.ckr:#x}"
+    )
+    return TokenKey(
+        label=key.label,
+        cka_id=key.cka_id,
+        kind=key.kind,
+        name=key.name,
+        public_key=key.public_key,
+        chain=key.chain,
+        unusable=Reason.KEY_UNUSABLE,
+        trouble=f"A probe signature with it failed ({outcome.reason}, CKR {outcome.ckr:#x}).",
+    )
+
+
+async def _sign_probe(
+    worker: WorkerHandle, name: KeyName, algorithm: Algorithm, patience: float
+) -> bytes | ItemFailed:
+    message = _PROBE + secrets.token_bytes(16)
+    data = hashlib.new(algorithm.hash_name, message).digest() if algorithm.hash_name else message
+    assert len(data) <= MAX_MESSAGE
+    signed = await worker.sign(
+        name.fingerprint,
+        algorithm.number,
+        EcdsaEncoding.DER,
+        urgent=False,
+        deadline=Deadline.after(patience).at,
+        inputs=(data,),
+        patience=patience,
+    )
+    return signed.outcomes[0]

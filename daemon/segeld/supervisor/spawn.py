@@ -1,0 +1,52 @@
+"""Starts the children: exec'd, never forked, with nothing but the descriptors and the environment they need.
+
+`preexec_fn`, `user` and `group` are not used: with them gRPC's fork handlers run in the child, and break it.
+"""
+
+import asyncio
+import contextlib
+import os
+import socket
+import sys
+from asyncio.subprocess import Process
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+_PASSED_ON: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "PCSCLITE_CSOCK_NAME")
+
+
+async def spawn(
+    program: str,
+    sockets: Mapping[str, socket.socket],
+    *,
+    environment: Mapping[str, str],
+    keep: Sequence[int] = (),
+) -> Process:
+    """Runs `python -m PROGRAM --NAME FD …`, one option for each socket; our ends of `sockets` are closed after it.
+
+    :raises OSError: if no process can be started.
+    """
+    descriptors = {name: sock.fileno() for name, sock in sockets.items()}
+    options = [text for name, fd in descriptors.items() for text in (f"--{name}", str(fd))]
+    options += [text for fd in keep for text in ("--keep", str(fd))]
+    try:
+        return await asyncio.create_subprocess_exec(
+            *(sys.executable, "-I", "-m", program, *options),
+            pass_fds=(*descriptors.values(), *keep),
+            env={name: os.environ[name] for name in _PASSED_ON if name in os.environ} | dict(environment),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.DEVNULL,
+        )
+    finally:
+        for sock in sockets.values():
+            sock.close()
+
+
+async def end(process: Process, *, grace: float) -> int:
+    """Waits `grace` seconds for the process to end by itself, then kills it. Gives its exit code."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(grace):
+            return await process.wait()
+    with contextlib.suppress(ProcessLookupError):
+        process.kill()
+    return await process.wait()

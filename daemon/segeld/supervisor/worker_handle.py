@@ -1,0 +1,192 @@
+"""One worker process as the front sees it: ask, be answered in time, or end it."""
+
+import asyncio
+import contextlib
+import itertools
+import socket
+import time
+from asyncio.subprocess import Process
+from collections.abc import Mapping
+from typing import Final, Self, TypeVar
+
+from segeld.ipc import framing, worker_wire
+from segeld.model.algorithm import EcdsaEncoding
+from segeld.model.faults import Fault
+from segeld.supervisor.spawn import end, spawn
+
+_numbers: Final = itertools.count(1)
+A = TypeVar("A", bound=worker_wire.Answer)
+
+
+class WorkerLost(Exception):
+    """The worker ended, or was ended because it did not answer; what it was doing is not known."""
+
+
+class WorkerFailed(Exception):
+    """The worker answered that it could not: the module's word, and what to do about it."""
+
+    def __init__(self, failed: worker_wire.Failed) -> None:
+        super().__init__(failed.text)
+        self.reason: Final = failed.reason
+        self.remedy: Final = failed.remedy
+        self.ckr: Final = failed.ckr
+        self.text: Final = failed.text
+
+    def fault(self) -> Fault:
+        return Fault(self.reason, self.text)
+
+
+class WorkerHandle:
+    """A running worker. Requests may overlap; each is answered by its number."""
+
+    def __init__(
+        self, process: Process, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, pin: socket.socket
+    ) -> None:
+        self.number: Final = next(_numbers)
+        self.pid: Final = process.pid
+        self.ended: Final = asyncio.Event()
+        self.leaving: Final = asyncio.Event()
+        """Set when it gets no new work: it has ended, or it retires and ends when what it holds is done."""
+        self.retiring = False
+        self.why = ""
+        """Why it ended, for the log."""
+        self._process = process
+        self._reader = reader
+        self._writer = writer
+        self._pin: socket.socket | None = pin
+        self._asked: dict[int, asyncio.Future[worker_wire.AnyAnswer]] = {}
+        self._ids = itertools.count(1)
+        self._heard = time.monotonic()
+        self._listening = asyncio.create_task(self._listen(), name=f"worker {self.number} answers")
+
+    @classmethod
+    async def start(cls, environment: Mapping[str, str]) -> Self:
+        """:raises OSError: if no process can be started."""
+        control, theirs = socket.socketpair()
+        pin, pin_theirs = socket.socketpair()
+        try:
+            process = await spawn(
+                "segeld.worker", {"control": theirs, "pin": pin_theirs}, environment=environment
+            )
+        except OSError:
+            control.close()
+            pin.close()
+            raise
+        reader, writer = await asyncio.open_connection(sock=control)
+        return cls(process, reader, writer, pin)
+
+    def take_pin_socket(self) -> socket.socket:
+        """The front's end of the socket for the PIN: to be handed to the keeper, once."""
+        assert self._pin is not None, "handed over before"
+        pin, self._pin = self._pin, None
+        return pin
+
+    async def load(self, module: str, reserved: str | None, patience: float) -> worker_wire.Loaded:
+        return await self._ask(
+            worker_wire.Load(next(self._ids), module, reserved), worker_wire.Loaded, patience
+        )
+
+    async def survey(self, patience: float) -> worker_wire.Surveyed:
+        return await self._ask(worker_wire.Survey(next(self._ids)), worker_wire.Surveyed, patience)
+
+    async def open_token(
+        self, label: str | None, serial: str | None, sessions: int, patience: float
+    ) -> worker_wire.TokenOpened:
+        request = worker_wire.OpenToken(next(self._ids), label, serial, sessions)
+        return await self._ask(request, worker_wire.TokenOpened, patience)
+
+    async def find_keys(self, public_keys: tuple[bytes, ...], patience: float) -> worker_wire.KeysFound:
+        return await self._ask(
+            worker_wire.FindKeys(next(self._ids), public_keys), worker_wire.KeysFound, patience
+        )
+
+    async def sign(
+        self,
+        key: bytes,
+        algorithm: int,
+        encoding: EcdsaEncoding,
+        *,
+        urgent: bool,
+        deadline: int,
+        inputs: tuple[bytes, ...],
+        patience: float,
+    ) -> worker_wire.Signed:
+        """Signs a chunk. `patience` is how long the worker may say nothing at all, on any of its requests."""
+        request = worker_wire.Sign(next(self._ids), key, algorithm, encoding, urgent, deadline, inputs)
+        return await self._ask(request, worker_wire.Signed, patience)
+
+    async def _ask(self, request: worker_wire.Request, expected: type[A], patience: float) -> A:
+        """:raises WorkerLost: if it ends, or says nothing for `patience` seconds (it is killed then).
+        :raises WorkerFailed: if it answers that it failed.
+        """
+        if self.ended.is_set():
+            raise WorkerLost(self.why)
+        future: asyncio.Future[worker_wire.AnyAnswer] = asyncio.get_running_loop().create_future()
+        self._asked[request.id] = future
+        asked_at = time.monotonic()
+        try:
+            self._writer.write(framing.encode(request))
+            while not future.done():
+                left = max(asked_at, self._heard) + patience - time.monotonic()
+                if left <= 0:
+                    self.kill(f"no answer for {patience:g} s")
+                    raise WorkerLost(self.why)
+                await asyncio.wait({future}, timeout=left)
+            answer = future.result()
+        finally:
+            self._asked.pop(request.id, None)
+        if isinstance(answer, worker_wire.Failed):
+            raise WorkerFailed(answer)
+        if not isinstance(answer, expected):
+            self.kill(f"answered {type(answer).__name__} to {type(request).__name__}")
+            raise WorkerLost(self.why)
+        return answer
+
+    async def _listen(self) -> None:
+        frames = framing.FrameReader()
+        why = ""
+        try:
+            while data := await self._reader.read(256 * 1024):
+                self._heard = time.monotonic()
+                for frame in frames.feed(data):
+                    answer = framing.decode(worker_wire.ANSWERS, frame)
+                    future = self._asked.get(answer.id)
+                    if future is not None and not future.done():
+                        future.set_result(answer)
+        except (framing.FrameError, OSError) as error:
+            why = str(error)
+        finally:
+            await self._reap(why)
+
+    async def _reap(self, why: str) -> None:
+        self._writer.close()
+        code = await end(self._process, grace=1.0)
+        self.why = self.why or why or f"worker process ended ({_explain(code)})"
+        self.ended.set()
+        self.leaving.set()
+        if self._pin is not None:
+            self._pin.close()
+        for future in self._asked.values():
+            if not future.done():
+                future.set_exception(WorkerLost(self.why))
+
+    def retire(self) -> None:
+        """It gets no new work; whoever serves it closes it when what it holds is done."""
+        self.retiring = True
+        self.leaving.set()
+
+    def kill(self, why: str) -> None:
+        """Ends it at once: the only cure there is for a module that hangs."""
+        self.why = self.why or why
+        with contextlib.suppress(ProcessLookupError):
+            self._process.kill()
+
+    async def close(self) -> None:
+        """Lets it end by itself by closing its pipe; kills it when it does not."""
+        self.why = self.why or "closed"
+        self._writer.close()
+        await self._listening
+
+
+def _explain(code: int) -> str:
+    return f"killed by signal {-code}" if code < 0 else f"exit code {code}"

@@ -1,0 +1,96 @@
+"""The reader: takes requests from both sockets until the front closes its own, then ends the process at once.
+
+The process always ends by `os._exit`: threads may be deep in the module, and unloading a module that is at work
+has been seen to crash or to hang.
+"""
+
+import argparse
+import os
+import select
+import threading
+from collections.abc import Sequence
+from typing import NoReturn
+
+from segeld.ipc.framing import FrameError
+from segeld.ipc.worker_wire import Exit
+from segeld.worker import log, sandbox
+from segeld.worker.channel import Closed, Control, PinChannel
+from segeld.worker.requests import Violation
+from segeld.worker.worker import Worker
+
+
+def main(arguments: Sequence[str]) -> NoReturn:
+    """Runs the worker; never returns."""
+    control, pin = _descriptors(arguments)
+    sandbox.enter(keep=(control, pin))
+    threading.excepthook = lambda failed: _crashed(failed.exc_value)
+    try:
+        _serve(Control(control), PinChannel(pin))
+    except Closed:
+        os._exit(Exit.DONE)
+    except FrameError as error:
+        log.say("bad frame", error=str(error))
+        os._exit(Exit.BAD_FRAME)
+    except Violation as violation:
+        log.say("request out of place", error=str(violation))
+        os._exit(violation.code)
+    except BaseException as error:  # noqa: BLE001 - a traceback may show what must not be shown
+        _crashed(error)
+
+
+def _serve(control: Control, pin: PinChannel) -> NoReturn:
+    worker = Worker(control.send)
+    threading.Thread(target=_watch, args=(control.fileno(),), name="watch", daemon=True).start()
+    poll = select.poll()
+    poll.register(control.fileno(), select.POLLIN)
+    poll.register(pin.fileno(), select.POLLIN)
+    while True:
+        for descriptor, _ in poll.poll():
+            if descriptor == control.fileno():
+                for request in control.requests():
+                    worker.answer(request)
+            elif not _login(worker, pin):
+                poll.unregister(descriptor)
+
+
+def _login(worker: Worker, pin: PinChannel) -> bool:
+    """Takes what the keeper sent. False when it closed the socket: it has one PIN to bring, and then no use of it."""
+    try:
+        for login in pin.logins():
+            pin.send(worker.login(login))
+    except Closed:
+        return False
+    except ValueError:
+        raise Violation(Exit.BAD_FRAME, "a Login whose PIN is no short binary string") from None
+    return True
+
+
+def _watch(control: int) -> None:
+    """Ends the process when the front is gone, even while the reader is inside the module, which may never return."""
+    poll = select.poll()
+    poll.register(control, select.POLLRDHUP)
+    poll.poll()
+    os._exit(Exit.DONE)
+
+
+def _crashed(error: BaseException | None) -> NoReturn:
+    if isinstance(error, Closed):
+        os._exit(Exit.DONE)
+    if error is not None:
+        log.say("worker crashed", error=type(error).__name__, where=log.place(error))
+    os._exit(Exit.CRASHED)
+
+
+def _descriptors(arguments: Sequence[str]) -> tuple[int, int]:
+    parser = argparse.ArgumentParser(
+        prog="python -m segeld.worker",
+        description="Signs with one token. Started by segeld, not by hand.",
+        exit_on_error=False,
+    )
+    parser.add_argument("--control", type=int, required=True, metavar="FD")
+    parser.add_argument("--pin", type=int, required=True, metavar="FD")
+    try:
+        given = parser.parse_args(arguments)
+    except (argparse.ArgumentError, SystemExit):
+        os._exit(Exit.USAGE)
+    return given.control, given.pin
