@@ -1,6 +1,6 @@
 """Between messages and models: pure, and the only place that knows both."""
 
-import datetime
+import datetime as dt
 from typing import Final
 
 from segel import models
@@ -80,9 +80,7 @@ def token(message: resources.Token) -> models.Token:
         name=message.name,
         state=_TOKEN_STATE.get(message.state, models.TokenState.UNKNOWN),
         state_reason=message.state_reason,
-        state_time=(
-            message.state_time.ToDatetime(tzinfo=datetime.UTC) if message.HasField("state_time") else None
-        ),
+        state_time=(message.state_time.ToDatetime(tzinfo=dt.UTC) if message.HasField("state_time") else None),
         label=message.label,
         serial=message.serial,
         manufacturer=message.manufacturer,

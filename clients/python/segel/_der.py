@@ -5,7 +5,7 @@ X.690 for the encoding, RFC 5280 section 4.1 for the order of the fields.
 """
 
 import base64
-import datetime
+import datetime as dt
 import re
 from collections.abc import Iterator
 from typing import Final, NamedTuple, Self
@@ -23,8 +23,8 @@ class CertificateFacts(NamedTuple):
     subject: str
     """The common name; empty if it has none."""
     issuer: str
-    not_before: datetime.datetime
-    not_after: datetime.datetime
+    not_before: dt.datetime
+    not_after: dt.datetime
 
     @classmethod
     def first_of(cls, pem: bytes) -> Self | None:
@@ -76,8 +76,8 @@ def _common_name(name: _Element) -> str:
     return ""
 
 
-def _time(element: _Element) -> datetime.datetime:
+def _time(element: _Element) -> dt.datetime:
     text = element.content.decode("ascii")
     if element.tag == _UTC_TIME:  # two digits of the year: RFC 5280 section 4.1.2.5.1
         text = ("20" if int(text[:2]) < 50 else "19") + text
-    return datetime.datetime.strptime(text, "%Y%m%d%H%M%SZ").replace(tzinfo=datetime.UTC)
+    return dt.datetime.strptime(text, "%Y%m%d%H%M%SZ").replace(tzinfo=dt.UTC)

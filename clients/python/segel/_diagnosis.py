@@ -6,7 +6,7 @@ refusal arrives with the first read.
 """
 
 import contextlib
-import datetime
+import datetime as dt
 import socket
 import ssl
 from collections.abc import Iterator
@@ -31,7 +31,7 @@ _NOT_YET_VALID, _EXPIRED, _HOST_MISMATCH, _IP_MISMATCH = 9, 10, 62, 64
 _STRANGE_ISSUERS: Final = frozenset({2, 18, 19, 20, 21})
 
 
-class _Found(Exception):  # noqa: N818
+class _Found(Exception):
     """Ends the walk."""
 
     def __init__(self, error: SegelError) -> None:
@@ -190,7 +190,7 @@ class _Walk:
     def _refused(self, error: ssl.SSLError | None) -> NoReturn:
         """The other side ended TLS. Our own certificate is the usual reason, so look at that first."""
         own = CertificateFacts.first_of(Path(self._tls.cert).read_bytes())
-        now = datetime.datetime.now(datetime.UTC)
+        now = dt.datetime.now(dt.UTC)
         where = f"The client certificate {self._tls.cert}"
         if own is not None and own.not_after < now:
             self._stop(

@@ -1,6 +1,6 @@
 """What the daemon says about keys, slots, tokens and callers, as plain frozen values."""
 
-import datetime
+import datetime as dt
 import enum
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -154,7 +154,7 @@ class Token:
     state: TokenState
     state_reason: str
     """For people: why, and what to do. Empty when active."""
-    state_time: datetime.datetime | None
+    state_time: dt.datetime | None
     """When it came into this state, with time zone UTC."""
     label: str
     serial: str

@@ -12,6 +12,10 @@ from segeld.model.secret import Pin
 OPEN_ATTEMPTS_ALLOWED: Final = 1
 """A worker that died during C_Login leaves open whether a try was spent; one more is risked by itself."""
 
+_OPEN: Final = frozenset({None, LoginOutcome.REMOVED})
+"""Nobody knows whether a try was spent."""
+_COST_NOTHING: Final = frozenset({LoginOutcome.NOT_TRIED, LoginOutcome.LENGTH})
+
 _KEY: Final = secrets.token_bytes(32)
 
 
@@ -25,6 +29,8 @@ class Lease:
     """Workers, in the order in which they asked."""
     lent_to: int | None = None
     open_attempts: int = 0
+    _on_trial: Pin | None = None
+    """What `lent_to` was given: the outcome is about this PIN, even if another is held by now."""
     _refused: set[bytes] = field(default_factory=set)
 
     def hold(self, pin: Pin, *, by_officer: bool) -> bool:
@@ -45,32 +51,30 @@ class Lease:
         """The worker that gets the PIN now, if one may."""
         if self.lent_to is not None or self.pin is None or not self.waiting:
             return None
-        self.lent_to = self.waiting.popleft()
+        self.lent_to, self._on_trial = self.waiting.popleft(), self.pin
         return self.lent_to
 
     def ended(self, outcome: LoginOutcome | None) -> None:
         """The attempt of `lent_to` is over; None if its worker died before it could tell."""
-        self.lent_to = None
-        match outcome:
-            case LoginOutcome.OK:
-                self.open_attempts, self.by_officer = 0, False
-            case None | LoginOutcome.REMOVED:
-                self.open_attempts += 1
-                self.by_officer = False
-                if self.open_attempts > OPEN_ATTEMPTS_ALLOWED:
-                    self._drop()
-            case LoginOutcome.NOT_TRIED | LoginOutcome.LENGTH:
-                self._drop()
-            case _:
-                self._refuse()
-
-    def _refuse(self) -> None:
-        if self.pin is not None:
-            self._refused.add(_fingerprint(self.pin))
-        self._drop()
+        tried, self.lent_to, self._on_trial = self._on_trial, None, None
+        assert tried is not None, "nothing was lent"
+        good = outcome is LoginOutcome.OK
+        if outcome in _OPEN:
+            self.open_attempts += 1
+            good = self.open_attempts <= OPEN_ATTEMPTS_ALLOWED
+        elif not good and outcome not in _COST_NOTHING:
+            self._refused.add(_fingerprint(tried))
+        if tried is not self.pin:
+            tried.wipe()  # it was exchanged meanwhile: this outcome says nothing about the new one
+            return
+        self.by_officer = False
+        if outcome is LoginOutcome.OK:
+            self.open_attempts = 0
+        if not good:
+            self._drop()
 
     def _drop(self) -> None:
-        if self.pin is not None:
+        if self.pin is not None and self.pin is not self._on_trial:
             self.pin.wipe()
         self.pin = None
 

@@ -48,8 +48,8 @@ class Policy:
 
     def principal(self, sans: Iterable[str]) -> Principal | None:
         """Who a certificate with these SANs is; None if it is nobody, or more than one."""
-        found = {match.name: match for san in sans if (match := self.principals.get(san)) is not None}
-        return next(iter(found.values())) if len(found) == 1 else None
+        found = [match for san in sans if (match := self.principals.get(san)) is not None]
+        return found[0] if len({match.name for match in found}) == 1 else None
 
     def allows(self, caller: str, key: KeyName, algorithm: Algorithm) -> Verdict:
         granted = self.algorithms(caller, key)

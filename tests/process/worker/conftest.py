@@ -1,10 +1,10 @@
 """A real worker over real sockets, and throw-away SoftHSM2 tokens, each made by the command line tools."""
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -80,17 +80,29 @@ def box(tmp_path_factory: pytest.TempPathFactory, module: str) -> TokenBox:
     return TokenBox(tmp_path_factory.mktemp("softhsm"), module)
 
 
+@pytest.fixture(scope="session")
+def odd_module(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The module of odd_module.c, which misbehaves as the variable ODD says."""
+    compiler = shutil.which("cc")
+    if compiler is None:
+        pytest.skip("no C compiler")
+    built = tmp_path_factory.mktemp("odd") / "odd_module.so"
+    source = Path(__file__).with_name("odd_module.c")
+    subprocess.run((compiler, "-shared", "-fPIC", "-o", built, source), check=True, timeout=60)
+    return str(built)
+
+
 class WorkerProcess:
     """The front's and the keeper's side of one worker."""
 
-    def __init__(self, box: TokenBox) -> None:
-        self.box = box
+    def __init__(self, box: TokenBox, module: str | None = None, **environment: str) -> None:
+        self.module = module or box.module
         self.control, control = socket.socketpair()
         self.pin, pin = socket.socketpair()
         self.process = subprocess.Popen(
             (sys.executable, "-m", "segeld.worker", "--control", str(control.fileno()), "--pin", str(pin.fileno())),
             pass_fds=(control.fileno(), pin.fileno()),
-            env=box.environment,
+            env={**box.environment, **environment},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
         )
@@ -124,7 +136,7 @@ class WorkerProcess:
         return answer
 
     def load(self) -> wire.AnyAnswer:
-        return self.ask(wire.Load(self.number(), self.box.module))
+        return self.ask(wire.Load(self.number(), self.module))
 
     def open(self, label: str, sessions: int = 1) -> wire.AnyAnswer:
         return self.ask(wire.OpenToken(self.number(), label, None, sessions))
@@ -191,12 +203,15 @@ class WorkerProcess:
                 pipe.close()
 
 
+Start = Callable[..., WorkerProcess]
+
+
 @pytest.fixture
-def start() -> Iterator[Callable[[TokenBox], WorkerProcess]]:
+def start(box: TokenBox) -> Iterator[Start]:
     started: list[WorkerProcess] = []
 
-    def begin(box: TokenBox) -> WorkerProcess:
-        started.append(WorkerProcess(box))
+    def begin(module: str | None = None, **environment: str) -> WorkerProcess:
+        started.append(WorkerProcess(box, module, **environment))
         return started[-1]
 
     yield begin
@@ -205,5 +220,11 @@ def start() -> Iterator[Callable[[TokenBox], WorkerProcess]]:
 
 
 @pytest.fixture
-def worker(start: Callable[[TokenBox], WorkerProcess], box: TokenBox) -> WorkerProcess:
-    return start(box)
+def start_odd(start: Start, odd_module: str, module: str) -> Start:
+    """Starts a worker whose module does what the words say."""
+    return lambda words: start(odd_module, ODD=words, ODD_MODULE=module)
+
+
+@pytest.fixture
+def worker(start: Start) -> WorkerProcess:
+    return start()

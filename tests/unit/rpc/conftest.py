@@ -15,6 +15,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from google.rpc import error_details_pb2, status_pb2
+from grpc_status import rpc_status
 from prometheus_client import CollectorRegistry
 
 from segel.v1 import signing_pb2_grpc, token_admin_pb2_grpc, tokens_pb2_grpc
@@ -305,6 +307,51 @@ async def daemon(authority, short_path):
     daemon = Daemon(authority, short_path)
     async with contextlib.aclosing(daemon), asyncio.timeout(60):
         yield daemon
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """How a call was refused, taken apart."""
+
+    code: grpc.StatusCode
+    text: str
+    status: status_pb2.Status
+    trailers: dict
+
+    @property
+    def reason(self) -> str:
+        return self.detail(error_details_pb2.ErrorInfo).reason
+
+    def detail(self, kind):
+        return _detail(self.status, kind)
+
+
+def _detail(status, kind):
+    """The one detail of that kind."""
+    found = kind()
+    (packed,) = [each for each in status.details if each.Is(kind.DESCRIPTOR)]
+    packed.Unpack(found)
+    return found
+
+
+@pytest.fixture
+def error_info():
+    return lambda status: _detail(status, error_details_pb2.ErrorInfo)
+
+
+@pytest.fixture
+def refusal():
+    """Waits for a call that must be refused, and takes the refusal apart."""
+
+    async def wait(call) -> Refusal:
+        with pytest.raises(grpc.aio.AioRpcError):
+            await call
+        status = await rpc_status.aio.from_call(call)
+        assert status is not None
+        trailers = dict(await call.trailing_metadata())
+        return Refusal(await call.code(), await call.details(), status, trailers)
+
+    return wait
 
 
 @pytest.fixture

@@ -8,18 +8,19 @@ import asyncio
 from dataclasses import dataclass
 from typing import BinaryIO, Final
 
+from asn1crypto import x509
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 from pyhanko.pdf_utils.misc import FormFillingError
 from pyhanko.pdf_utils.reader import PdfFileReader
 from pyhanko.sign.fields import SigFieldSpec, SigSeedSubFilter
-from pyhanko.sign.signers import PdfSignatureMetadata, PdfSigner
+from pyhanko.sign.signers import ExternalSigner, PdfSignatureMetadata, PdfSigner
 from pyhanko.sign.signers.pdf_byterange import BuildProps, PreparedByteRangeDigest
 
 from segel.cms import CmsTemplate, DigestSigner
 from segel.pdf.errors import PdfLocked
 from segel.pdf.permissions import choose_field
 from segel.pdf.reading import check_may_change, damage_named, open_reader
-from segel.pdf.signer import SegelSigner
+from segel.pdf.signer import mechanism
 from segel.pdf.stamp import Stamp, drawable, place, style
 
 _READ_SIZE: Final = 1 << 20
@@ -98,8 +99,12 @@ class PdfSealer:
                 location=options.location,
                 app_build_props=BuildProps(name="segel"),
             ),
-            # One for each document: asn1crypto decodes lazily, and these run in threads.
-            SegelSigner(self._signer),
+            # Made anew for each document: asn1crypto decodes lazily, and these run in threads.
+            ExternalSigner(
+                x509.Certificate.load(self._template.certificate_chain[0]),
+                cert_registry=None,  # the template has the chain
+                signature_mechanism=mechanism(self._template.algorithm),
+            ),
             stamp_style=style(stamp or Stamp()),
             new_field_spec=new_field,
         )

@@ -14,6 +14,11 @@ from pyhanko_certvalidator.registry import SimpleCertificateStore
 from segel.cms import ALGORITHMS, CmsTemplate, DigestSigner
 
 
+def mechanism(algorithm: str) -> SignedDigestAlgorithm:
+    """An algorithm of segel in pyHanko's terms."""
+    return SignedDigestAlgorithm.load(ALGORITHMS[algorithm].signature_identifier)
+
+
 class SegelSigner(Signer):
     """Sends only a digest of the signed attributes (with Ed25519: the attributes themselves) to the daemon."""
 
@@ -29,7 +34,7 @@ class SegelSigner(Signer):
         super().__init__(
             signing_cert=own,
             cert_registry=others,
-            signature_mechanism=SignedDigestAlgorithm.load(self._form.signature_identifier),
+            signature_mechanism=mechanism(template.algorithm),
             embed_roots=True,
         )
 

@@ -1,0 +1,50 @@
+"""The permit table, walked: every request has a row, and every other state refuses."""
+
+import itertools
+
+import msgspec
+import pytest
+
+from segeld.ipc import pin_wire
+from segeld.ipc import worker_wire as wire
+from segeld.model.algorithm import EcdsaEncoding
+from segeld.worker.requests import PERMITS, State, Violation, check
+from segeld.worker.worker import Worker
+
+REQUESTS = {
+    wire.Load: wire.Load(1, "module.so"),
+    wire.Survey: wire.Survey(1),
+    wire.OpenToken: wire.OpenToken(1, "label", None, 1),
+    wire.FindKeys: wire.FindKeys(1),
+    wire.Sign: wire.Sign(1, b"", 1, EcdsaEncoding.DER, False, 0, ()),
+    pin_wire.Login: pin_wire.Login(msgspec.Raw(b"\xc4\x01x"), False),
+}
+
+
+def test_every_request_of_the_wire_has_a_permit() -> None:
+    assert set(PERMITS) == {*wire.Request.__subclasses__(), pin_wire.Login}
+    assert all(PERMITS.values())
+
+
+@pytest.mark.parametrize(("kind", "state"), list(itertools.product(PERMITS, State)))
+def test_a_request_is_allowed_where_the_table_says_and_nowhere_else(kind: type, state: State) -> None:
+    if state in PERMITS[kind]:
+        check(REQUESTS[kind], state)
+    else:
+        with pytest.raises(Violation) as caught:
+            check(REQUESTS[kind], state)
+        assert caught.value.code is wire.Exit.OUT_OF_PLACE
+
+
+def test_signing_needs_a_login_and_a_login_is_tried_once() -> None:
+    assert PERMITS[wire.Sign] == {State.USER}
+    assert PERMITS[pin_wire.Login] == {State.PUBLIC}
+
+
+def test_the_worker_asks_the_table_before_it_does_anything() -> None:
+    worker = Worker(pytest.fail)
+    for request in (wire.Survey(1), wire.OpenToken(1, "x", None, 1), wire.FindKeys(1)):
+        with pytest.raises(Violation):
+            worker.answer(request)
+    with pytest.raises(Violation):
+        worker.login(pin_wire.Login(msgspec.Raw(b"\xc4\x01x"), False))
