@@ -120,7 +120,7 @@ class Batch:
     Once it was sent, neither its content nor its request id may change: sent again, it must be known as the same.
     """
 
-    __slots__ = ("deadline", "message", "places", "receiver", "tries")
+    __slots__ = ("deadline", "message", "octets", "places", "receiver", "tries")
 
     def __init__(
         self, message: signing.SignStreamRequest, places: Sequence[int], receiver: Receiver, deadline: float
@@ -129,6 +129,7 @@ class Batch:
         self.places: Final = places
         self.receiver: Final = receiver
         self.deadline: Final = deadline
+        self.octets: Final = message.ByteSize()
         self.tries = 0
 
     @classmethod

@@ -19,6 +19,8 @@ Request = TypeVar("Request")
 Response = TypeVar("Response")
 Method = Callable[[grpc.aio.Channel], grpc.aio.UnaryUnaryMultiCallable[Request, Response]]
 
+_FIRST_TRIES: Final = 3
+
 CALL_TIMEOUT: Final = 30.0
 """Seconds that a call may take which asks no token for a signature."""
 
@@ -77,11 +79,12 @@ class Connection:
         now = asyncio.get_running_loop().time
         deadline = now() + timeout
         backoff = Backoff()
+        tries = 0
         while True:
+            reached = self._reached
             try:
                 response = await method(self.channel())(request, timeout=max(deadline - now(), 0.001))
             except grpc.aio.AioRpcError as error:
-                waits_out = self._reached
                 failure = await self.explain(error)
             except asyncio.CancelledError:
                 # gRPC cancels the calls of a channel that is closed; only a task's own cancellation is one.
@@ -92,9 +95,13 @@ class Connection:
             else:
                 self._reached = True
                 return response
+            tries += 1
+            patient = reached or not isinstance(failure, ConnectionFailed)
+            if failure.reason == "CONNECTION_BROKE":
+                # Nothing seems to stand in the way, but that may be wrong: not to be tried for long.
+                patient = patient or tries < _FIRST_TRIES
             delay = backoff.next(failure.retry_after or 0.0)
-            waits_out = waits_out or _status.is_from_daemon(failure)
-            if not (repeat and waits_out and worth_repeating(failure) and now() + delay < deadline):
+            if not (repeat and patient and worth_repeating(failure) and now() + delay < deadline):
                 raise failure
             await asyncio.sleep(delay)
 

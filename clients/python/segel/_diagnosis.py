@@ -202,7 +202,7 @@ class _Walk:
                 "CLIENT_CERTIFICATE_NOT_YET_VALID",
                 f"{where} is valid from {own.not_before:%Y-%m-%d %H:%M} UTC: wait, or correct this machine's clock",
             )
-        if isinstance(error, ssl.SSLEOFError):
+        if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError):
             self._broke(error)
         if error is None or "ALERT" in (error.reason or ""):
             issuer = f", which {own.issuer!r} issued" if own is not None and own.issuer else ""

@@ -25,6 +25,8 @@ from segel.v1.signing_pb2_grpc import SigningStub
 
 # How a stream may end that is nobody's decision: connections age, daemons restart, proxies give up.
 _ENDS_BY_ITSELF: Final = frozenset({"UNAVAILABLE", "CANCELLED"})
+# What gRPC says in place of the true status when it loses a connection while it writes.
+_LOST_WHILE_WRITING: Final = frozenset({"Internal error from Core", "Stream removed"})
 
 
 class Gatherer:
@@ -137,7 +139,7 @@ class Gatherer:
             return
         stream = Stream(SigningStub(channel).SignStream(), self._outbox, self._stirred, self._answer)
         self._stream = stream
-        ended: BaseException | None = None
+        ended: Exception | None = None
         try:
             await stream.run()
         except (grpc.aio.AioRpcError, Stalled) as error:
@@ -149,20 +151,18 @@ class Gatherer:
             backoff.reset()
         if not self._outbox and not self._delayed:
             return  # ended while idle: the next call opens another
-        failure = await self._explain(ended, opened=stream.opened)
-        if not worth_repeating(failure):
+        failure = self._failure = self._broke(ended)
+        if isinstance(ended, grpc.aio.AioRpcError) and not (stream.opened and _ends_by_itself(ended)):
+            failure = self._failure = await self._connection.explain(ended)
+        if worth_repeating(failure):
+            await asyncio.sleep(backoff.next(failure.retry_after or 0.0))
+        else:
             self._refuse(failure)
-            return
-        self._failure = failure
-        await asyncio.sleep(backoff.next(failure.retry_after or 0.0))
 
-    async def _explain(self, ended: BaseException | None, *, opened: bool) -> SegelError:
-        if isinstance(ended, grpc.aio.AioRpcError):
-            said = _status.from_call(ended.code().name, ended.details(), ended.trailing_metadata())
-            if not opened or _status.is_from_daemon(said) or said.code not in _ENDS_BY_ITSELF:
-                return await self._connection.explain(ended)
+    def _broke(self, ended: Exception | None) -> SegelError:
+        why = ended.details() if isinstance(ended, grpc.aio.AioRpcError) else ended
         return ConnectionFailed(
-            f"The stream to {self._connection.target} ended: {ended or 'the daemon closed it'}",
+            f"The stream to {self._connection.target} ended: {why or 'the daemon closed it'}",
             reason="CONNECTION_BROKE",
             code="UNAVAILABLE",
             facts={"target": str(self._connection.target)},
@@ -227,3 +227,10 @@ class Gatherer:
             batch.settle_all(error)
         self._delayed.clear()
         self._outbox.refuse(error)
+
+
+def _ends_by_itself(error: grpc.aio.AioRpcError) -> bool:
+    said = _status.from_call(error.code().name, error.details(), error.trailing_metadata())
+    if _status.is_from_daemon(said):
+        return False
+    return said.code in _ENDS_BY_ITSELF or said.text in _LOST_WHILE_WRITING

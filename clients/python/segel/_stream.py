@@ -8,13 +8,15 @@ import grpc
 import grpc.aio
 
 from segel._batch import Batch
-from segel._outbox import Limits, Outbox
+from segel._outbox import MOST_OCTETS, Limits, Outbox
 from segel.v1 import signing_pb2 as signing
 
 Call = grpc.aio.StreamStreamCall[signing.SignStreamRequest, signing.SignStreamResponse]
 
 OPENING: Final = 10.0
 """Seconds within which the daemon must have said its limits, connecting included."""
+MOST_OCTETS_IN_FLIGHT: Final = 6 * 1024 * 1024
+"""Octets unanswered at once: only long messages come near it, and the daemon takes 8 MiB on one stream."""
 OVERDUE: Final = 5.0
 """Seconds after its deadline at which a batch without an answer shows that the stream is of no use."""
 
@@ -46,6 +48,7 @@ class Stream:
         self._stirred = stirred
         self._answered = answered
         self._in_flight = 0
+        self._octets = 0
         self._now = asyncio.get_running_loop().time
 
     async def run(self) -> None:
@@ -93,7 +96,8 @@ class Stream:
 
     async def _send(self, limits: Limits) -> None:
         while True:
-            batch = self._outbox.take(limits, self._in_flight)
+            full = self._octets > MOST_OCTETS_IN_FLIGHT - MOST_OCTETS
+            batch = None if full else self._outbox.take(limits, self._in_flight)
             if batch is None:
                 self._stirred.clear()
                 await self._stirred.wait()
@@ -102,6 +106,7 @@ class Stream:
                 continue
             self.unanswered[batch.request_id] = batch
             self._in_flight += len(batch)
+            self._octets += batch.octets
             # A little less than there is, so that the daemon's own refusal still arrives in time.
             left = max(batch.deadline - self._now(), 0.002)
             seconds, fraction = divmod(left - min(0.02, left / 10), 1)
@@ -118,6 +123,7 @@ class Stream:
             if batch is None:
                 continue
             self._in_flight -= len(batch)
+            self._octets -= batch.octets
             self.useful = True
             self._answered(batch, response.batch)
             self._stirred.set()

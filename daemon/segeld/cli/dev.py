@@ -17,6 +17,7 @@ from segeld import config, policy
 from segeld.app import Endpoints, serve
 from segeld.cli.dev_files import DevSetup, write_files
 from segeld.cli.running import stop_on_signals
+from segeld.config.schema import Module
 from segeld.rpc import logs
 from segeld.supervisor.survey import survey_module
 
@@ -30,6 +31,7 @@ def run(
     fresh: bool,
     workers: int,
     prompt: tuple[str, ...],
+    keys: tuple[str, ...],
     module: Path | None,
     background: bool,
     as_json: bool,
@@ -48,38 +50,62 @@ def run(
     with ExitStack() as stack:
         if directory is None:
             directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="segel-dev-")))
-        return _run_here(stack, directory, fresh=fresh, workers=workers, prompt=prompt, as_json=as_json)
+        return _run_here(
+            stack, directory, fresh=fresh, workers=workers, prompt=prompt, keys=keys, as_json=as_json
+        )
 
 
 def _run_here(
-    stack: ExitStack, directory: Path, *, fresh: bool, workers: int, prompt: tuple[str, ...], as_json: bool
+    stack: ExitStack,
+    directory: Path,
+    *,
+    fresh: bool,
+    workers: int,
+    prompt: tuple[str, ...],
+    keys: tuple[str, ...],
+    as_json: bool,
 ) -> int:
-    from segel_softhsm import TestbedError, provision
+    from segel_softhsm import KINDS, TestbedError, find_module, provision
 
+    kinds = [kind for kind in KINDS if kind in keys]
+    if len(kinds) != len(keys):
+        typer.echo(f"segeld dev: --keys takes some of {','.join(KINDS)}", err=True)
+        return 2
     try:
-        testbed = provision(directory.absolute(), fresh=fresh)
-    except TestbedError as error:
+        asyncio.run(_require_softhsm2(find_module()))
+        testbed = provision(directory.absolute(), fresh=fresh, kinds=kinds or None)
+    except (TestbedError, _Refused) as error:
         typer.echo(f"segeld dev: {error}", err=True)
         return 1
+    unknown = set(prompt) - {token.label for token in testbed.tokens}
+    if unknown:
+        typer.echo(f"segeld dev: --prompt {unknown.pop()}: there is no such token", err=True)
+        return 2
     setup = write_files(testbed, stack, workers=workers, prompt=prompt)
     loaded = config.load(setup.config)
-    refusal = asyncio.run(_refusal(loaded))
-    if refusal:
-        typer.echo(f"segeld dev: {refusal}", err=True)
-        return 1
     logs.configure(loaded.log.level, loaded.log.format)
     return asyncio.run(_serve(setup, loaded, as_json=as_json))
 
 
-async def _refusal(loaded: config.Config) -> str:
-    """Why these modules must not be used here; the open policy is for throw-away tokens alone."""
-    for module in loaded.modules.values():
-        answer = await survey_module(module)
-        if isinstance(answer, str):
-            return answer
-        if answer[0].manufacturer != "SoftHSM":
-            return f"{module.path} is by {answer[0].manufacturer!r}: dev runs on SoftHSM2 alone. Use: segeld serve"
-    return ""
+async def _require_softhsm2(module: Path) -> None:
+    """Asks the module who made it before anything is written to a token: the open policy is for throw-away ones.
+
+    :raises _Refused: if it is another, or cannot be loaded.
+    """
+    with tempfile.TemporaryDirectory(prefix="segel-") as nothing:
+        conf = Path(nothing) / "softhsm2.conf"
+        conf.write_text(f"directories.tokendir = {nothing}\n")
+        answer = await survey_module(Module(path=module, environment={"SOFTHSM2_CONF": str(conf)}))
+    if isinstance(answer, str):
+        raise _Refused(answer)
+    if answer[0].manufacturer != "SoftHSM":
+        raise _Refused(
+            f"{module} is by {answer[0].manufacturer}: dev runs on SoftHSM2 alone. For other modules: segeld serve"
+        )
+
+
+class _Refused(Exception):
+    """Not a module for `segeld dev`."""
 
 
 async def _serve(setup: DevSetup, loaded: config.Config, *, as_json: bool) -> int:

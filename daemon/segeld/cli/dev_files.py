@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _LONGEST_SOCKET_FOLDER: Final = 90
 """Octets: sun_path holds 107, and the socket's own name comes after it."""
-_DEFAULT_KEY: Final = "keys/seal-p256"
+_DEFAULT_KEY: Final = "seal-p256"
 _CALLER, _OFFICER = "backoffice", "wayan"
 
 
@@ -24,6 +24,7 @@ class DevSetup:
     testbed: "Testbed"
     config: Path
     summary: str
+    default_key: str
 
     def exports(self, endpoints: Endpoints) -> dict[str, str]:
         """What a shell needs so that `segel` and `segelctl` just work."""
@@ -34,7 +35,7 @@ class DevSetup:
             "SEGEL_TLS_CA": str(self.testbed.pki.ca_bundle),
             "SEGEL_TLS_CERT": str(caller.cert_chain),
             "SEGEL_TLS_KEY": str(caller.key),
-            "SEGEL_KEY": _DEFAULT_KEY,
+            "SEGEL_KEY": f"keys/{self.default_key}",
             "SEGELCTL_TARGET": f"unix:{endpoints.officer_socket}",
             "SEGELCTL_TLS_CA": str(self.testbed.pki.ca_bundle),
             "SEGELCTL_TLS_CERT": str(officer.cert_chain),
@@ -57,8 +58,12 @@ def write_files(testbed: "Testbed", stack: ExitStack, *, workers: int, prompt: t
     config.write_text(_config(testbed, runtime, workers=workers, prompt=prompt))
     (testbed.directory / "policy.toml").write_text(_policy(testbed))
     keys = sum(len(token.keys) for token in testbed.tokens)
+    labels = [key.label for key in testbed.tokens[0].keys]
     return DevSetup(
-        testbed, config, f"{keys} keys on {len(testbed.tokens)} SoftHSM2 tokens, test PKI, open policy"
+        testbed,
+        config,
+        summary=f"{keys} keys on {len(testbed.tokens)} SoftHSM2 tokens, test PKI, open policy",
+        default_key=_DEFAULT_KEY if _DEFAULT_KEY in labels else labels[0],
     )
 
 
@@ -88,10 +93,13 @@ address = "127.0.0.1:0"
 [modules.softhsm]
 path = {_text(testbed.module)}
 environment = {{ SOFTHSM2_CONF = {_text(testbed.softhsm2_conf)} }}
-""" + "".join(_token(token, workers=workers, by_hand=token.label in prompt) for token in testbed.tokens)
+""" + "".join(
+        _token(token, pki.ca_bundle, workers=workers, by_hand=token.label in prompt)
+        for token in testbed.tokens
+    )
 
 
-def _token(token: "TestToken", *, workers: int, by_hand: bool) -> str:
+def _token(token: "TestToken", issuers: Path, *, workers: int, by_hand: bool) -> str:
     pin = '{ source = "prompt" }' if by_hand else f'{{ source = "file", path = {_text(token.pin_file)} }}'
     return f"""
 [tokens.{token.label}]
@@ -99,6 +107,7 @@ module = "softhsm"
 label = {_text(token.label)}
 workers = {workers}
 pin = {pin}
+certificates = [{_text(issuers)}]
 """
 
 

@@ -89,6 +89,9 @@ def dev(
     prompt: Annotated[
         list[str] | None, typer.Option(metavar="TOKEN", help="Leave this token waiting for its PIN.")
     ] = None,
+    keys: Annotated[
+        str, typer.Option(metavar="KIND,…", help="Keys of segel-a: rsa2048, rsa3072, p256, p384, ed25519.")
+    ] = "",
     module: Annotated[
         Path | None,
         typer.Option(help="Where SoftHSM2 is, if not in its usual places. No other module is taken."),
@@ -110,6 +113,7 @@ def dev(
             fresh=fresh,
             workers=workers,
             prompt=tuple(prompt or ()),
+            keys=tuple(kind for kind in keys.split(",") if kind),
             module=module,
             background=background,
             as_json=json_output,

@@ -76,6 +76,8 @@ def _token(key: str, name: str, token: Token, modules: Mapping[str, Module]) -> 
         yield from files.check_secret(f"{key}.pin.path", token.pin.path)
     for number, path in enumerate(token.public_keys):
         yield from certificates.check_public_key(f"{key}.public_keys[{number}]", path)
+    for number, path in enumerate(token.certificates):
+        yield from certificates.check_certificates(f"{key}.certificates[{number}]", path)
 
 
 def _twins(tokens: Mapping[str, Token]) -> Iterator[Problem]:

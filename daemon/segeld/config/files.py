@@ -27,17 +27,19 @@ def check_secret(key: str, path: Path) -> Iterator[Problem]:
     if problems:
         yield from problems
         return
-    status = path.stat()
-    if status.st_uid not in {0, os.geteuid()}:
-        yield Problem(
-            key, f"{path} belongs to another user (uid {status.st_uid}); it must be root's or this user's"
-        )
-    if status.st_mode & 0o077:
-        mode = stat.S_IMODE(status.st_mode)
-        yield Problem(key, f"{path} has mode {mode:04o}, so others can read it: chmod 600")
+    for fault in not_private(path.stat(), os.geteuid()):
+        yield Problem(key, f"{path} {fault}")
     folder = path.resolve().parent.stat()
     if folder.st_mode & 0o022 and not folder.st_mode & stat.S_ISVTX:
         yield Problem(key, f"others can write in {path.resolve().parent}, and so replace {path.name}")
+
+
+def not_private(status: os.stat_result, user: int) -> Iterator[str]:
+    """What keeps a file from being root's or the user's alone."""
+    if status.st_uid not in {0, user}:
+        yield f"belongs to another user (uid {status.st_uid}); it must be root's or this user's"
+    if status.st_mode & 0o077:
+        yield f"has mode {stat.S_IMODE(status.st_mode):04o}, so others can read it: chmod 600"
 
 
 def check_private_key(key: str, path: Path) -> Iterator[Problem]:

@@ -114,6 +114,8 @@ class Token(Strict, frozen=True):
     timeouts: Timeouts = Timeouts()
     public_keys: tuple[Path, ...] = ()
     """PEM files: public keys of private keys whose public half is not on the token."""
+    certificates: tuple[Path, ...] = ()
+    """PEM files: certificates of its keys, and of their issuers, that are not on the token."""
 
 
 class Limits(Strict, frozen=True):
@@ -129,6 +131,9 @@ class Limits(Strict, frozen=True):
     queue: Count = 65_536
     """Inputs that wait or are being signed, over all callers."""
     queue_per_caller: Count = 16_384
+    max_calls: Count = 4096
+    """Calls open at once, streams among them, over all callers."""
+    max_calls_per_caller: Count = 1024
     max_connections: Count = 1024
     max_calls_per_connection: Count = 128
     max_message: Annotated[int, Meta(ge=65_536, le=1_048_576)] = 1_048_576

@@ -24,7 +24,7 @@ class LoginOutcome(enum.StrEnum):
     REMOVED = "removed"
     """CKR_DEVICE_REMOVED, CKR_TOKEN_NOT_PRESENT: what became of the attempt is not known."""
     NOT_TRIED = "not_tried"
-    """The token's flags forbid an attempt without an officer (locked, final try)."""
+    """The token's flags forbid an attempt without an officer (final try), or could not be read."""
 
 
 class Login(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=True):

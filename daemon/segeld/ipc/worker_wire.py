@@ -8,6 +8,9 @@ import msgspec
 from segeld.model.algorithm import EcdsaEncoding, KeyKind
 from segeld.model.faults import Reason
 
+MAX_INPUTS: Final = 4000
+"""Inputs of one `Sign`: so many of the longest signatures (RSA-4096) fit into the frame of the answer."""
+
 
 class Remedy(enum.StrEnum):
     """What the front must do after a failure (the worker itself never recovers: it is replaced)."""
@@ -30,7 +33,7 @@ class Exit(enum.IntEnum):
     USAGE = 64
     """Started with other options than `--control FD --pin FD`."""
     BAD_FRAME = 65
-    """A frame that is too long, is no msgpack, or is not a request."""
+    """A frame that is over a limit, is no msgpack, or is not a request."""
     CRASHED = 70
     """A mistake of the worker's own; one line on stderr says where."""
     OUT_OF_PLACE = 76
@@ -152,6 +155,7 @@ class Sign(Request, frozen=True):
     deadline: int
     """CLOCK_MONOTONIC, nanoseconds: inputs not begun by then are not signed."""
     inputs: tuple[bytes, ...]
+    """At most `MAX_INPUTS`."""
 
 
 class ItemFailed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -20,8 +20,7 @@ def main() -> int:
     parser.add_argument("--control", type=int, required=True)
     parser.add_argument("--keep", type=int, action="append", default=[], help="a descriptor that holds a PIN")
     arguments = parser.parse_args()
-    harden(keep=[arguments.control, *arguments.keep])
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    harden([arguments.control, *arguments.keep])
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it ends with the front, after the workers' last logins
     setproctitle.setproctitle("segeld: keeper")
     with Keeper(socket.socket(fileno=arguments.control)) as keeper:

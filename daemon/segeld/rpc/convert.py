@@ -9,7 +9,7 @@ from segeld.model.faults import Fault, Reason
 from segeld.model.names import Alias, BadName, KeyName, TokenName, is_request_id, parse_key_or_alias
 from segeld.rpc.status import item_status
 
-MAX_NAME: Final = 256
+MAX_NAME: Final = 128
 """Characters of a name; one that is longer is not even quoted."""
 MAX_ID: Final = 128
 """Octets of an input's id."""

@@ -1,12 +1,18 @@
 """Whether the daemon takes new calls, and whether those it took are done: the first phase of stopping."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
 
+from segeld.config.schema import Limits
 from segeld.model.faults import Fault, Reason
 
-RETRY_AFTER = 5.0
+MAX_OCTETS: Final = 256 * 1024 * 1024
+"""Octets of requests being served at once; 256 of the largest."""
+
+RETRY_AFTER: Final = 5.0
 """Seconds after which a daemon that was restarted is likely back."""
 
 
@@ -19,25 +25,43 @@ def stopping() -> Fault:
 class Gate:
     """Counts calls in. Once closed it stays closed, and `drained` is set when the last call has left."""
 
-    def __init__(self) -> None:
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
         self.closing = asyncio.Event()
         self.drained = asyncio.Event()
         self.drained.set()
-        self._inside = 0
+        self._inside: Counter[str] = Counter()
+        self._octets = 0
 
     def close(self) -> None:
         self.closing.set()
 
     @contextmanager
-    def enter(self) -> Iterator[None]:
-        """:raises Fault: DAEMON_STOPPING."""
+    def enter(self, caller: str, octets: int) -> Iterator[None]:
+        """:raises Fault: DAEMON_STOPPING, QUEUE_FULL, CALLER_QUOTA."""
         if self.closing.is_set():
             raise stopping()
-        self._inside += 1
+        self._check(caller, octets)
+        self._inside[caller] += 1
+        self._octets += octets
         self.drained.clear()
         try:
             yield
         finally:
-            self._inside -= 1
+            self._octets -= octets
+            self._inside[caller] -= 1
+            if not self._inside[caller]:
+                del self._inside[caller]
             if not self._inside:
                 self.drained.set()
+
+    def _check(self, caller: str, octets: int) -> None:
+        if self._inside[caller] >= self._limits.max_calls_per_caller:
+            raise Fault(
+                Reason.CALLER_QUOTA,
+                f"{caller} has {self._inside[caller]} calls open, which is the limit; put more into one call",
+                caller=caller,
+                maximum=str(self._limits.max_calls_per_caller),
+            )
+        if self._inside.total() >= self._limits.max_calls or self._octets + octets > MAX_OCTETS:
+            raise Fault(Reason.QUEUE_FULL, "too many calls are open; try again later")

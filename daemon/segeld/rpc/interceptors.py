@@ -5,11 +5,10 @@ import re
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any, Final, Self, TypeAlias, TypeVar
+from typing import Any, Final, TypeVar
 
 import grpc
 import structlog
-from google.protobuf.message import DecodeError
 from google.rpc import status_pb2
 from grpc_status import rpc_status
 
@@ -17,14 +16,13 @@ from segeld.model.faults import Fault, Reason
 from segeld.policy import Policy
 from segeld.rpc import call as calls
 from segeld.rpc.call import Call
-from segeld.rpc.gate import Gate
+from segeld.rpc.gate import Gate, stopping
+from segeld.rpc.handlers import Context, Handler, Parsed, drain, parser
 from segeld.rpc.identity import principal_of
 from segeld.rpc.metrics import CallMetrics
 from segeld.rpc.roles import require_role
 from segeld.rpc.status import status
 
-Context = grpc.aio.ServicerContext[Any, Any]
-Handler: TypeAlias = grpc.RpcMethodHandler  # type: ignore[type-arg]  # generic in its stubs alone
 T = TypeVar("T")
 
 REQUEST_ID: Final = "x-request-id"
@@ -51,7 +49,7 @@ class Guard(grpc.aio.ServerInterceptor):
         self._gate = gate
         self._metrics = metrics
         self._guarded: dict[str, Handler] = {}
-        self._endless: set[asyncio.Task[Any]] = set()
+        self._end = asyncio.Event()
 
     async def intercept_service(
         self,
@@ -69,43 +67,46 @@ class Guard(grpc.aio.ServerInterceptor):
 
     def end_endless(self) -> None:
         """Ends health watches and the like, which would hold up the end of a server."""
-        for task in self._endless:
-            task.cancel()
+        self._end.set()
 
     def _guard(self, method: str, handler: Handler) -> Handler:
-        parse = _parser(handler)
+        parse, serialize = parser(handler), handler.response_serializer
         if handler.request_streaming:
             stream: Any = handler.stream_stream
-            assert stream is not None, f"{method}: client streaming is not served here"
+            assert stream is not None, f"{method}: a stream answered once is not served here"
 
             async def stream_stream(raw: AsyncIterator[bytes], context: Context) -> None:
                 await self._serve(
-                    method, context, lambda: _drain(stream(_Parsed(raw, parse), context), context)
+                    method, context, 0, lambda: drain(stream(Parsed(raw, parse), context), context)
                 )
 
-            return grpc.stream_stream_rpc_method_handler(
-                stream_stream, response_serializer=handler.response_serializer
-            )
+            return grpc.stream_stream_rpc_method_handler(stream_stream, response_serializer=serialize)
         if handler.response_streaming:
             watch: Any = handler.unary_stream
 
             async def unary_stream(raw: bytes, context: Context) -> None:
-                await self._serve(method, context, lambda: _drain(watch(parse(raw), context), context))
+                await self._serve(
+                    method, context, len(raw), lambda: drain(watch(parse(raw), context), context)
+                )
 
-            return grpc.unary_stream_rpc_method_handler(
-                unary_stream, response_serializer=handler.response_serializer
-            )
+            return grpc.unary_stream_rpc_method_handler(unary_stream, response_serializer=serialize)
         unary: Any = handler.unary_unary
 
         async def unary_unary(raw: bytes, context: Context) -> Any:
-            return await self._serve(method, context, lambda: unary(parse(raw), context), unary=True)
+            return await self._serve(
+                method, context, len(raw), lambda: unary(parse(raw), context), unary=True
+            )
 
-        return grpc.unary_unary_rpc_method_handler(
-            unary_unary, response_serializer=handler.response_serializer
-        )
+        return grpc.unary_unary_rpc_method_handler(unary_unary, response_serializer=serialize)
 
     async def _serve(
-        self, method: str, context: Context, work: Callable[[], Awaitable[T]], *, unary: bool = False
+        self,
+        method: str,
+        context: Context,
+        octets: int,
+        work: Callable[[], Awaitable[T]],
+        *,
+        unary: bool = False,
     ) -> T:
         started = time.perf_counter()
         call = Call(method, _request_id(context))
@@ -114,7 +115,12 @@ class Guard(grpc.aio.ServerInterceptor):
         context.set_trailing_metadata(((REQUEST_ID, call.request_id),))
         code, reason = grpc.StatusCode.OK, ""
         try:
-            return await self._admitted(call, context, work)
+            call.principal = principal_of(context.auth_context(), self._policy())
+            require_role(method, call.principal)
+            if method.startswith(_QUIET):
+                return await (work() if unary else self._endless(work))
+            with self._gate.enter(call.principal.name, octets):
+                return await work()
         except asyncio.CancelledError:
             code, reason = grpc.StatusCode.CANCELLED, Reason.CANCELLED
             raise
@@ -132,22 +138,20 @@ class Guard(grpc.aio.ServerInterceptor):
         await _abort(context, answer, call.request_id)
         raise AssertionError("abort returned")
 
-    async def _admitted(self, call: Call, context: Context, work: Callable[[], Awaitable[T]]) -> T:
-        call.principal = principal_of(context.auth_context(), self._policy())
-        require_role(call.method, call.principal)
-        if call.method.startswith(_QUIET):
-            return await self._endlessly(work)
-        with self._gate.enter():
-            return await work()
-
-    async def _endlessly(self, work: Callable[[], Awaitable[T]]) -> T:
-        task = asyncio.current_task()
-        assert task is not None
-        self._endless.add(task)
+    async def _endless(self, work: Callable[[], Awaitable[T]]) -> T:
+        """A call that nobody waits for. Cancelled alone it would stay open: gRPC wants a status."""
+        working = asyncio.ensure_future(work())
+        ending = asyncio.create_task(self._end.wait())
+        both: set[asyncio.Future[Any]] = {working, ending}
         try:
-            return await work()
+            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+            if working.done():
+                return working.result()
+            raise stopping()
         finally:
-            self._endless.discard(task)
+            for task in both:
+                task.cancel()
+            await asyncio.wait(both)
 
 
 def _request_id(context: Context) -> str:
@@ -155,45 +159,6 @@ def _request_id(context: Context) -> str:
         if key == REQUEST_ID and isinstance(value, str) and _WELL_FORMED.fullmatch(value):
             return value
     return str(uuid.uuid4())
-
-
-def _parser(handler: Handler) -> Callable[[bytes], Any]:
-    deserialize = handler.request_deserializer
-    assert deserialize is not None
-
-    def parse(raw: bytes) -> Any:
-        try:
-            return deserialize(raw)
-        except DecodeError:
-            raise Fault(Reason.FIELD_INVALID, "the request is not a message of this method") from None
-
-    return parse
-
-
-class _Parsed:
-    """The messages of a stream. No generator: nothing has to be closed when a reader stops early."""
-
-    def __init__(self, raw: AsyncIterator[bytes], parse: Callable[[bytes], Any]) -> None:
-        self._raw = raw
-        self._parse = parse
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> Any:
-        return self._parse(await self._raw.__anext__())
-
-
-async def _drain(answers: Any, context: Context) -> None:
-    """Runs a handler that writes by itself, or writes what a generator yields (reflection is one)."""
-    if not hasattr(answers, "__aiter__"):
-        await answers
-        return
-    try:
-        async for answer in answers:
-            await context.write(answer)
-    finally:
-        await answers.aclose()
 
 
 async def _abort(context: Context, answer: status_pb2.Status, request_id: str) -> None:

@@ -45,7 +45,7 @@ class _Server:
     def __init__(
         self, limits: Limits, policy: Callable[[], Policy], metrics: CallMetrics, names: Sequence[str]
     ) -> None:
-        self.gate = Gate()
+        self.gate = Gate(limits)
         self.guard = Guard(policy, self.gate, metrics)
         self.health = Health(names)
         self.names = tuple(names)
@@ -64,7 +64,7 @@ class _Server:
             async with asyncio.timeout(grace):
                 await self.gate.drained.wait()
         self.guard.end_endless()
-        await self.grpc.stop(_LAST_WORDS)
+        await self.grpc.stop(_LAST_WORDS if self.gate.drained.is_set() else None)
 
 
 _LAST_WORDS: Final = 1.0
@@ -158,5 +158,11 @@ def _options(limits: Limits) -> list[tuple[str, Any]]:
         ("grpc.max_connection_idle_ms", 10 * 60 * 1000),
         ("grpc.http2.min_ping_interval_without_data_ms", 60_000),
         ("grpc.http2.max_ping_strikes", 2),
+        ("grpc.keepalive_time_ms", 60_000),  # a client that vanished holds its streams no longer than this,
+        ("grpc.keepalive_timeout_ms", 20_000),  # and this; the system would take two hours to notice
+        (
+            "grpc.compression_enabled_algorithms_bitset",
+            1,
+        ),  # identity alone: no bomb, and digests do not shrink
         ("grpc.so_reuseport", 0),  # a second daemon on the same port is an error, not half of the calls
     ]

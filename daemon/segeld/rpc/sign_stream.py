@@ -90,15 +90,25 @@ class SignStream:
             max_in_flight=self._limits.max_in_flight, max_batch=self._limits.max_batch
         )
         await self._context.write(signing_pb2.SignStreamResponse(limits=limits))
-        async with asyncio.TaskGroup() as tasks:
-            reading = tasks.create_task(self._read(messages, tasks))
-            closing = tasks.create_task(self._closing.wait())
-            await asyncio.wait({reading, closing}, return_when=asyncio.FIRST_COMPLETED)
-            closing.cancel()
-            ending = reading.result() if reading.done() else stopping()
-            reading.cancel()
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                ending = await self._until_ended(messages, tasks)
+        except* grpc.aio.InternalError:
+            ending = Fault(Reason.CANCELLED, "the client has gone")  # a write failed before gRPC said so
         if ending is not None:
             raise ending
+
+    async def _until_ended(
+        self, messages: AsyncIterator[signing_pb2.SignStreamRequest], tasks: asyncio.TaskGroup
+    ) -> Fault | None:
+        reading = tasks.create_task(self._read(messages, tasks))
+        closing = tasks.create_task(self._closing.wait())
+        await asyncio.wait({reading, closing}, return_when=asyncio.FIRST_COMPLETED)
+        closing.cancel()
+        if reading.done():
+            return reading.result()
+        reading.cancel()
+        return stopping()
 
     async def _read(
         self, messages: AsyncIterator[signing_pb2.SignStreamRequest], tasks: asyncio.TaskGroup

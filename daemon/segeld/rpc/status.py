@@ -14,7 +14,7 @@ from google.rpc import code_pb2, error_details_pb2, status_pb2
 from segeld.model.faults import Fault, Reason
 
 DOMAIN: Final = "segel"
-MAX_TEXT: Final = 1024
+MAX_TEXT: Final = 512
 """Characters of a text; a longer one comes from something a client sent, and is cut."""
 MAX_FACT: Final = 256
 RETRY_AFTER: Final = 1.0

@@ -65,7 +65,7 @@ def token_message(record: TokenRecord) -> resources_pb2.Token:
         keys=[_key_message(record.name, key) for key in record.keys],
         pin_source=record.pin_source,
     )
-    message.state_time.FromNanoseconds(int(record.state_since * 1e9))
+    message.state_time.FromMicroseconds(round(record.state_since * 1e6))
     return message
 
 

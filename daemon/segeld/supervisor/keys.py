@@ -3,14 +3,17 @@
 import hashlib
 import secrets
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Final
 
 import structlog
-from cryptography.hazmat.primitives import serialization
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from segeld.config.certificates import public_key_of
+from segeld.config.schema import Token
 from segeld.ipc.worker_wire import FoundKey, ItemFailed, Remedy
 from segeld.model.algorithm import MAX_MESSAGE, Algorithm, EcdsaEncoding, algorithms_for
+from segeld.model.chains import extended
 from segeld.model.deadline import Deadline
 from segeld.model.faults import Reason
 from segeld.model.inventory import TokenKey
@@ -21,13 +24,34 @@ _log: Final = structlog.get_logger(__name__)
 _PROBE: Final = b"segel-probe-v1"
 
 
-def configured(path: Path) -> bytes:
-    """A public key of the configuration as SubjectPublicKeyInfo, DER. The file was checked when it was loaded."""
-    key = serialization.load_pem_public_key(path.read_bytes())
-    return key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+class Beside:
+    """What the configuration adds to a token: public keys and certificates that are not on it."""
+
+    def __init__(self, config: Token) -> None:
+        """Reads the files; they were checked when the configuration was loaded."""
+        self.public_keys: Final = tuple(public_key_of(path.read_bytes()) for path in config.public_keys)
+        self._certificates: Final = tuple(
+            certificate
+            for path in config.certificates
+            for certificate in x509.load_pem_x509_certificates(path.read_bytes())
+        )
+
+    def chain(self, public_key: bytes | None, on_token: tuple[bytes, ...]) -> tuple[bytes, ...]:
+        """The key's chain from the token, or else from the files; completed with issuers from the files."""
+        chain = [x509.load_der_x509_certificate(der) for der in on_token]
+        if not chain:
+            own = [
+                certificate for certificate in self._certificates if _public_key(certificate) == public_key
+            ]
+            chain = sorted(own, key=lambda certificate: certificate.not_valid_before_utc)[-1:]
+        return tuple(one.public_bytes(Encoding.DER) for one in extended(chain, self._certificates))
 
 
-def named(found: FoundKey) -> TokenKey:
+def _public_key(certificate: x509.Certificate) -> bytes:
+    return certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+
+def named(found: FoundKey, beside: Beside) -> TokenKey:
     """One private key of a token, with its immutable name if its public key is known."""
     unusable, trouble = found.unusable, found.trouble
     if unusable is None and found.always_authenticate:
@@ -41,7 +65,7 @@ def named(found: FoundKey) -> TokenKey:
         kind=found.kind,
         name=KeyName.of(found.public_key) if found.public_key is not None else None,
         public_key=found.public_key,
-        chain=found.certificates,
+        chain=beside.chain(found.public_key, found.certificates),
         unusable=unusable,
         trouble=trouble,
     )

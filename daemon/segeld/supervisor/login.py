@@ -22,6 +22,9 @@ def refusal(token: TokenName, lent: Lent) -> Fault:
             )
         case LoginOutcome.LENGTH:
             reason, text = Reason.PIN_LENGTH, f"{token} takes no PIN of that length. No try was spent."
+        case LoginOutcome.NOT_TRIED if lent.ckr:
+            reason = Reason.DEVICE_ERROR
+            text = f"{token} did not say how many PIN tries are left (CKR {lent.ckr:#x}). No try was spent."
         case LoginOutcome.NOT_TRIED:
             reason = Reason.TOKEN_LOCKED
             text = f"{token} has one PIN try left; it is not spent without an officer. Activate it by hand."

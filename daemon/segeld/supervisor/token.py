@@ -52,11 +52,12 @@ class TokenSupervisor:
         self._keeper = keeper
         self._serve = serve
         self._changed = changed
-        self._public_keys: Final = tuple(keys.configured(path) for path in config.public_keys)
+        self._beside: Final = keys.Beside(config)
         self._statuses = [WorkerStatus(Stage.DOWN) for _ in range(config.workers)]
         self._workers: dict[int, WorkerHandle] = {}
         self._pin = PinState.MISSING
         self._pin_fault: Fault | None = None
+        self._held_by: KeeperHandle | None = None
         self._was_active = False
         self._quarantined = False
         self._bad_signatures: deque[float] = deque(maxlen=_BAD_SIGNATURES)
@@ -121,6 +122,7 @@ class TokenSupervisor:
             return
         keeper = await self._keeper()
         await keeper.hold(self.name, pin)
+        self._held_by = keeper
         self._quarantined = False
         self._bad_signatures.clear()
         self._pin, self._pin_fault, self._proved = PinState.HELD, None, False
@@ -239,12 +241,12 @@ class TokenSupervisor:
         )
         self._info = opened.token
         if not self._keys:
-            found = await worker.find_keys(self._public_keys, patience)
-            self._learn(tuple(keys.named(key) for key in found.keys))
+            found = await worker.find_keys(self._beside.public_keys, patience)
+            self._learn(tuple(keys.named(key, self._beside) for key in found.keys))
         self._set(slot, WorkerStatus(Stage.WAITING))
         await self._log_in(worker)
-        found = await worker.find_keys(self._public_keys, patience)
-        await self._know(worker, tuple(keys.named(key) for key in found.keys))
+        found = await worker.find_keys(self._beside.public_keys, patience)
+        await self._know(worker, tuple(keys.named(key, self._beside) for key in found.keys))
         self._was_active = True
         self._set(slot, WorkerStatus(Stage.READY))
 
@@ -252,6 +254,11 @@ class TokenSupervisor:
         """Waits for a PIN to be held, then for this worker's turn with it."""
         await self.news.until(lambda: self._may_log_in() or worker.ended.is_set(), worker.ended)
         keeper = await self._keeper()
+        if keeper is not self._held_by and self._pin is PinState.HELD:
+            # It was restarted, so the PIN is gone. It was not refused: a file may be read again.
+            self._pin = PinState.MISSING
+            await self._hold_configured_pin()
+            raise _Waiting
         lent = await self._lend(keeper, worker)
         if lent.flags and self._info is not None:
             self._info = msgspec.structs.replace(self._info, flags=lent.flags)
@@ -315,7 +322,7 @@ class TokenSupervisor:
             self._pin, self._pin_fault = PinState.REFUSED, fault
             _log.error("no pin", token=str(self.name), why=fault.text)
         else:
-            self._pin = PinState.HELD
+            self._pin, self._held_by = PinState.HELD, keeper
         self._update()
 
     # --- its state

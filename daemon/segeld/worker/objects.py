@@ -1,7 +1,7 @@
 """Objects of a token as plain values: private keys, public keys and certificates, each read in one go.
 
-An object that cannot be read is left out, or shown with what could be read; it never hides the others. A search
-is read to its end at once, for an open one holds the session.
+An attribute that a module does not give is missing, no more; a public object or certificate that makes no sense is
+left out. A search is read to its end at once, for an open one holds the session.
 """
 
 import sys

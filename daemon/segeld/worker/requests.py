@@ -44,6 +44,8 @@ class Violation(Exception):
 
 
 def check(request: worker_wire.AnyRequest | pin_wire.Login, state: State) -> None:
-    """:raises Violation: if this may not be asked now."""
+    """:raises Violation: if this may not be asked now, or is more than may be asked."""
     if state not in PERMITS[type(request)]:
         raise Violation(worker_wire.Exit.OUT_OF_PLACE, f"{type(request).__name__} in state {state.name}")
+    if isinstance(request, worker_wire.Sign) and len(request.inputs) > worker_wire.MAX_INPUTS:
+        raise Violation(worker_wire.Exit.BAD_FRAME, f"a Sign with {len(request.inputs)} inputs")

@@ -7,6 +7,7 @@ has been seen to crash or to hang.
 import argparse
 import os
 import select
+import sys
 import threading
 from collections.abc import Sequence
 from typing import NoReturn
@@ -32,7 +33,7 @@ def main(arguments: Sequence[str]) -> NoReturn:
         log.say("bad frame", error=str(error))
         os._exit(Exit.BAD_FRAME)
     except Violation as violation:
-        log.say("request out of place", error=str(violation))
+        log.say("violation", error=str(violation))
         os._exit(violation.code)
     except BaseException as error:  # noqa: BLE001 - a traceback may show what must not be shown
         _crashed(error)
@@ -91,6 +92,9 @@ def _descriptors(arguments: Sequence[str]) -> tuple[int, int]:
     parser.add_argument("--pin", type=int, required=True, metavar="FD")
     try:
         given = parser.parse_args(arguments)
-    except (argparse.ArgumentError, SystemExit):
-        os._exit(Exit.USAGE)
+    except argparse.ArgumentError as error:
+        parser.print_usage(sys.stderr)
+        raise SystemExit(Exit.USAGE) from error
+    except SystemExit as end:
+        raise SystemExit(Exit.USAGE if end.code else Exit.DONE) from None
     return given.control, given.pin

@@ -16,7 +16,7 @@ from segeld.worker.bench import Bench
 from segeld.worker.cryptoki import Cryptoki
 from segeld.worker.keys import KeyTable, Refused
 from segeld.worker.sign import Desk, not_begun, refused, sign
-from segeld.worker.token import handle_of
+from segeld.worker.tokens import handle_of
 
 Errand = Callable[[Session], None]
 """Something else that needs a session: it sends its own answer."""

@@ -17,7 +17,7 @@ from segeld.worker.keys import KeyTable
 from segeld.worker.module import Module
 from segeld.worker.public_keys import NotAKey, PublicKey
 from segeld.worker.requests import State, check
-from segeld.worker.token import Token
+from segeld.worker.tokens import Token
 
 
 class Worker:

@@ -8,10 +8,10 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import msgspec
 import pytest
 
-from segeld.ipc import framing, pin_wire, worker_wire as wire
+from segeld.ipc import framing, pin_wire
+from segeld.ipc import worker_wire as wire
 from segeld.model.algorithm import Algorithm, EcdsaEncoding
 from segeld.model.deadline import Deadline
 from segeld.model.names import KeyName
@@ -52,7 +52,15 @@ class TokenBox:
 
     def token(self, label: str) -> None:
         self._run(
-            "softhsm2-util", "--init-token", "--free", "--label", label, "--pin", PIN.decode(), "--so-pin", "5678"
+            "softhsm2-util",
+            "--init-token",
+            "--free",
+            "--label",
+            label,
+            "--pin",
+            PIN.decode(),
+            "--so-pin",
+            "5678",
         )
 
     def keypair(self, token: str, kind: str, cka_id: str, label: str = "key") -> None:
@@ -70,8 +78,14 @@ class TokenBox:
             *("--login", "--pin", PIN.decode(), *arguments),
         )
 
+    def python(self, script: str, *arguments: str) -> None:
+        """Runs a script in a child, for what the tools cannot do: no test process ever loads a module."""
+        self._run(sys.executable, "-c", script, *arguments)
+
     def _run(self, *command: str) -> None:
-        done = subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(
+            command, env=self.environment, capture_output=True, text=True, timeout=60, check=False
+        )
         assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
 
 
@@ -95,13 +109,18 @@ def odd_module(tmp_path_factory: pytest.TempPathFactory) -> str:
 class WorkerProcess:
     """The front's and the keeper's side of one worker."""
 
-    def __init__(self, box: TokenBox, module: str | None = None, **environment: str) -> None:
+    def __init__(
+        self, box: TokenBox, module: str | None = None, *, keep: tuple[int, ...] = (), **environment: str
+    ) -> None:
         self.module = module or box.module
         self.control, control = socket.socketpair()
         self.pin, pin = socket.socketpair()
         self.process = subprocess.Popen(
-            (sys.executable, "-m", "segeld.worker", "--control", str(control.fileno()), "--pin", str(pin.fileno())),
-            pass_fds=(control.fileno(), pin.fileno()),
+            (
+                *(sys.executable, "-m", "segeld.worker"),
+                *("--control", str(control.fileno()), "--pin", str(pin.fileno())),
+            ),
+            pass_fds=(control.fileno(), pin.fileno(), *keep),
             env={**box.environment, **environment},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -210,8 +229,8 @@ Start = Callable[..., WorkerProcess]
 def start(box: TokenBox) -> Iterator[Start]:
     started: list[WorkerProcess] = []
 
-    def begin(module: str | None = None, **environment: str) -> WorkerProcess:
-        started.append(WorkerProcess(box, module, **environment))
+    def begin(module: str | None = None, *, keep: tuple[int, ...] = (), **environment: str) -> WorkerProcess:
+        started.append(WorkerProcess(box, module, keep=keep, **environment))
         return started[-1]
 
     yield begin

@@ -39,7 +39,7 @@ def test_at_the_end_of_the_control_pipe(worker) -> None:
 def test_in_the_middle_of_a_long_chunk(worker, token: str) -> None:
     keys = {key.kind: key for key in worker.activate(token, sessions=2)}
     bulk = worker.sign_request(
-        keys[KeyKind.RSA_2048].public_key, Algorithm.RSA_PKCS1_SHA256, (bytes(32),) * 20_000
+        keys[KeyKind.RSA_2048].public_key, Algorithm.RSA_PKCS1_SHA256, (bytes(32),) * wire.MAX_INPUTS
     )
     quick = worker.sign_request(
         keys[KeyKind.P_256].public_key, Algorithm.ECDSA_P256_SHA256, (bytes(32),), urgent=True
@@ -53,7 +53,9 @@ def test_in_the_middle_of_a_long_chunk(worker, token: str) -> None:
 def test_while_the_module_hangs(start_odd, token: str) -> None:
     worker = start_odd("hang")
     keys = {key.kind: key for key in worker.activate(token)}
-    worker.tell(worker.sign_request(keys[KeyKind.P_256].public_key, Algorithm.ECDSA_P256_SHA256, (bytes(32),)))
+    worker.tell(
+        worker.sign_request(keys[KeyKind.P_256].public_key, Algorithm.ECDSA_P256_SHA256, (bytes(32),))
+    )
     worker.control.close()
     code, _, err = worker.ended()
     assert (code, err) == (wire.Exit.DONE, "C_Login\n")
@@ -62,12 +64,13 @@ def test_while_the_module_hangs(start_odd, token: str) -> None:
 def test_killed_it_leaves_nothing_behind(worker, token: str) -> None:
     keys = {key.kind: key for key in worker.activate(token)}
     worker.tell(
-        worker.sign_request(keys[KeyKind.RSA_2048].public_key, Algorithm.RSA_PKCS1_SHA256, (bytes(32),) * 5000)
+        worker.sign_request(
+            keys[KeyKind.RSA_2048].public_key, Algorithm.RSA_PKCS1_SHA256, (bytes(32),) * wire.MAX_INPUTS
+        )
     )
     worker.process.kill()
     with pytest.raises((EOFError, ConnectionError)):
-        while True:
-            worker.hear()
+        worker.hear()
     assert worker.ended() == (-signal.SIGKILL, "", "")
 
 
@@ -101,7 +104,9 @@ def test_a_frame_that_is_none(worker, frame: bytes) -> None:
     assert only_line(err)["event"] == "bad frame"
 
 
-@pytest.mark.parametrize("request_", [wire.Survey(1), wire.OpenToken(1, "x", None, 1), wire.FindKeys(1), SIGN])
+@pytest.mark.parametrize(
+    "request_", [wire.Survey(1), wire.OpenToken(1, "x", None, 1), wire.FindKeys(1), SIGN]
+)
 def test_too_early(worker, request_: wire.Request) -> None:
     worker.tell(request_)
     code, out, err = worker.ended()
@@ -114,6 +119,13 @@ def test_a_sign_before_the_login(worker, token: str) -> None:
     worker.open(token)
     worker.tell(SIGN)
     assert worker.ended()[0] == wire.Exit.OUT_OF_PLACE
+
+
+def test_more_inputs_than_an_answer_can_hold(worker, token: str) -> None:
+    keys = {key.kind: key for key in worker.activate(token)}
+    inputs = (bytes(32),) * (wire.MAX_INPUTS + 1)
+    worker.tell(worker.sign_request(keys[KeyKind.P_256].public_key, Algorithm.ECDSA_P256_SHA256, inputs))
+    assert worker.ended()[0] == wire.Exit.BAD_FRAME
 
 
 def test_a_second_load(worker) -> None:

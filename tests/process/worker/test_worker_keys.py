@@ -1,6 +1,6 @@
 """Which public key belongs to which private key, on real tokens."""
 
-import datetime
+import datetime as dt
 from pathlib import Path
 
 import pytest
@@ -40,7 +40,7 @@ def spki(key: Key) -> bytes:
 
 
 def certificate(name: str, key, issuer: str, issuer_key: Key, *, ca: bool = False) -> x509.Certificate:
-    now = datetime.datetime.now(datetime.UTC)
+    now = dt.datetime.now(dt.UTC)
     return (
         x509.CertificateBuilder()
         .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]))
@@ -48,7 +48,7 @@ def certificate(name: str, key, issuer: str, issuer_key: Key, *, ca: bool = Fals
         .public_key(key)
         .serial_number(x509.random_serial_number())
         .not_valid_before(now)
-        .not_valid_after(now + datetime.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=1))
         .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
         .sign(issuer_key, hashes.SHA256())
     )
@@ -169,9 +169,14 @@ def test_certificates_give_the_key_and_its_chain(start, box, token: str, tmp_pat
 
 
 def test_a_key_that_may_not_sign(worker, box, token: str) -> None:
-    box.tool(
-        token, "--keypairgen", "--key-type", "EC:prime256v1", "--id", "01", "--label", "derive", "--usage-derive"
-    )
+    decrypt_only = """
+import sys, pkcs11
+from pkcs11.constants import Attribute
+session = pkcs11.lib(sys.argv[1]).get_token(token_label=sys.argv[2]).open(rw=True, user_pin="1234")
+template = {Attribute.SIGN: False, Attribute.DECRYPT: True}
+session.generate_keypair(pkcs11.KeyType.RSA, 2048, store=True, id=b"1", private_template=template)
+"""
+    box.python(decrypt_only, box.module, token)
     (key,) = worker.activate(token)
     assert key.unusable is Reason.KEY_UNUSABLE
     assert "CKA_SIGN" in key.trouble

@@ -1,6 +1,5 @@
 """Modules that are missing, are none, or behave oddly; tokens that are not there or not alone."""
 
-import os
 from pathlib import Path
 
 import pytest
@@ -74,7 +73,9 @@ def test_one_bad_slot_hides_no_other(start_odd, token: str) -> None:
     surveyed = worker.ask(wire.Survey(worker.number()))
     assert isinstance(surveyed, wire.Surveyed)
     bad = [slot for slot in surveyed.slots if slot.trouble]
-    assert [(slot.slot_id, slot.trouble) for slot in bad] == [(1, "C_GetSlotInfo answered CKR_DEVICE_ERROR (0x30)")]
+    assert [(slot.slot_id, slot.trouble) for slot in bad] == [
+        (1, "C_GetSlotInfo answered CKR_DEVICE_ERROR (0x30)")
+    ]
     found = next(slot for slot in surveyed.slots if slot.token and slot.token.label == token)
     assert "CKM_ECDSA" in found.mechanisms
     assert "CKF_TOKEN_INITIALIZED" in found.token.flags
@@ -127,7 +128,9 @@ def test_two_tokens_with_one_label_are_told_apart_by_the_serial(worker, box) -> 
     assert opened.token.serial == serial
 
 
-@pytest.mark.parametrize(("label", "serial", "sessions"), [(None, None, 1), ("odd", None, 0), ("odd", None, 9999)])
+@pytest.mark.parametrize(
+    ("label", "serial", "sessions"), [(None, None, 1), ("odd", None, 0), ("odd", None, 9999)]
+)
 def test_an_order_that_makes_no_sense(
     worker, token: str, label: str | None, serial: str | None, sessions: int
 ) -> None:
@@ -135,19 +138,6 @@ def test_an_order_that_makes_no_sense(
     failed = worker.ask(wire.OpenToken(worker.number(), label, serial, sessions))
     assert isinstance(failed, wire.Failed)
     assert failed.reason is Reason.FIELD_INVALID
-
-
-def test_nothing_but_its_own_descriptors_reaches_the_module(start, token: str) -> None:
-    spare = os.open(os.devnull, os.O_RDONLY)
-    os.set_inheritable(spare, True)
-    try:
-        worker = start()
-        worker.activate(token)
-    finally:
-        os.close(spare)
-    title = Path(f"/proc/{worker.process.pid}/cmdline").read_bytes().rstrip(b"\0 ").decode()
-    assert title == f"segeld: worker [{token}]"
-    assert os.getpriority(os.PRIO_PROCESS, worker.process.pid) == min(19, os.getpriority(os.PRIO_PROCESS, 0) + 10)
 
 
 def test_final_try_needs_an_officer(start_odd, token: str) -> None:

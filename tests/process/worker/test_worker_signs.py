@@ -123,8 +123,12 @@ def test_what_cannot_be_signed_is_an_answer_for_each_item(worker, token: str) ->
 
 def test_an_urgent_frame_overtakes_a_bulk_chunk(worker, token: str) -> None:
     keys = {key.kind: key for key in worker.activate(token)}
-    bulk = worker.sign_request(keys[KeyKind.RSA_2048].public_key, Algorithm.RSA_PKCS1_SHA256, (bytes(32),) * 250)
-    more = worker.sign_request(keys[KeyKind.RSA_2048].public_key, Algorithm.RSA_PKCS1_SHA256, (bytes(32),) * 2)
+    bulk = worker.sign_request(
+        keys[KeyKind.RSA_2048].public_key, Algorithm.RSA_PKCS1_SHA256, (bytes(32),) * 250
+    )
+    more = worker.sign_request(
+        keys[KeyKind.RSA_2048].public_key, Algorithm.RSA_PKCS1_SHA256, (bytes(32),) * 2
+    )
     urgent = worker.sign_request(
         keys[KeyKind.P_256].public_key, Algorithm.ECDSA_P256_SHA256, (bytes(32),), urgent=True
     )
@@ -156,7 +160,9 @@ def test_two_sessions_share_the_work_and_every_signature_verifies(worker, token:
 
 def test_keys_can_be_looked_for_again_in_the_middle_of_a_chunk(worker, token: str) -> None:
     keys = {key.kind: key for key in worker.activate(token)}
-    bulk = worker.sign_request(keys[KeyKind.RSA_2048].public_key, Algorithm.RSA_PKCS1_SHA256, (bytes(32),) * 100)
+    bulk = worker.sign_request(
+        keys[KeyKind.RSA_2048].public_key, Algorithm.RSA_PKCS1_SHA256, (bytes(32),) * 100
+    )
     find = wire.FindKeys(worker.number())
     worker.tell(bulk)
     worker.tell(find)

@@ -201,8 +201,14 @@ class FakeDaemon(
         async with self.arrived:
             await asyncio.wait_for(self.arrived.wait_for(lambda: len(self.batches) >= count), 10)
 
+    async def was_called(self, name: str, count: int) -> None:
+        async with self.arrived:
+            await asyncio.wait_for(self.arrived.wait_for(lambda: self.calls.count(name) >= count), 10)
+
     async def _meet(self, name: str, context: grpc.aio.ServicerContext) -> None:
-        self.calls.append(name)
+        async with self.arrived:
+            self.calls.append(name)
+            self.arrived.notify_all()
         if self.refusal is not None:
             await abort(context, self.refusal)
 

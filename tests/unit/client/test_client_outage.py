@@ -7,6 +7,7 @@ import pytest
 
 import segel
 from segel import _stream, errors
+from segel.v1 import signing_pb2
 
 DIGEST = hashlib.sha256(b"letter").digest()
 
@@ -78,7 +79,7 @@ async def test_a_deadline_ends_one_call_and_not_the_others(signer, daemon, kit):
     daemon.answer = answer
     async with asyncio.TaskGroup() as tasks:
         patient = tasks.create_task(signer.sign_digest(DIGEST))
-        with pytest.raises(errors.DeadlinePassed, match="within 0.05 s"):
+        with pytest.raises(errors.DeadlinePassed, match=r"within 0\.05 s"):
             await signer.sign_digest(DIGEST, timeout=0.05)
         release.set()
     assert patient.result() == b"sig:" + DIGEST
@@ -129,7 +130,7 @@ async def test_a_batch_refused_for_now_is_sent_again_under_its_id(signer, daemon
     async def answer(request):
         if len(daemon.batches) < 3:
             error = kit.status(code, reason, retry_after=0.01)
-            return segel_batch(request, error)
+            return refused(request, error)
         return kit.signed(request)
 
     daemon.answer = answer
@@ -138,9 +139,7 @@ async def test_a_batch_refused_for_now_is_sent_again_under_its_id(signer, daemon
     assert len(daemon.batches) == 3
 
 
-def segel_batch(request, error):
-    from segel.v1 import signing_pb2
-
+def refused(request, error):
     return signing_pb2.SignedBatch(request_id=request.request_id, error=error)
 
 
@@ -166,7 +165,7 @@ async def test_items_refused_for_now_are_sent_again_under_a_new_id(signer, daemo
 
 async def test_a_delay_longer_than_the_deadline_is_not_waited_for(signer, daemon, kit):
     async def answer(request):
-        return segel_batch(request, kit.status("RESOURCE_EXHAUSTED", "QUEUE_FULL", retry_after=30.0))
+        return refused(request, kit.status("RESOURCE_EXHAUSTED", "QUEUE_FULL", retry_after=30.0))
 
     daemon.answer = answer
     with pytest.raises(errors.Overloaded) as caught:
@@ -192,7 +191,7 @@ async def test_a_refusal_for_good_is_not_repeated(signer, daemon, kit, code, rea
     """The last one is UNAVAILABLE, but the daemon does not say when to come back."""
 
     async def answer(request):
-        return segel_batch(request, kit.status(code, reason))
+        return refused(request, kit.status(code, reason))
 
     daemon.answer = answer
     with pytest.raises(kind):
@@ -212,8 +211,7 @@ async def test_a_stopping_daemon_is_waited_for(signer, daemon, kit):
     daemon.refusal = kit.status("UNAVAILABLE", "DAEMON_STOPPING", retry_after=0.01)
     async with asyncio.TaskGroup() as tasks:
         call = tasks.create_task(signer.sign_digest(DIGEST))
-        while daemon.streams < 2:
-            await asyncio.sleep(0)
+        await daemon.was_called("SignStream", 2)
         daemon.refusal = None
     assert call.result() == b"sig:" + DIGEST
 
@@ -270,8 +268,6 @@ async def test_renewed_files_are_read_after_a_failure(daemon, issuer, stranger, 
         with pytest.raises(errors.ConnectionFailed):
             await client.whoami()
         install(issuer.issue("me"))
-        with pytest.raises(errors.ConnectionFailed, match="try again"):
-            await client.whoami()
         assert (await client.whoami()).caller == "backoffice"
 
 

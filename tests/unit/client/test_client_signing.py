@@ -129,9 +129,28 @@ async def test_ed25519_sends_the_message(client, daemon, kit):
     assert caught.value.reason == "MESSAGE_TOO_LONG"
     [failure] = await signer.sign_digests(digests(1))
     assert failure.error.reason == "INPUT_KIND"
-    # Large ones are cut by their size: 30 messages of 64 KiB are more than one message of the stream holds.
-    await asyncio.gather(*(signer.sign_message(bytes([number]) * 65_536) for number in range(30)))
+
+
+async def test_long_messages_are_cut_and_held_back_by_their_size(client, daemon, kit):
+    daemon.keys["keys/ed"] = kit.a_key("keys/ed", resources_pb2.SIGNATURE_ALGORITHM_ED25519)
+    signer = await client.signer("keys/ed")
+    octets = most = 0
+    full = asyncio.Event()
+
+    async def answer(request):
+        nonlocal octets, most
+        octets += request.ByteSize()
+        most = max(most, octets)
+        if octets > 5_000_000:
+            full.set()
+        await full.wait()
+        octets -= request.ByteSize()
+        return kit.signed(request)
+
+    daemon.answer = answer
+    await asyncio.gather(*(signer.sign_message(bytes([number]) * 65_536) for number in range(150)))
     assert max(batch.ByteSize() for batch in daemon.batches) < 900_000
+    assert most < 8 * 1024 * 1024
 
 
 async def test_a_digest_of_the_wrong_length_is_not_sent(signer, daemon):

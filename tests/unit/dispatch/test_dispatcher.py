@@ -103,7 +103,9 @@ async def serving(dispatcher):
 
 def order(count: int = 1, *, caller: str = "a", seconds: float = TIMEOUT) -> Order:
     inputs = tuple(number.to_bytes(32, "big") for number in range(count))
-    return Order(caller, KEY, Algorithm.RSA_PKCS1_SHA256, EcdsaEncoding.DER, inputs, Deadline.after(seconds), "r")
+    return Order(
+        caller, KEY, Algorithm.RSA_PKCS1_SHA256, EcdsaEncoding.DER, inputs, Deadline.after(seconds), "r"
+    )
 
 
 def reasons(outcomes) -> list[Reason | None]:

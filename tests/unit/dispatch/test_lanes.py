@@ -16,8 +16,18 @@ from segeld.model.names import KeyName
 KEYS = [KeyName(bytes([number]) * 32) for number in range(3)]
 
 
-def ticket(caller: str, count: int, key: KeyName = KEYS[0], algorithm: Algorithm = Algorithm.RSA_PKCS1_SHA256) -> Ticket:
-    order = Order(caller, key, algorithm, EcdsaEncoding.DER, tuple(bytes(32) for _ in range(count)), Deadline(2**62), "r")
+def ticket(
+    caller: str, count: int, key: KeyName = KEYS[0], algorithm: Algorithm = Algorithm.RSA_PKCS1_SHA256
+) -> Ticket:
+    order = Order(
+        caller,
+        key,
+        algorithm,
+        EcdsaEncoding.DER,
+        tuple(bytes(32) for _ in range(count)),
+        Deadline(2**62),
+        "r",
+    )
     loop = asyncio.new_event_loop()
     try:
         return Ticket(order, loop.create_future())

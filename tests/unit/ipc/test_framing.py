@@ -14,7 +14,9 @@ def survey(number: int) -> worker_wire.Survey:
 
 
 @given(numbers=st.lists(st.integers(0, 2**31), max_size=20), cuts=st.lists(st.integers(1, 40), max_size=60))
-def test_frames_come_out_as_they_went_in_wherever_the_stream_is_cut(numbers: list[int], cuts: list[int]) -> None:
+def test_frames_come_out_as_they_went_in_wherever_the_stream_is_cut(
+    numbers: list[int], cuts: list[int]
+) -> None:
     stream = b"".join(bytes(framing.encode(survey(number))) for number in numbers)
     reader = framing.FrameReader()
     seen: list[int] = []
@@ -50,7 +52,4 @@ def test_garbage_is_a_frame_error_and_nothing_else(garbage: bytes) -> None:
 
 def test_an_unknown_field_is_refused() -> None:
     with pytest.raises(framing.FrameError, match="extra"):
-        framing.decode(
-            worker_wire.REQUESTS, msgspec.msgpack.encode({"type": "Survey", "id": 1, "extra": 1})
-        )
-
+        framing.decode(worker_wire.REQUESTS, msgspec.msgpack.encode({"type": "Survey", "id": 1, "extra": 1}))

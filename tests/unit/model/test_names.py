@@ -23,7 +23,18 @@ def test_an_alias_comes_out_as_it_went_in(word: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "keys/", "seal", "keys/Seal", "keys/-a", "keys/a/b", "keys/a\n", "keys/ä", "keys/" + "a" * 64, "tokens/a"],
+    [
+        "",
+        "keys/",
+        "seal",
+        "keys/Seal",
+        "keys/-a",
+        "keys/a/b",
+        "keys/a\n",
+        "keys/ä",
+        "keys/" + "a" * 64,
+        "tokens/a",
+    ],
 )
 def test_what_is_no_key_is_refused(text: str) -> None:
     with pytest.raises(BadName):
@@ -41,6 +52,8 @@ def test_a_key_name_has_64_digits_in_lower_case(text: str) -> None:
         KeyName.parse(text)
 
 
-@pytest.mark.parametrize(("text", "good"), [("a", True), ("A.b_c:d-9", True), ("", False), ("a b", False), ("x" * 129, False)])
+@pytest.mark.parametrize(
+    ("text", "good"), [("a", True), ("A.b_c:d-9", True), ("", False), ("a b", False), ("x" * 129, False)]
+)
 def test_request_ids(text: str, good: bool) -> None:
     assert is_request_id(text) is good

@@ -40,7 +40,13 @@ def test_a_pin_has_one_to_255_octets(secret: bytes) -> None:
 
 @pytest.mark.parametrize(
     ("written", "pin"),
-    [(b"1234", b"1234"), (b"1234\n", b"1234"), (b"1234\r\n", b"1234"), (b" 12 34 \n", b" 12 34 "), (b"12\n\n", b"12\n")],
+    [
+        (b"1234", b"1234"),
+        (b"1234\n", b"1234"),
+        (b"1234\r\n", b"1234"),
+        (b" 12 34 \n", b" 12 34 "),
+        (b"12\n\n", b"12\n"),
+    ],
 )
 def test_one_line_end_is_not_part_of_the_pin(written: bytes, pin: bytes) -> None:
     reading, writing = os.pipe()

@@ -32,11 +32,16 @@ def test_states(pin, workers, was_active, state) -> None:
 
 @given(
     st.sampled_from(PinState),
-    st.lists(st.builds(WorkerStatus, st.sampled_from(Stage), st.booleans(), st.sampled_from(["", "why"])), min_size=1),
+    st.lists(
+        st.builds(WorkerStatus, st.sampled_from(Stage), st.booleans(), st.sampled_from(["", "why"])),
+        min_size=1,
+    ),
     st.booleans(),
     st.booleans(),
 )
-def test_it_is_active_only_with_a_ready_worker_and_never_in_quarantine(pin, workers, was_active, quarantined) -> None:
+def test_it_is_active_only_with_a_ready_worker_and_never_in_quarantine(
+    pin, workers, was_active, quarantined
+) -> None:
     state, reason = decide(pin, workers, was_active=was_active, quarantined=quarantined)
     ready = any(worker.stage is Stage.READY for worker in workers)
     assert (state is TokenState.ACTIVE) == (ready and not quarantined)

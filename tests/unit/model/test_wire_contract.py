@@ -15,7 +15,9 @@ def test_reasons_are_those_of_the_proto() -> None:
 
 
 def test_algorithms_are_those_of_the_proto() -> None:
-    assert {a.name: a.number for a in Algorithm} == words(resources_pb2.SignatureAlgorithm, "SIGNATURE_ALGORITHM_")
+    assert {a.name: a.number for a in Algorithm} == words(
+        resources_pb2.SignatureAlgorithm, "SIGNATURE_ALGORITHM_"
+    )
 
 
 def test_encodings_are_those_of_the_proto() -> None:

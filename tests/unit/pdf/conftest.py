@@ -13,6 +13,11 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa,
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import NameOID
 from reportlab.pdfgen import canvas
+from typer.testing import CliRunner, Result
+
+import segel
+from segel import Algorithm
+from segel.cli.main import app
 
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 
@@ -43,7 +48,7 @@ class FakeSigner:
     """Signs in this process what the daemon would sign, and remembers what it was asked."""
 
     key: FakeKey
-    algorithm: str
+    algorithm: Algorithm
     private_key: PrivateKey
     asked: list[bytes] = field(default_factory=list)
 
@@ -97,12 +102,9 @@ class Authority:
             )
 
         now = datetime.now(UTC)
+        words = "digital_signature content_commitment key_encipherment data_encipherment key_agreement"
         usage = dict.fromkeys(
-            (
-                "digital_signature content_commitment key_encipherment data_encipherment key_agreement "
-                "key_cert_sign crl_sign encipher_only decipher_only"
-            ).split(),
-            False,
+            [*words.split(), "key_cert_sign", "crl_sign", "encipher_only", "decipher_only"], False
         )
         usage |= {"key_cert_sign": True, "crl_sign": True} if ca else {"digital_signature": True}
         usage |= {} if ca else {"content_commitment": True}
@@ -156,7 +158,9 @@ def signer_for(authority: Authority, private_keys: dict[str, PrivateKey]) -> Cal
             chain = (certificates[kind], authority.ca)
         public = private_keys[kind].public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
         ders = tuple(certificate.public_bytes(Encoding.DER) for certificate in chain)
-        return FakeSigner(FakeKey(f"keys/sha256-{kind}", public, ders), algorithm, private_keys[kind])
+        return FakeSigner(
+            FakeKey(f"keys/sha256-{kind}", public, ders), Algorithm(algorithm), private_keys[kind]
+        )
 
     return make
 
@@ -193,3 +197,47 @@ def root_pem(tmp_path: Path, authority: Authority) -> Path:
     path = tmp_path / "root.pem"
     path.write_bytes(authority.root_pem)
     return path
+
+
+class FakeClient:
+    """The client that the command line connects: hands out `signer`, and remembers how it was asked for."""
+
+    def __init__(self, signer: FakeSigner) -> None:
+        self.signer_there = signer
+        self.asked: list[dict[str, object]] = []
+        self.settings: list[segel.Settings] = []
+
+    def from_settings(self, settings: segel.Settings) -> "FakeClient":
+        self.settings.append(settings)
+        return self
+
+    async def __aenter__(self) -> "FakeClient":  # noqa: PYI034  # a fake
+        return self
+
+    async def __aexit__(self, *_: object) -> None: ...
+
+    async def signer(self, **how: object) -> FakeSigner:
+        self.asked.append(how)
+        return self.signer_there
+
+
+@pytest.fixture
+def client(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, signer: FakeSigner) -> FakeClient:
+    for name in ("TARGET", "TLS_CA", "TLS_CERT", "TLS_KEY"):
+        monkeypatch.setenv(f"SEGEL_{name}", "localhost:7443")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "no-config"))
+    monkeypatch.delenv("SEGEL_KEY", raising=False)
+    monkeypatch.chdir(tmp_path)
+    fake = FakeClient(signer)
+    monkeypatch.setattr(segel, "Client", fake)
+    return fake
+
+
+@pytest.fixture
+def run() -> Callable[..., Result]:
+    """Runs `segel`; `given` is its standard input."""
+
+    def invoke(*arguments: object, given: bytes | None = None) -> Result:
+        return CliRunner().invoke(app, [str(argument) for argument in arguments], input=given)
+
+    return invoke

@@ -10,7 +10,9 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import grpc
+import msgspec
 import pytest
+import structlog
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -209,6 +211,13 @@ PEOPLE = {
 }
 
 
+@pytest.fixture(autouse=True)
+def events():
+    """Everything that is logged, as it was meant: the events, not their rendering."""
+    with structlog.testing.capture_logs(processors=[structlog.contextvars.merge_contextvars]) as events:
+        yield events
+
+
 @pytest.fixture(scope="session")
 def authority(tmp_path_factory) -> Authority:
     authority = Authority(tmp_path_factory.mktemp("pki"))
@@ -252,18 +261,22 @@ class Daemon:
         self.servers: Servers | None = None
         self._channels = contextlib.AsyncExitStack()
 
-    def limit(self, **limits) -> None:
-        self.config = Config(
-            **{
-                name: getattr(self.config, name) for name in self.config.__struct_fields__ if name != "limits"
-            },
-            limits=Limits(**limits),
-        )
+    def change(self, **fields) -> None:
+        self.config = msgspec.structs.replace(self.config, **fields)
 
-    async def start(self) -> "Daemon":
+    def limit(self, **limits) -> None:
+        self.change(limits=Limits(**limits))
+
+    def listen(self, address: str) -> Listen:
+        return Listen(address=address, tls=self.config.listen.tls)
+
+    def build(self) -> None:
         self.servers = Servers(
             self.config, lambda: self.policy, self.dispatch, self.inventory, CallMetrics(self.registry)
         )
+
+    async def start(self) -> "Daemon":
+        self.build()
         self.bound = await self.servers.start()
         return self
 
@@ -305,7 +318,7 @@ def short_path(tmp_path_factory):
 @pytest.fixture
 async def daemon(authority, short_path):
     daemon = Daemon(authority, short_path)
-    async with contextlib.aclosing(daemon), asyncio.timeout(60):
+    async with contextlib.aclosing(daemon):
         yield daemon
 
 

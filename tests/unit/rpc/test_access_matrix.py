@@ -1,10 +1,15 @@
 """Who may call what: every method there is, for every role."""
 
+import contextlib
+import importlib
+import pkgutil
+
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2
 
+import segel.v1
 from segel.v1 import signing_pb2, token_admin_pb2, tokens_pb2
 from segeld.model.faults import Fault, Reason
 from segeld.model.principal import Principal, Role
@@ -42,10 +47,6 @@ def test_no_method_of_the_descriptors_is_forgotten():
 
 def test_every_service_of_the_package_is_walked():
     """A new proto file in the package must be added here, or this fails."""
-    import importlib
-    import pkgutil
-
-    import segel.v1
 
     named = {file.DESCRIPTOR.name for file in FILES}
     for info in pkgutil.iter_modules(segel.v1.__path__):
@@ -103,6 +104,9 @@ async def _code(channel, method, descriptor):
     if descriptor.client_streaming:
         call = channel.stream_stream(method)()
         await call.done_writing()
+        with contextlib.suppress(grpc.aio.AioRpcError):
+            while await call.read() is not grpc.aio.EOF:
+                pass
     elif descriptor.server_streaming:
         call = channel.unary_stream(method)(b"")
         try:

@@ -15,7 +15,9 @@ from segeld.worker.pkcs11_errors import CODES, WITHOUT_CODE, ckr_of
 EXCEPTIONS = {
     value
     for value in vars(exceptions).values()
-    if isinstance(value, type) and issubclass(value, exceptions.PKCS11Error) and value is not exceptions.PKCS11Error
+    if isinstance(value, type)
+    and issubclass(value, exceptions.PKCS11Error)
+    and value is not exceptions.PKCS11Error
 }
 
 

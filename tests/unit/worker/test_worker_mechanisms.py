@@ -22,7 +22,9 @@ def rsa_key() -> rsa.RSAPrivateKey:
 
 
 @pytest.mark.parametrize("algorithm", PKCS1, ids=lambda algorithm: algorithm.name)
-def test_digest_info_verifies_under_the_declared_hash(algorithm: Algorithm, rsa_key: rsa.RSAPrivateKey) -> None:
+def test_digest_info_verifies_under_the_declared_hash(
+    algorithm: Algorithm, rsa_key: rsa.RSAPrivateKey
+) -> None:
     """CKM_RSA_PKCS pads what it gets and exponentiates; done by hand here, with our DigestInfo."""
     message = b"surat keputusan"
     info = mechanisms.prefix(algorithm) + hashlib.new(algorithm.hash_name, message).digest()

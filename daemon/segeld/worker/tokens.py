@@ -11,7 +11,7 @@ from pkcs11.constants import Attribute
 from segeld.ipc.pin_wire import Login, LoginEnded, LoginOutcome, unwrap
 from segeld.ipc.worker_wire import OpenToken, Remedy, TokenInfo
 from segeld.model.faults import Reason
-from segeld.worker import cryptoki, slots
+from segeld.worker import cryptoki, faults, slots
 from segeld.worker.ckr import Ckr
 from segeld.worker.failure import Failure
 from segeld.worker.module import Module
@@ -83,6 +83,8 @@ class Token:
                 return LoginOutcome.EXPIRED
             case Ckr.PIN_LEN_RANGE:
                 return LoginOutcome.LENGTH
+            case Ckr.DEVICE_REMOVED | Ckr.TOKEN_NOT_PRESENT:
+                return LoginOutcome.REMOVED
             case _:
                 return LoginOutcome.REFUSED
 
@@ -112,7 +114,10 @@ def _find(module: Module, request: OpenToken) -> tuple[int, TokenInfo]:
         if value is not None
     )
     if not found:
-        raise Failure(Reason.TOKEN_NOT_PRESENT, Remedy.ABSENT, f"no token with {asked} is there", ckr=trouble)
+        also = f"; a slot could not be read: {faults.name(trouble)}" if trouble else ""
+        raise Failure(
+            Reason.TOKEN_NOT_PRESENT, Remedy.ABSENT, f"no token with {asked} is there{also}", ckr=trouble
+        )
     if len(found) > 1:
         raise _not_valid(
             f"{len(found)} tokens have {asked}: name the one that is meant by label and serial, or take the others out"
@@ -136,7 +141,8 @@ def _open(module: Module, slot_id: int, wanted: int) -> list[Session]:
         for session in sessions:
             with contextlib.suppress(exceptions.PKCS11Error):
                 session.close()
-        raise Failure.raised(error, "opening the token") from None
+        # python-pkcs11 lists no slot at all if one of them is bad; which one it was, a Survey says.
+        raise Failure.raised(error, "listing slots and opening a session") from None
     return sessions
 
 

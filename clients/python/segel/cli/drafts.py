@@ -1,0 +1,91 @@
+"""Writes files so that they are there whole or not at all."""
+
+import asyncio
+import contextlib
+import errno
+import os
+import secrets
+import stat
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import BinaryIO
+
+from segel.cli.failures import UsageError
+
+_NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
+
+
+class OutputExistsError(FileExistsError):
+    """The output is there already, and `--force` was not given."""
+
+    def __init__(self, target: Path) -> None:
+        super().__init__(f"{target} exists already; give --force to replace it")
+
+
+def refuse_existing(target: Path, *, replace: bool) -> None:
+    """:raises OutputExistsError: if it is there, a broken link included, and must not be replaced."""
+    if not replace and os.path.lexists(target):
+        raise OutputExistsError(target)
+
+
+@contextlib.asynccontextmanager
+async def draft(target: Path, *, replace: bool, like: Path | None = None) -> AsyncIterator[BinaryIO]:
+    """A file to write and read beside `target`; it takes the name of `target` when the block ends well.
+
+    Whatever goes wrong, `target` is as it was, and nothing is left beside it.
+
+    :param replace: whether `target` may be there already.
+    :param like: a file whose mode the new one gets, so that a private document stays private.
+    :raises OutputExistsError: if it is there and must not be replaced; also if it came in the meantime.
+    """
+    refuse_existing(target, replace=replace)
+    beside = target.with_name(f".{target.name[:60]}.{secrets.token_hex(4)}.part")
+    try:
+        with _create(beside, target, like) as file:
+            yield file
+            # A disk takes its time, and other files can be signed in it.
+            await asyncio.to_thread(_finish, file, beside, target, replace)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def _create(beside: Path, target: Path, like: Path | None) -> BinaryIO:
+    try:
+        descriptor = os.open(beside, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o666)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(target)) from None
+    if like is not None:
+        os.fchmod(descriptor, stat.S_IMODE(like.stat().st_mode))
+    return os.fdopen(descriptor, "w+b")
+
+
+def _finish(file: BinaryIO, beside: Path, target: Path, replace: bool) -> None:
+    file.flush()
+    os.fsync(file.fileno())
+    if replace:
+        beside.replace(target)
+    else:
+        _publish(beside, target)
+
+
+def _publish(beside: Path, target: Path) -> None:
+    """Gives the draft its name, unless something has that name: a link fails then, and a rename would not."""
+    try:
+        os.link(beside, target)
+    except FileExistsError:
+        raise OutputExistsError(target) from None
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        if os.path.lexists(target):
+            raise OutputExistsError(target) from None
+        beside.replace(target)
+
+
+def make_folder(folder: Path) -> None:
+    """:raises UsageError: if it is no folder and cannot become one."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        why = "is a file" if isinstance(error, FileExistsError) else f"cannot be made: {error.strerror}"
+        raise UsageError(f"--out-dir {folder} {why}") from None

@@ -1,0 +1,48 @@
+"""What the commands `segel` and `segelctl` end with. A contract: scripts depend on it."""
+
+import enum
+from typing import Final
+
+
+class ExitCode(enum.IntEnum):
+    """The numbers, and in `MEANING` what they mean."""
+
+    OK = 0
+    FAILED = 1
+    USAGE = 2
+    NOT_CONNECTED = 3
+    NOT_ALLOWED = 4
+    OFFICER_NEEDED = 5
+    SIGNER_NOT_CHECKED = 6
+    BAD_SIGNATURE = 7
+    NO_SIGNATURE = 8
+    TRY_LATER = 9
+    INTERRUPTED = 130
+    OUTPUT_CLOSED = 141
+
+
+MEANING: Final = {
+    ExitCode.OK: "all is well",
+    ExitCode.FAILED: "some or all of it failed",
+    ExitCode.USAGE: "the command line or a setting is wrong; nothing was done",
+    ExitCode.NOT_CONNECTED: "no connection to the daemon",
+    ExitCode.NOT_ALLOWED: "not allowed, or no such key or token",
+    ExitCode.OFFICER_NEEDED: "the token or key needs an officer",
+    ExitCode.SIGNER_NOT_CHECKED: "verify: intact, but the signer was not checked",
+    ExitCode.BAD_SIGNATURE: "verify: changed, broken or not trusted",
+    ExitCode.NO_SIGNATURE: "verify: no signature",
+    ExitCode.TRY_LATER: "busy or away at the moment; try again later",
+    ExitCode.INTERRUPTED: "interrupted",
+    ExitCode.OUTPUT_CLOSED: "whoever read the output closed it",
+}
+
+
+def of_many(codes: list[ExitCode]) -> ExitCode:
+    """One code for many items: what all agree on, else that some failed."""
+    distinct = set(codes) or {ExitCode.OK}
+    return distinct.pop() if len(distinct) == 1 else ExitCode.FAILED
+
+
+def describe(*codes: ExitCode) -> str:
+    """The codes as lines for a help text; all of them if none are named."""
+    return "\n".join(f"  {code.value:>3}  {MEANING[code]}" for code in codes or tuple(ExitCode))

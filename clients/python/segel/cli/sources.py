@@ -1,0 +1,101 @@
+"""Reads inputs: files and standard input, never more of them in memory than needed."""
+
+import asyncio
+import hashlib
+import io
+import os
+import select
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import BinaryIO, Final, Protocol, cast
+
+_AT_ONCE: Final = 1 << 20
+_IN_MEMORY: Final = 64 << 20
+
+
+class Readable(Protocol):
+    """All that is asked of an input that is only hashed."""
+
+    def read(self, size: int, /) -> bytes: ...
+
+
+@contextmanager
+def opened(source: Path | None) -> Iterator[Readable]:
+    """The input as a stream; standard input if there is no path.
+
+    :raises OSError: if it cannot be read, a directory included.
+    """
+    if source is not None:
+        with source.open("rb") as file:
+            yield file
+        return
+    try:
+        descriptor = sys.stdin.fileno()
+    except io.UnsupportedOperation:  # not a real one: a test's
+        yield sys.stdin.buffer
+        return
+    ended, end = os.pipe()
+    try:
+        yield _StandardInput(descriptor, ended)
+    finally:
+        os.close(end)  # wakes the thread that may still be waiting in `read`
+        # `ended` stays open: closing it under that thread could let it wait for somebody else's descriptor.
+
+
+class _StandardInput:
+    """Standard input for a thread that must not keep the program from ending: Ctrl-C ends its wait too."""
+
+    def __init__(self, descriptor: int, ended: int) -> None:
+        self._descriptor = descriptor
+        self._ended = ended
+
+    def read(self, size: int, /) -> bytes:
+        ready, _, _ = select.select([self._descriptor, self._ended], [], [])
+        if self._ended in ready:
+            return b""
+        return os.read(self._descriptor, size)
+
+
+@asynccontextmanager
+async def seekable(source: Path | None) -> AsyncIterator[BinaryIO]:
+    """The same, but one can go back in it: standard input is copied first."""
+    if source is not None:
+        with opened(source) as stream:
+            yield cast("BinaryIO", stream)
+        return
+    with tempfile.SpooledTemporaryFile(_IN_MEMORY) as copy, opened(None) as stream:
+
+        def copy_all() -> None:
+            while block := stream.read(_AT_ONCE):
+                copy.write(block)
+            copy.seek(0)
+
+        await asyncio.to_thread(copy_all)
+        yield cast("BinaryIO", copy)
+
+
+async def digest(stream: Readable, hash_name: str) -> bytes:
+    """Its hash, a mebibyte at a time, in a thread: the rest goes on signing."""
+
+    def read_all() -> bytes:
+        state = hashlib.new(hash_name)
+        while block := stream.read(_AT_ONCE):
+            state.update(block)
+        return state.digest()
+
+    return await asyncio.to_thread(read_all)
+
+
+async def read_up_to(stream: Readable, size: int) -> bytes:
+    """All of it, or `size` octets if it is longer."""
+
+    def read_all() -> bytes:
+        content = b""
+        while len(content) < size and (block := stream.read(size - len(content))):
+            content += block
+        return content
+
+    return await asyncio.to_thread(read_all)

@@ -1,0 +1,27 @@
+"""The command `segelctl`: what officers do with slots and tokens."""
+
+from segel.cli import session
+from segeld.ctl import slot, status, token
+
+_EPILOG = """\
+Examples:
+  segelctl status
+  segelctl slot list
+  segelctl token activate seal
+
+Settings come from options, the environment (SEGELCTL_TARGET, SEGELCTL_TLS_CA, SEGELCTL_TLS_CERT, SEGELCTL_TLS_KEY), \
+~/.config/segel/officer.toml and /etc/segel/officer.toml, in this order. The target is the officer listener, for \
+example unix:/run/segel/officer.sock. PINs are never taken from options or the environment."""
+
+app = session.app("officer", "Look after the tokens of segeld.", _EPILOG)
+status.register(app)
+app.add_typer(slot.app, name="slot")
+app.add_typer(token.app, name="token")
+
+
+def main() -> None:
+    app()
+
+
+if __name__ == "__main__":
+    main()

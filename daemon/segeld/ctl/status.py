@@ -1,0 +1,50 @@
+"""`segelctl status`"""
+
+from typing import Final
+
+import typer
+
+from segel.cli.exit_codes import ExitCode
+from segel.cli.session import Session, session_command
+from segeld.ctl.token_view import COLUMNS, record, row
+
+_EPILOG = """\
+Examples:
+  segelctl status
+  segelctl status > /dev/null || notify-the-officer
+
+Ends with 0 if every token signs, with 5 if one needs an officer, with 9 if one is on its way."""
+
+_CODES = (
+    ExitCode.OK,
+    ExitCode.FAILED,
+    ExitCode.USAGE,
+    ExitCode.NOT_CONNECTED,
+    ExitCode.NOT_ALLOWED,
+    ExitCode.OFFICER_NEEDED,
+    ExitCode.TRY_LATER,
+)
+_ON_ITS_WAY: Final = {"starting", "recovering"}
+
+
+def register(app: typer.Typer) -> None:
+    session_command(app, "status", epilog=_EPILOG, codes=_CODES)(status)
+
+
+async def status(session: Session) -> ExitCode:
+    """Show on one screen whether the daemon can be reached, and how each token is."""
+    target = session.settings().target
+    async with session.officer() as officer:
+        tokens = await officer.tokens()
+    output = session.output
+    states = [str(token.state) for token in tokens]
+    active = states.count("active")
+    if not session.json:
+        output.note(f"The daemon at {target} answers. {active} of {len(states)} tokens can sign.")
+    output.table(COLUMNS, [(record(token), row(token)) for token in tokens])
+    if not tokens:
+        return ExitCode.OFFICER_NEEDED
+    if active == len(states):
+        return ExitCode.OK
+    waiting = [state for state in states if state != "active"]
+    return ExitCode.TRY_LATER if _ON_ITS_WAY.issuperset(waiting) else ExitCode.OFFICER_NEEDED

@@ -1,0 +1,93 @@
+"""`segelctl token list`, `show`, `activate` and `deactivate`"""
+
+from collections.abc import Awaitable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from segel.cli.session import Session, session_command
+from segeld.ctl.pin import read_pin
+from segeld.ctl.token_view import COLUMNS, facts, record, row
+
+app = typer.Typer(no_args_is_help=True, help="Tokens that the daemon uses.")
+
+_LIST = """\
+Examples:
+  segelctl token list
+
+Columns: name, state, keys, workers ready/configured, since when, why and what to do."""
+
+_SHOW = """\
+Examples:
+  segelctl token show seal"""
+
+_ACTIVATE = """\
+Examples:
+  segelctl token activate seal
+  segelctl token activate seal --pin-file /run/keys/seal.pin
+  pass show seal | segelctl token activate seal --pin-fd 0
+
+A wrong PIN costs one of the token's tries. It is tried once, and a PIN that was refused is not tried again."""
+
+_DEACTIVATE = """\
+Examples:
+  segelctl token deactivate seal"""
+
+Name = Annotated[
+    str, typer.Argument(metavar="NAME", help="The token's name, with or without tokens/.", show_default=False)
+]
+PinFile = Annotated[
+    Path | None, typer.Option("--pin-file", help="A file with the PIN that only you or root can read.")
+]
+PinFd = Annotated[
+    int | None, typer.Option("--pin-fd", metavar="N", help="An open descriptor to read the PIN from.")
+]
+
+
+async def list_tokens(session: Session) -> None:
+    """List the tokens that the daemon is configured to use."""
+    async with session.officer() as officer:
+        tokens = await officer.tokens()
+    session.output.table(COLUMNS, [(record(token), row(token)) for token in tokens])
+
+
+async def show(session: Session, name: Name) -> None:
+    """Show one token with its keys."""
+    async with session.officer() as officer:
+        token = await officer.token(full_name(name))
+    session.output.facts(record(token), facts(token))
+
+
+def activate(session: Session, name: Name, pin_file: PinFile = None, pin_fd: PinFd = None) -> Awaitable[None]:
+    """Log a token in with its PIN. Asks for it, unless a file or descriptor is named."""
+    session.settings()  # nobody should type a PIN to learn that a setting is missing
+    # Asked for outside the event loop, or Ctrl-C would not end the question.
+    pin = read_pin(full_name(name), file=pin_file, descriptor=pin_fd)
+    return _activate(session, full_name(name), pin)
+
+
+async def _activate(session: Session, name: str, pin: bytearray) -> None:
+    try:
+        async with session.officer() as officer:
+            token = await officer.activate(name, pin)
+    finally:
+        pin[:] = bytes(len(pin))
+    session.output.facts(record(token), facts(token))
+
+
+async def deactivate(session: Session, name: Name) -> None:
+    """Log a token out. What it is signing is finished first; the daemon forgets the PIN."""
+    async with session.officer() as officer:
+        token = await officer.deactivate(full_name(name))
+    session.output.facts(record(token), facts(token))
+
+
+def full_name(name: str) -> str:
+    return name if name.startswith("tokens/") else f"tokens/{name}"
+
+
+session_command(app, "list", epilog=_LIST)(list_tokens)
+session_command(app, "show", epilog=_SHOW)(show)
+session_command(app, "activate", epilog=_ACTIVATE)(activate)
+session_command(app, "deactivate", epilog=_DEACTIVATE)(deactivate)

@@ -1,0 +1,198 @@
+"""A real keeper process: it lends a PIN to one worker at a time, and gives it to nobody after a refusal."""
+
+import asyncio
+import os
+import signal
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from segeld.ipc import framing, pin_wire
+from segeld.ipc.pin_wire import LoginOutcome
+from segeld.model.faults import Fault, Reason
+from segeld.model.names import TokenName
+from segeld.model.secret import Pin
+from segeld.supervisor.keeper_handle import KeeperHandle
+
+TOKEN = TokenName("payroll")
+TIMEOUT = 10
+
+
+@dataclass
+class WorkerEnd:
+    """The worker's end of a PIN socket, in this test's hands."""
+
+    number: int
+    ours: socket.socket
+    lending: asyncio.Task
+
+    async def receive(self) -> tuple[bytes, bool]:
+        reader = framing.FrameReader()
+        while True:
+            data = await asyncio.wait_for(asyncio.get_running_loop().sock_recv(self.ours, 4096), TIMEOUT)
+            assert data, "the keeper hung up"
+            for frame in reader.feed(data):
+                login = framing.decode(pin_wire.LOGIN, frame)
+                with pin_wire.unwrap(login.pin) as pin, pin.view() as view:
+                    return bytes(view), login.by_officer
+
+    def answer(self, outcome: LoginOutcome, ckr: int = 0, flags: tuple[str, ...] = ()) -> None:
+        self.ours.sendall(framing.encode(pin_wire.LoginEnded(outcome, ckr, flags)))
+
+    async def lent(self):
+        return await asyncio.wait_for(self.lending, TIMEOUT)
+
+
+@pytest.fixture
+async def keeper():
+    handle = await KeeperHandle.start()
+    yield handle
+    await handle.close()
+
+
+@pytest.fixture
+async def borrow(keeper):
+    """Asks for a lend; gives the worker's end."""
+    ends: list[WorkerEnd] = []
+
+    async def ask() -> WorkerEnd:
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        lending = asyncio.create_task(keeper.lend(TOKEN, len(ends) + 1, theirs))
+        ends.append(WorkerEnd(len(ends) + 1, ours, lending))
+        await asyncio.sleep(0)
+        return ends[-1]
+
+    yield ask
+    for end in ends:
+        end.ours.close()
+        end.lending.cancel()
+
+
+def pin_file(folder: Path, content: bytes, mode: int = 0o600) -> Path:
+    path = folder / "pin"
+    path.write_bytes(content)
+    path.chmod(mode)
+    return path
+
+
+async def test_one_worker_after_the_other_gets_the_pin(keeper, borrow) -> None:
+    await keeper.hold(TOKEN, Pin(b"123456"))
+    first, second = await borrow(), await borrow()
+    assert await first.receive() == (b"123456", True)
+    with pytest.raises(BlockingIOError):
+        second.ours.recv(1)
+    first.answer(LoginOutcome.OK)
+    assert (await first.lent()).outcome is LoginOutcome.OK
+    assert await second.receive() == (b"123456", False)
+    second.answer(LoginOutcome.OK)
+    assert (await second.lent()).outcome is LoginOutcome.OK
+
+
+async def test_a_refused_pin_reaches_no_second_worker_and_is_not_taken_again(keeper, borrow) -> None:
+    await keeper.hold(TOKEN, Pin(b"123456"))
+    first, second = await borrow(), await borrow()
+    await first.receive()
+    first.answer(LoginOutcome.REFUSED, 0xA0, ("CKF_USER_PIN_COUNT_LOW",))
+    lent = await first.lent()
+    assert (lent.outcome, lent.ckr, lent.flags) == (LoginOutcome.REFUSED, 0xA0, ("CKF_USER_PIN_COUNT_LOW",))
+    assert (await second.lent()).outcome is None
+    with pytest.raises(BlockingIOError):
+        second.ours.recv(1)
+    with pytest.raises(Fault, match="refused this PIN before") as refused:
+        await keeper.hold(TOKEN, Pin(b"123456"))
+    assert refused.value.reason is Reason.PIN_REFUSED_BEFORE
+    await keeper.forget(TOKEN, refused_too=True)
+    await keeper.hold(TOKEN, Pin(b"123456"))
+
+
+async def test_a_worker_that_dies_during_its_login_leaves_one_more_attempt(keeper, borrow) -> None:
+    await keeper.hold(TOKEN, Pin(b"123456"))
+    for _ in range(2):
+        worker = await borrow()
+        await worker.receive()
+        worker.ours.close()
+        assert (await worker.lent()).died
+    third = await borrow()
+    lent = await third.lent()
+    assert (lent.outcome, lent.died) == (None, False)
+
+
+async def test_a_worker_that_speaks_out_of_turn_loses_its_socket_and_nobody_else_does(keeper, borrow) -> None:
+    await keeper.hold(TOKEN, Pin(b"123456"))
+    first, second = await borrow(), await borrow()
+    await first.receive()
+    second.answer(LoginOutcome.OK)
+    assert (await second.lent()).died
+    first.answer(LoginOutcome.OK)
+    assert (await first.lent()).outcome is LoginOutcome.OK
+
+
+async def test_a_pin_file_is_read_by_the_keeper(keeper, borrow, tmp_path) -> None:
+    await keeper.hold_file(TOKEN, str(pin_file(tmp_path, b"123456\n")))
+    worker = await borrow()
+    assert await worker.receive() == (b"123456", False)
+
+
+@pytest.mark.parametrize(
+    ("content", "mode", "reason", "text"),
+    [
+        (b"123456", 0o640, Reason.FIELD_INVALID, "mode 0640.*chmod 600"),
+        (b"123456", 0o604, Reason.FIELD_INVALID, "mode 0604"),
+        (b"", 0o600, Reason.PIN_LENGTH, "no usable PIN"),
+    ],
+)
+async def test_an_unsafe_or_empty_pin_file_is_refused(keeper, tmp_path, content, mode, reason, text) -> None:
+    with pytest.raises(Fault, match=text) as refused:
+        await keeper.hold_file(TOKEN, str(pin_file(tmp_path, content, mode)))
+    assert refused.value.reason is reason
+    assert "123456" not in refused.value.text
+
+
+async def test_a_missing_pin_file_and_a_link_are_refused(keeper, tmp_path, missing) -> None:
+    with pytest.raises(Fault, match="No such file"):
+        await keeper.hold_file(TOKEN, str(missing))
+    link = tmp_path / "link"
+    link.symlink_to(pin_file(tmp_path, b"123456"))
+    with pytest.raises(Fault, match="cannot be read"):
+        await keeper.hold_file(TOKEN, str(link))
+
+
+async def test_a_descriptor_is_read_once(tmp_path) -> None:
+    descriptor = os.open(pin_file(tmp_path, b"123456\n"), os.O_RDONLY)
+    keeper = await KeeperHandle.start([descriptor])
+    os.close(descriptor)
+    try:
+        await keeper.hold_descriptor(TOKEN, descriptor)
+        with pytest.raises(Fault, match="cannot be read"):
+            await keeper.hold_descriptor(TOKEN, descriptor)
+    finally:
+        await keeper.close()
+
+
+async def test_it_shows_its_name_and_leaves_no_core(keeper) -> None:
+    await keeper.forget(TOKEN, refused_too=False)  # it has started when it answers
+    process = Path("/proc") / str(keeper.pid)
+    assert process.joinpath("cmdline").read_bytes().startswith(b"segeld: keeper")
+    limits = process.joinpath("limits").read_text()
+    assert [line.split()[4:6] for line in limits.splitlines() if line.startswith("Max core")] == [["0", "0"]]
+    assert "NoNewPrivs:\t1" in process.joinpath("status").read_text()
+
+
+async def test_when_it_is_killed_everybody_who_waits_is_told(keeper, borrow) -> None:
+    await keeper.hold(TOKEN, Pin(b"123456"))
+    worker = await borrow()
+    await worker.receive()
+    os.kill(keeper.pid, signal.SIGKILL)
+    with pytest.raises(Fault, match="keeper process is being restarted"):
+        await worker.lent()
+    with pytest.raises(Fault, match="keeper process is being restarted"):
+        await keeper.hold(TOKEN, Pin(b"123456"))
+
+
+async def test_its_memory_is_not_readable_by_others_of_the_same_user(keeper) -> None:
+    await keeper.forget(TOKEN, refused_too=False)
+    status = (Path("/proc") / str(keeper.pid)).stat()
+    assert status.st_uid == 0  # PR_SET_DUMPABLE 0 makes /proc/PID root's

@@ -1,0 +1,222 @@
+"""Real workers on SoftHSM2 under a real supervisor: log in, die, come back; one token does not disturb another."""
+
+import asyncio
+import os
+import signal
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from segel_softhsm import Testbed, add_token, provision
+from segeld.config.schema import Config, Listen, Module, PinFile, PinPrompt, Timeouts, Tls, Token
+from segeld.ipc.worker_wire import Signed
+from segeld.model.algorithm import Algorithm, EcdsaEncoding
+from segeld.model.deadline import Deadline
+from segeld.model.faults import Fault, Reason
+from segeld.model.names import TokenName
+from segeld.model.secret import Pin
+from segeld.model.token_state import TokenState
+from segeld.supervisor.supervisor import Supervisor
+
+TIMEOUT = 30
+A, B = TokenName("a"), TokenName("b")
+
+
+class Served:
+    """Stands where the dispatcher stands: keeps the workers it is given."""
+
+    def __init__(self) -> None:
+        self.workers: dict[TokenName, set] = {}
+
+    async def serve(self, token, worker) -> None:
+        self.workers.setdefault(token, set()).add(worker)
+        await worker.leaving.wait()
+        self.workers[token].discard(worker)
+
+    def one(self, token):
+        return next(iter(self.workers[token]))
+
+
+def config(
+    testbed: Testbed, *, pin_a=None, workers: int = 1, label_a: str = "segel-a", conf: str | None = None
+) -> Config:
+    environment = {"SOFTHSM2_CONF": conf} if conf else testbed.environment
+    nowhere = Path("/nonexistent")
+    return Config(
+        listen=Listen(tls=Tls(nowhere, nowhere, nowhere)),
+        modules={"soft": Module(path=testbed.module, environment=environment)},
+        tokens={
+            "a": Token(
+                "soft",
+                label=label_a,
+                workers=workers,
+                pin=pin_a or PinFile(testbed.token("segel-a").pin_file),
+                timeouts=Timeouts(start=10),
+            ),
+            "b": Token("soft", label="segel-b", workers=1, pin=PinFile(testbed.token("segel-b").pin_file)),
+        },
+    )
+
+
+@asynccontextmanager
+async def running(settings: Config):
+    served = Served()
+    supervisor = Supervisor(settings, served.serve, lambda: None)
+    task = asyncio.create_task(supervisor.run())
+    try:
+        await asyncio.wait_for(supervisor.looked(), TIMEOUT)
+        yield supervisor, served
+    finally:
+        task.cancel()
+        await asyncio.wait({task}, timeout=TIMEOUT)
+
+
+async def until(supervisor: Supervisor, name: TokenName, holds) -> None:
+    token = supervisor._tokens[name]
+    await asyncio.wait_for(token.news.until(lambda: holds(token.record())), TIMEOUT)
+
+
+async def sign(worker, key) -> Signed:
+    return await worker.sign(
+        bytes.fromhex(key.spki_sha256),
+        Algorithm.ECDSA_P256_SHA256.number,
+        EcdsaEncoding.DER,
+        urgent=False,
+        deadline=Deadline.after(TIMEOUT).at,
+        inputs=(bytes(32),),
+        patience=TIMEOUT,
+    )
+
+
+async def test_both_tokens_come_up_with_all_their_keys(testbed) -> None:
+    async with running(config(testbed, workers=2)) as (supervisor, _):
+        await until(supervisor, A, lambda record: record.workers_ready == 2)
+        await until(supervisor, B, lambda record: record.state is TokenState.ACTIVE)
+        found = {key.label for key in supervisor.token(A).keys if key.unusable is None}
+        assert found == {f"seal-{kind}" for kind in ("rsa2048", "rsa3072", "p256", "p384", "ed25519")}
+        assert len(supervisor.keys()) == 7
+        assert all(key.active and key.chain for key in supervisor.keys())
+
+
+async def test_a_killed_worker_is_replaced_and_the_other_token_notices_nothing(testbed) -> None:
+    async with running(config(testbed)) as (supervisor, served):
+        await until(supervisor, A, lambda record: record.state is TokenState.ACTIVE)
+        await until(supervisor, B, lambda record: record.state is TokenState.ACTIVE)
+        victim, bystander = served.one(A), served.one(B)
+        os.kill(victim.pid, signal.SIGKILL)
+        await asyncio.wait_for(victim.ended.wait(), TIMEOUT)
+        await until(supervisor, A, lambda record: record.state is TokenState.RECOVERING)
+        await until(supervisor, A, lambda record: record.state is TokenState.ACTIVE)
+        assert served.one(A) is not victim
+        assert served.one(B) is bystander
+        assert isinstance(
+            (await sign(served.one(A), testbed.token("segel-a").key("seal-p256"))).outcomes[0], bytes
+        )
+
+
+async def test_a_worker_that_hangs_is_killed_and_replaced(testbed) -> None:
+    async with running(config(testbed)) as (supervisor, served):
+        await until(supervisor, A, lambda record: record.state is TokenState.ACTIVE)
+        victim = served.one(A)
+        os.kill(victim.pid, signal.SIGSTOP)
+        with pytest.raises(Exception, match="no answer for 0.2 s"):
+            await victim.survey(0.2)
+        await asyncio.wait_for(victim.ended.wait(), TIMEOUT)
+        await until(supervisor, A, lambda record: record.state is TokenState.ACTIVE)
+        assert served.one(A) is not victim
+
+
+async def test_an_officer_activates_deactivates_and_activates_again(testbed) -> None:
+    pin = testbed.token("segel-a").read_pin().encode()
+    async with running(config(testbed, pin_a=PinPrompt(), workers=2)) as (supervisor, served):
+        assert supervisor.token(A).state is TokenState.INACTIVE
+        for _ in range(2):
+            assert (await supervisor.activate(A, Pin(pin))).state is TokenState.ACTIVE
+            await until(supervisor, A, lambda record: record.workers_ready == 2)
+            await supervisor.deactivate(A)
+            await until(supervisor, A, lambda record: record.state is TokenState.INACTIVE)
+            assert not served.workers[A]
+
+
+async def test_a_wrong_pin_is_tried_once_and_the_right_one_works_afterwards(testbed) -> None:
+    pin = testbed.token("segel-a").read_pin().encode()
+    async with running(config(testbed, pin_a=PinPrompt(), workers=3)) as (supervisor, _):
+        with pytest.raises(Fault, match="refused the PIN") as wrong:
+            await supervisor.activate(A, Pin(b"000000"))
+        assert wrong.value.reason is Reason.PIN_INCORRECT
+        await until(supervisor, A, lambda record: record.state is TokenState.LOCKED)
+        with pytest.raises(Fault) as again:
+            await supervisor.activate(A, Pin(b"000000"))
+        assert again.value.reason is Reason.PIN_REFUSED_BEFORE
+        assert (await supervisor.activate(A, Pin(pin))).state is TokenState.ACTIVE
+
+
+async def test_a_pin_file_with_a_wrong_pin_locks_the_token_for_the_daemon_after_one_attempt(
+    testbed, tmp_path
+) -> None:
+    wrong = tmp_path / "pin"
+    wrong.write_text("000000")
+    wrong.chmod(0o600)
+    async with running(config(testbed, pin_a=PinFile(wrong), workers=2)) as (supervisor, _):
+        await until(supervisor, A, lambda record: record.state is TokenState.LOCKED)
+        assert "refused the PIN" in supervisor.token(A).state_reason
+        await until(supervisor, B, lambda record: record.state is TokenState.ACTIVE)
+
+
+async def test_a_token_that_is_not_there_is_absent_and_found_when_it_comes(tmp_path) -> None:
+    testbed = provision(tmp_path / "own", kinds=["p256"])
+    settings = config(testbed, label_a="late", pin_a=PinPrompt())
+    async with running(settings) as (supervisor, _):
+        assert supervisor.token(A).state is TokenState.ABSENT
+        with pytest.raises(Fault) as absent:
+            await supervisor.activate(A, Pin(b"123456"))
+        assert absent.value.reason is Reason.TOKEN_NOT_PRESENT
+        late = add_token(testbed, "late", ["p256"])
+        await until(supervisor, A, lambda record: record.state is TokenState.INACTIVE)
+        assert (await supervisor.activate(A, Pin(late.read_pin().encode()))).state is TokenState.ACTIVE
+
+
+async def test_a_module_that_is_none_fails_and_says_why(testbed, tmp_path) -> None:
+    fake = tmp_path / "libfake.so"
+    fake.write_bytes(b"not a library")
+    settings = config(testbed)
+    broken = Module(path=fake)
+    settings = Config(
+        listen=settings.listen,
+        modules={**settings.modules, "broken": broken},
+        tokens={"a": Token("broken", label="x", workers=1), "b": settings.tokens["b"]},
+    )
+    async with running(settings) as (supervisor, _):
+        assert supervisor.token(A).state is TokenState.FAILED
+        assert str(fake) in supervisor.token(A).state_reason
+        await until(supervisor, B, lambda record: record.state is TokenState.ACTIVE)
+        survey = await supervisor.survey()
+        assert len(survey.unreachable) == 1
+        assert {slot.token_label for slot in survey.slots if slot.token_label} >= {"segel-a", "segel-b"}
+
+
+async def test_a_killed_keeper_stops_nobody_who_is_ready_and_reads_its_files_again(testbed) -> None:
+    async with running(config(testbed)) as (supervisor, served):
+        await until(supervisor, A, lambda record: record.state is TokenState.ACTIVE)
+        keeper = await supervisor.keeper()
+        os.kill(keeper.pid, signal.SIGKILL)
+        await asyncio.wait_for(keeper.ended.wait(), TIMEOUT)
+        assert isinstance(
+            (await sign(served.one(A), testbed.token("segel-a").key("seal-p256"))).outcomes[0], bytes
+        )
+        os.kill(served.one(A).pid, signal.SIGKILL)
+        await until(supervisor, A, lambda record: record.state is not TokenState.ACTIVE)
+        await until(supervisor, A, lambda record: record.state is TokenState.ACTIVE)
+        assert (await supervisor.keeper()).pid != keeper.pid
+
+
+async def test_two_wrong_signatures_quarantine_the_token_until_an_officer_activates_it(testbed) -> None:
+    pin = testbed.token("segel-a").read_pin().encode()
+    async with running(config(testbed)) as (supervisor, _):
+        await until(supervisor, A, lambda record: record.state is TokenState.ACTIVE)
+        supervisor.note_bad_signature(A)
+        assert supervisor.token(A).state is TokenState.ACTIVE
+        supervisor.note_bad_signature(A)
+        assert supervisor.token(A).state is TokenState.QUARANTINED
+        assert (await supervisor.activate(A, Pin(pin))).state is TokenState.ACTIVE

@@ -1,0 +1,197 @@
+"""Outputs: decided beforehand, whole or not at all, and nothing that was there is lost."""
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from segel.cli import drafts
+from segel.cli.drafts import OutputExistsError, draft
+from segel.cli.failures import UsageError
+from segel.cli.plan import plan
+
+
+def tasks(*files: str, **options):
+    return plan(
+        files,
+        beside=lambda path: path.with_name(path.name + ".sig"),
+        in_folder=lambda path: path.name + ".sig",
+        **options,
+    )
+
+
+async def write(target: Path, content: bytes = b"new", **options) -> None:
+    async with draft(target, **{"replace": False} | options) as file:
+        file.write(content)
+
+
+async def test_file_appears_whole(tmp_path):
+    target = tmp_path / "surat keputusan №1.sig"
+    async with draft(target, replace=False) as file:
+        file.write(b"half")
+        file.flush()
+        assert not target.exists()
+        file.write(b" and half")
+    assert target.read_bytes() == b"half and half"
+    assert os.listdir(tmp_path) == [target.name]
+
+
+@pytest.mark.parametrize("replace", [False, True])
+async def test_failure_leaves_nothing(replace, tmp_path):
+    target = tmp_path / "a.sig"
+    with pytest.raises(ZeroDivisionError):
+        async with draft(target, replace=replace) as file:
+            file.write(b"half")
+            raise ZeroDivisionError
+    assert os.listdir(tmp_path) == []
+
+
+async def test_failure_leaves_what_was_there(tmp_path):
+    target = tmp_path / "a.sig"
+    target.write_bytes(b"old")
+    with pytest.raises(ZeroDivisionError):
+        async with draft(target, replace=True):
+            raise ZeroDivisionError
+    assert target.read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["a.sig"]
+
+
+async def test_existing_output_is_refused(tmp_path):
+    target = tmp_path / "a.sig"
+    target.write_bytes(b"old")
+    with pytest.raises(OutputExistsError, match="exists already; give --force"):
+        await write(target)
+    assert target.read_bytes() == b"old"
+
+
+async def test_force_replaces(tmp_path):
+    target = tmp_path / "a.sig"
+    target.write_bytes(b"old")
+    await write(target, replace=True)
+    assert target.read_bytes() == b"new"
+
+
+async def test_output_that_came_in_the_meantime_is_kept(tmp_path):
+    target = tmp_path / "a.sig"
+    with pytest.raises(OutputExistsError):
+        async with draft(target, replace=False) as file:
+            file.write(b"mine")
+            target.write_bytes(b"another's")
+    assert target.read_bytes() == b"another's"
+    assert os.listdir(tmp_path) == ["a.sig"]
+
+
+async def test_broken_link_counts_as_something(tmp_path):
+    target = tmp_path / "a.sig"
+    target.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(OutputExistsError):
+        await write(target)
+
+
+async def test_file_system_without_links(tmp_path, monkeypatch):
+    def refuse(*_: object) -> None:
+        raise OSError(1, "Operation not permitted")
+
+    monkeypatch.setattr(drafts.os, "link", refuse)
+    await write(tmp_path / "a.sig")
+    assert (tmp_path / "a.sig").read_bytes() == b"new"
+    with pytest.raises(OutputExistsError):
+        async with draft(tmp_path / "b.sig", replace=False):
+            (tmp_path / "b.sig").write_bytes(b"another's")
+    assert (tmp_path / "b.sig").read_bytes() == b"another's"
+
+
+async def test_missing_folder_is_named_as_the_target(missing):
+    with pytest.raises(FileNotFoundError) as caught:
+        await write(missing / "a.sig")
+    assert caught.value.filename == str(missing / "a.sig")
+
+
+async def test_private_document_stays_private(tmp_path):
+    original = tmp_path / "a.pdf"
+    original.write_bytes(b"x")
+    original.chmod(0o600)
+    await write(tmp_path / "b.pdf", like=original)
+    assert stat.S_IMODE((tmp_path / "b.pdf").stat().st_mode) == 0o600
+
+
+async def test_umask_holds_without_example(tmp_path):
+    before = os.umask(0o027)
+    try:
+        await write(tmp_path / "a.sig")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "a.sig").stat().st_mode) == 0o640
+
+
+async def test_long_names_have_drafts_too(tmp_path):
+    await write(tmp_path / ("x" * 250 + ".sig"))
+
+
+def test_plan_beside_and_in_a_folder(tmp_path):
+    assert tasks("a b.txt")[0].target == Path("a b.txt.sig")
+    folder = tmp_path / "made" / "here"
+    (task,) = tasks("sub/a.txt", out_dir=folder)
+    assert task.target == folder / "a.txt.sig"
+    assert folder.is_dir()
+
+
+def test_plan_for_standard_streams():
+    (task,) = tasks("-")
+    assert (task.name, task.source, task.target) == ("standard input", None, None)
+    assert tasks("a", output="-")[0].target is None
+    assert tasks("-", output="x.sig")[0].target == Path("x.sig")
+
+
+@pytest.mark.parametrize(
+    ("files", "options", "text"),
+    [
+        (
+            ["a/x", "b/x"],
+            {"out_dir": Path("out")},
+            "a/x and b/x would be written to out/x.sig; nothing was done",
+        ),
+        (["x", "./x"], {}, "x and ./x would be written to x.sig"),
+        (["x", "x"], {}, "x, given twice, would be written to x.sig"),
+        (["x", "x.sig"], {}, "x.sig is an input and would be written over; nothing was done"),
+        (["x"], {"output": "x"}, "x is an input and would be written over"),
+        (["x", "y"], {"output": "z"}, "-o names one output, but 2 files were given"),
+        (["x"], {"output": "z", "out_dir": Path("out")}, "cannot be given together"),
+        (["x"], {"in_place": True, "out_dir": Path("out")}, "cannot be given together"),
+        (["-", "-"], {}, "standard input (-) is read once"),
+        (["-"], {"out_dir": Path("out")}, "standard input (-)"),
+        (["-"], {"in_place": True}, "standard input (-)"),
+    ],
+)
+def test_plans_that_would_lose_something(files, options, text, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError) as caught:
+        tasks(*files, **options)
+    assert text in str(caught.value)
+    assert os.listdir(tmp_path) == []
+
+
+def test_links_to_one_file_are_seen_through(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("x").write_bytes(b"")
+    Path("link.sig").symlink_to("x")
+    with pytest.raises(UsageError, match=r"link\.sig is an input|link\.sig is an input and would"):
+        tasks("x", "link", output=None)
+
+
+def test_in_place_writes_where_a_link_leads(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("x").write_bytes(b"")
+    Path("link").symlink_to("x")
+    (task,) = tasks("link", in_place=True)
+    assert task.in_place
+    assert task.target == tmp_path.resolve() / "x"
+
+
+def test_out_dir_that_is_a_file(tmp_path):
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(UsageError, match="--out-dir .*file is a file"):
+        tasks("x", out_dir=tmp_path / "file")
+    with pytest.raises(UsageError, match="cannot be made: Not a directory"):
+        tasks("x", out_dir=tmp_path / "file" / "deeper")

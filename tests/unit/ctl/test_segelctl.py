@@ -1,0 +1,275 @@
+"""`segelctl`: what it prints, what it ends with, and where a PIN may come from."""
+
+import json
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from segel import errors
+from segel.cli.exit_codes import ExitCode
+from segel.models import Slots, TokenState
+
+ROOT = Path(__file__).parents[3]
+
+
+def test_slot_list(run, officer):
+    answer = run("slot", "list")
+    assert answer.exit_code == 0
+    assert [line.split("\t") for line in answer.stdout.splitlines()] == [
+        ["modules/softhsm/slots/7", "SoftHSM slot", "Seal", "0123", "SoftHSM v2", "tokens/seal", "RNG"],
+        ["modules/softhsm/slots/8", "SoftHSM slot", "(empty)", "", "", "", ""],
+    ]
+
+
+def test_slot_list_json(run, officer):
+    first, second = (json.loads(line) for line in run("slot", "list", "--json").stdout.splitlines())
+    assert first["token"] == {
+        "label": "Seal",
+        "serial": "0123",
+        "manufacturer": "SoftHSM project",
+        "model": "SoftHSM v2",
+        "flags": ["CKF_RNG"],
+        "token": "tokens/seal",
+    }
+    assert second["token"] is None
+
+
+def test_module_that_does_not_answer(run, officer):
+    officer.slots_there = Slots((), ("The module opensc did not answer within 10 s.",))
+    answer = run("slot", "list")
+    assert answer.exit_code == ExitCode.FAILED
+    assert answer.stderr == "error: The module opensc did not answer within 10 s.\n"
+
+
+def test_token_list(run, officer):
+    (line,) = run("token", "list").stdout.splitlines()
+    name, state, keys, workers, since, what = line.split("\t")
+    assert (name, state, keys, workers, what) == ("tokens/seal", "active", "1", "2/2", "")
+    assert since.startswith("2026-11-0")
+
+
+@pytest.mark.parametrize("name", ["seal", "tokens/seal"])
+def test_token_show(name, run, officer):
+    text = run("token", "show", name).stdout
+    assert "name\ttokens/seal\nstate\tactive\nsince\t2026-11-0" in text
+    assert "key seal-2026\tP-256\nkey seal-2026\tkeys/sha256-abab" in text
+
+
+def test_token_json(run, officer):
+    record = json.loads(run("token", "show", "seal", "--json").stdout)
+    assert record["keys"][0]["id"] == "01"
+    assert record["state_time"] == "2026-11-02T01:02:03+00:00"
+    assert record == json.loads(run("token", "list", "--json").stdout)
+
+
+def test_unknown_token(run, officer):
+    answer = run("token", "show", "other")
+    assert answer.exit_code == ExitCode.NOT_ALLOWED
+    assert answer.stderr == "error: No token has that name. List the tokens that are configured.\n"
+
+
+def test_deactivate(run, officer):
+    answer = run("token", "deactivate", "seal")
+    assert answer.exit_code == 0
+    assert "state\tinactive\nwhat to do\tActivate it with its PIN.\n" in answer.stdout
+
+
+@pytest.mark.parametrize(
+    ("states", "code"),
+    [
+        ([TokenState.ACTIVE], 0),
+        ([TokenState.ACTIVE, TokenState.INACTIVE], 5),
+        ([TokenState.LOCKED], 5),
+        ([TokenState.QUARANTINED], 5),
+        ([TokenState.ABSENT], 5),
+        ([TokenState.FAILED], 5),
+        ([TokenState.ACTIVE, TokenState.RECOVERING], 9),
+        ([TokenState.STARTING], 9),
+        ([TokenState.STARTING, TokenState.INACTIVE], 5),
+        ([], 5),
+    ],
+)
+def test_status_ends_with_what_is_to_be_done(states, code, run, officer, new_token):
+    officer.tokens_there = tuple(new_token(name=f"tokens/{n}", state=state) for n, state in enumerate(states))
+    answer = run("status")
+    assert answer.exit_code == code
+    assert len(answer.stdout.splitlines()) == len(states)
+    assert "The daemon at unix:/run/segel/officer.sock answers." in answer.stderr
+    assert f"{states.count(TokenState.ACTIVE)} of {len(states)} tokens can sign." in answer.stderr
+
+
+def test_status_without_daemon(run, officer):
+    officer.raises = errors.ConnectionFailed(
+        "No connection to unix:/run/segel/officer.sock. Nothing listens", reason="X"
+    )
+    answer = run("status")
+    assert answer.exit_code == ExitCode.NOT_CONNECTED
+    assert answer.stderr.startswith("error: No connection to unix:/run/segel/officer.sock. ")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (),
+        ("status",),
+        ("slot", "list"),
+        ("token", "list"),
+        ("token", "show"),
+        ("token", "activate"),
+        ("token", "deactivate"),
+    ],
+)
+def test_help_has_examples(arguments, run):
+    answer = run(*arguments, "--help")
+    assert answer.exit_code == 0
+    assert "Examples:" in answer.stdout
+
+
+# PINs
+
+
+@pytest.fixture
+def pin_file(tmp_path) -> Path:
+    path = tmp_path / "pin"
+    path.write_bytes(b"1234\n")
+    path.chmod(0o600)
+    return path
+
+
+def test_pin_from_a_file(run, officer, pin_file):
+    answer = run("token", "activate", "seal", "--pin-file", pin_file)
+    assert (answer.exit_code, answer.stderr) == (0, "")
+    assert officer.pins == [("tokens/seal", b"1234")]
+    assert officer.given == bytes(4)
+
+
+def test_pin_is_overwritten_when_it_was_refused(run, officer, pin_file):
+    officer.raises = errors.PinRefused("The token refused the PIN", reason="PIN_INCORRECT")
+    answer = run("token", "activate", "seal", "--pin-file", pin_file)
+    assert answer.exit_code == ExitCode.NOT_ALLOWED
+    assert answer.stderr == (
+        "error: The token refused the PIN. Do not try the same PIN again; ask who keeps it.\n"
+    )
+    assert officer.given == bytes(4)
+
+
+def test_pin_from_a_descriptor(run, officer):
+    reader, writer = os.pipe()
+    os.write(writer, b"rahasia 1\r\n")
+    os.close(writer)
+    try:
+        assert run("token", "activate", "seal", "--pin-fd", reader).exit_code == 0
+    finally:
+        os.close(reader)
+    assert officer.pins == [("tokens/seal", b"rahasia 1")]
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o666, 0o644])
+def test_file_that_others_can_read(mode, run, officer, pin_file):
+    pin_file.chmod(mode)
+    answer = run("token", "activate", "seal", "--pin-file", pin_file)
+    assert answer.exit_code == ExitCode.USAGE
+    assert f"can be read by others (mode {mode:04o}): chmod 600 it" in answer.stderr
+    assert officer.pins == []
+
+
+def test_credential_of_systemd(run, officer, pin_file, monkeypatch):
+    pin_file.chmod(0o440)
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(pin_file.parent))
+    assert run("token", "activate", "seal", "--pin-file", pin_file).exit_code == 0
+
+
+def test_file_of_somebody_else(run, officer, pin_file, monkeypatch):
+    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+    os.chown(pin_file, 12345, -1)
+    answer = run("token", "activate", "seal", "--pin-file", pin_file)
+    assert answer.exit_code == ExitCode.USAGE
+    assert "belongs to somebody else" in answer.stderr
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [(b"", "1 to 255 octets"), (b"\n", "1 to 255 octets"), (b"x" * 300, "1 to 255 octets")],
+)
+def test_pin_of_no_length_or_too_long(content, text, run, officer, pin_file):
+    pin_file.write_bytes(content)
+    answer = run("token", "activate", "seal", "--pin-file", pin_file)
+    assert answer.exit_code == ExitCode.USAGE
+    assert text in answer.stderr
+
+
+def test_what_is_no_pin_file(run, officer, tmp_path, pin_file):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe, 0o600)
+    for arguments, text in [
+        (["--pin-file", tmp_path / "missing"], "No such file or directory"),
+        (["--pin-file", tmp_path], "is not a regular file"),
+        (["--pin-file", pipe], "is not a regular file; give a pipe with --pin-fd"),
+        (["--pin-fd", "987"], "--pin-fd 987: Bad file descriptor"),
+        (["--pin-fd", "0", "--pin-file", pin_file], "cannot be given together"),
+    ]:
+        answer = run("token", "activate", "seal", *arguments)
+        assert answer.exit_code == ExitCode.USAGE
+        assert text in answer.stderr
+    assert officer.pins == []
+
+
+def test_missing_setting_comes_before_the_question(run, officer, monkeypatch):
+    monkeypatch.delenv("SEGELCTL_TARGET")
+    answer = run("token", "activate", "seal")
+    assert answer.exit_code == ExitCode.USAGE
+    assert "SEGELCTL_TARGET" in answer.stderr
+
+
+ASK = """
+import fcntl, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+from segeld.ctl.pin import read_pin
+try:
+    print(bytes(read_pin("tokens/seal", file=None, descriptor=None)))
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+@pytest.mark.parametrize(("typed", "printed"), [(b"12 34\n", b"b'12 34'"), (b"\x03", b"interrupted")])
+def test_prompt_is_hidden(typed, printed):
+    """A terminal of its own: what is typed is not echoed, and Ctrl-C ends the question."""
+    ours, theirs = pty.openpty()
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join(map(str, (ROOT / "daemon", ROOT / "clients/python")))
+    }
+    with subprocess.Popen(
+        [sys.executable, "-c", ASK],
+        stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True, env=environment,
+    ) as process:  # fmt: skip
+        os.close(theirs)
+        shown = b""
+        while not shown.endswith(b"PIN of tokens/seal: "):
+            shown += os.read(ours, 1000)
+        os.write(ours, typed)
+        said, complained = process.communicate()
+        shown += os.read(ours, 1000)
+    os.close(ours)
+    assert (said.strip(), complained) == (printed, b"")
+    assert b"12" not in shown
+
+
+def test_without_a_terminal():
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join(map(str, (ROOT / "daemon", ROOT / "clients/python")))
+    }
+    code = "from segeld.ctl.pin import read_pin; read_pin('tokens/seal', file=None, descriptor=None)"
+    process = subprocess.run(
+        [sys.executable, "-c", code],
+        start_new_session=True,
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=False,
+    )
+    assert "UsageError: there is no terminal to ask for the PIN; use --pin-file or --pin-fd" in process.stderr

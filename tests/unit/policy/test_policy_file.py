@@ -1,0 +1,112 @@
+"""The policy file: what it becomes, and that every fault in it is named."""
+
+from pathlib import Path
+
+import pytest
+
+from segeld import policy
+from segeld.model.algorithm import Algorithm
+from segeld.model.names import Alias
+from segeld.policy import Verdict
+
+EXAMPLE = Path(__file__).parents[3] / "daemon" / "policy.example.toml"
+KEY = "sha256-" + "0a" * 32
+
+
+@pytest.fixture
+def faults(tmp_path):
+    def find(text: str) -> dict[str, str]:
+        path = tmp_path / "policy.toml"
+        path.write_text(text)
+        return {problem.key: problem.text for problem in policy.check(path)}
+
+    return find
+
+
+def caller(rest: str = "", sans: str = '"dns:one.example"') -> str:
+    return f'[[callers]]\nname = "one"\nsans = [{sans}]\n{rest}\n'
+
+
+def grant(keys: str, rest: str = "") -> str:
+    return caller(f"[[callers.grants]]\nkeys = [{keys}]\n{rest}\n")
+
+
+def test_the_example_does_what_it_says():
+    loaded = policy.load(EXAMPLE)
+    who = loaded.principal(["uri:spiffe://example/backoffice"])
+    (key,) = loaded.resolve(Alias("seal-2026"), who.name)
+    assert loaded.allows(who.name, key, Algorithm.ECDSA_P256_SHA256) is Verdict.ALLOWED
+    assert loaded.allows(who.name, key, Algorithm.ECDSA_P384_SHA384) is Verdict.ALGORITHM_DENIED
+    assert loaded.aliases_of(key, "siti") == ()
+
+
+def test_the_example_names_every_algorithm():
+    assert all(each.name in EXAMPLE.read_text() for each in Algorithm)
+
+
+def test_an_empty_file_is_a_policy_of_no(faults):
+    assert faults("") == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "said"),
+    [
+        ("[callers]", "callers", "expected array"),
+        ("[[callers]]", "callers[0].name", "is required"),
+        ("[[caller]]", "caller", "is callers meant?"),
+        (caller("admin = true"), "callers[0].admin", "not known"),
+        (caller(sans=""), "callers[0].sans", "names nobody"),
+        (caller(sans='"one.example"'), "callers[0].sans[0]", "uri:, dns: or email:"),
+        (caller(sans='"cn:one"'), "callers[0].sans[0]", "uri:, dns: or email:"),
+        (caller(sans='"dns:*.example"'), "callers[0].sans[0]", "a pattern"),
+        (caller(sans='"dns:a b"'), "callers[0].sans[0]", "without spaces"),
+        (caller(sans='"dns:ä.example"'), "callers[0].sans[0]", "printable"),
+        (caller(sans='"dns:a.example", "dns:a.example"'), "callers[0].sans[1]", "already belongs to one"),
+        (caller() + caller(sans='"dns:b.example"'), "callers[1].name", "also the name at callers[0]"),
+        (
+            caller() + '[[officers]]\nname = "siti"\nsans = ["dns:one.example"]',
+            "officers[0].sans[0]",
+            "already belongs to one",
+        ),
+        ('[[callers]]\nname = "Big Boss"\nsans = ["dns:b"]', "callers[0].name", "a-z 0-9"),
+        (grant(""), "callers[0].grants[0].keys", "names no key"),
+        (grant('"keys/seal"'), "callers[0].grants[0].keys[0]", "not among the aliases"),
+        (grant('"seal"'), "callers[0].grants[0].keys[0]", "begins with keys/"),
+        (grant('"*"', "algorithms = []"), "callers[0].grants[0].algorithms", "is empty"),
+        (grant('"*"', 'algorithms = ["RSA"]'), "callers[0].grants[0].algorithms[0]", "ECDSA_P256_SHA256"),
+        (grant('"*"', "weight = 3"), "callers[0].grants[0].weight", "not known"),
+        ("[aliases]\nseal = []", 'aliases."seal"', "names no key"),
+        ('[aliases]\nseal = ["seal"]', 'aliases."seal"[0]', "is no key name"),
+        (f'[aliases]\nseal = ["{KEY}", "keys/{KEY}"]', 'aliases."seal"[1]', "stands twice"),
+        (f'[aliases]\nSeal = ["{KEY}"]', 'aliases."Seal"', "is no name for an alias"),
+        (f'[aliases]\n"keys/a" = ["{KEY}"]\na = ["{KEY}"]', 'aliases."a"', "the same alias"),
+        (f'[aliases]\n{KEY} = ["{KEY}"]', f'aliases."{KEY}"', "is no name for an alias"),
+    ],
+)
+def test_a_fault_is_named(faults, text, key, said):
+    found = faults(text)
+    assert key in found, found
+    assert said in found[key]
+
+
+def test_every_fault_is_found_at_once(faults):
+    text = caller(sans='"dns:*"') + grant('"keys/nothing"') + "[aliases]\nseal = []\n"
+    assert set(faults(text)) == {
+        'aliases."seal"',
+        "callers[0].sans[0]",
+        "callers[1].grants[0].keys[0]",
+        "callers[1].name",
+    }
+
+
+def test_a_policy_with_a_fault_is_not_loaded(tmp_path):
+    path = tmp_path / "policy.toml"
+    path.write_text(caller(sans='"dns:*"'))
+    with pytest.raises(policy.PolicyError, match="a pattern") as caught:
+        policy.load(path)
+    assert list(caught.value.problems) == policy.check(path)
+
+
+def test_a_policy_that_is_not_there_is_a_problem(tmp_path):
+    (problem,) = policy.check(tmp_path / "missing.toml")
+    assert "cannot be read" in problem.text

@@ -1,0 +1,81 @@
+"""What operators read: log lines that nobody can forge, and figures over HTTP."""
+
+import json
+import logging
+import urllib.request
+
+import pytest
+import structlog
+from prometheus_client import CollectorRegistry
+
+from segeld.rpc import logs
+from segeld.rpc.metrics import CallMetrics, serve_metrics
+
+
+@pytest.fixture
+def configured():
+    """Configures logging and puts everything back afterwards."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield logs.configure
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
+    structlog.contextvars.clear_contextvars()
+
+
+EVIL = 'x"\r\n{"event": "forged"}\x1b[2J\u202e'
+
+
+@pytest.mark.parametrize("standard", [True, False])
+def test_a_line_of_json_cannot_be_forged(configured, capsys, standard):
+    configured("info", "json")
+    structlog.contextvars.bind_contextvars(request_id="r1")
+    if standard:
+        logging.getLogger("vendor").warning("%s", EVIL)
+    else:
+        structlog.get_logger("segeld.test").warning(EVIL, key=EVIL)
+    text = capsys.readouterr().err
+    assert text.isascii()
+    (line,) = text.splitlines()
+    entry = json.loads(line)
+    assert (entry["event"], entry["level"], entry["request_id"]) == (EVIL, "warning", "r1")
+
+
+def test_a_line_for_a_terminal_moves_no_cursor(configured, capsys):
+    configured("info", "console")
+    structlog.get_logger("segeld.test").warning("event", key=EVIL)
+    text = capsys.readouterr().err
+    assert len(text.splitlines()) == 1
+    assert "\x1b[2J" not in text
+
+
+@pytest.mark.parametrize("form", ["json", "console"])
+def test_a_traceback_shows_no_local_variables(configured, capsys, form):
+    configured("info", form)
+    digest = "canary-8472"
+    try:
+        int(digest[:3])
+    except ValueError as error:
+        structlog.get_logger("segeld.test").error("failed", exc_info=error)
+    text = capsys.readouterr().err
+    assert "ValueError" in text
+    assert "canary-8472" not in text
+
+
+def test_what_is_below_the_level_is_not_written(configured, capsys):
+    configured("warning", "json")
+    structlog.get_logger("segeld.test").info("quiet")
+    logging.getLogger("vendor").info("quiet")
+    assert not capsys.readouterr().err
+
+
+def test_figures_are_served_until_closed():
+    registry = CollectorRegistry()
+    CallMetrics(registry).streams.set(3)
+    port, close = serve_metrics("127.0.0.1:0", registry)
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+        assert b"segel_rpc_streams 3.0" in answer.read()
+    close()
+    with pytest.raises(OSError):
+        urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5)
