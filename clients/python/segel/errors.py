@@ -23,13 +23,15 @@
     ├── DaemonStopping         the daemon is shutting down
     └── DaemonError            the daemon failed; its log knows more
 
-The reasons are those of `segel.v1.Reason`. Some never reach the wire, because they arise here: those of
-ConnectionFailed, SettingsInvalid and ClientClosed.
+The reasons are those of `segel.v1.Reason`, and those that arise here: of ConnectionFailed and ClientClosed.
 """
 
+import functools
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
+
+_KEYWORDS: Final = ("reason", "code", "facts", "retry_after", "request_id")
 
 
 class SegelError(Exception):
@@ -38,7 +40,7 @@ class SegelError(Exception):
     :ivar reason: a name of `segel.v1.Reason` without its prefix, for example ``"KEY_NOT_FOUND"``; or a reason
         that arises in the client, for example ``"NOTHING_LISTENS"``. Stable: made for programs.
     :ivar text: what happened, for people.
-    :ivar facts: every variable of the text again, and more where the daemon says more.
+    :ivar facts: every variable of the text again.
     :ivar retry_after: seconds after which trying again makes sense; None if it does not, by itself.
     :ivar request_id: leads to the daemon's log; None where the daemon named none.
     :ivar code: the gRPC status code by name, for example ``"NOT_FOUND"``.
@@ -66,31 +68,19 @@ class SegelError(Exception):
         self.request_id: Final = request_id
 
     def __str__(self) -> str:
-        # The daemon's own second sentence says what to do, and knows more than a class can.
-        if ". " in self.text.rstrip(". ") or not self.advice:
-            return self.text
-        return f"{self.text.rstrip('.')}. {self.advice}"
+        text = self.text[:1].upper() + self.text[1:].rstrip(".")
+        # Where the daemon went on after what happened, it said what to do, and knows more than a class can.
+        if ". " in text or "; " in text:
+            return f"{text}."
+        return f"{text}. {self.advice}"
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.reason}, {self.text!r})"
 
     def __reduce__(self) -> tuple[object, ...]:
         # Keyword arguments do not survive the default pickling, and process pools pickle exceptions.
-        return _rebuild, (
-            type(self), self.text, self.reason, self.code, self.facts, self.retry_after, self.request_id,
-        )  # fmt: skip
-
-
-def _rebuild(
-    kind: type[SegelError],
-    text: str,
-    reason: str,
-    code: str,
-    facts: dict[str, str],
-    retry_after: float | None,
-    request_id: str | None,
-) -> SegelError:
-    return kind(text, reason=reason, code=code, facts=facts, retry_after=retry_after, request_id=request_id)
+        rest = {name: getattr(self, name) for name in _KEYWORDS}
+        return functools.partial(type(self), self.text, **rest), ()
 
 
 class ConnectionFailed(SegelError):

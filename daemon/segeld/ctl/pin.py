@@ -74,10 +74,12 @@ def _from_terminal(token: str) -> bytearray:
     try:
         before = termios.tcgetattr(terminal)
         hidden = [*before[:3], before[3] & ~termios.ECHO, *before[4:]]
-        os.write(terminal, f"PIN of {token}: ".encode())
-        termios.tcsetattr(terminal, termios.TCSAFLUSH, hidden)
         line = bytearray(_LINE)
+        termios.tcsetattr(
+            terminal, termios.TCSAFLUSH, hidden
+        )  # what was typed before the question is no answer
         try:
+            os.write(terminal, f"PIN of {token}: ".encode())
             size = os.readv(terminal, [line])
         finally:
             termios.tcsetattr(terminal, termios.TCSAFLUSH, before)

@@ -35,7 +35,7 @@ class Lease:
 
     def hold(self, pin: Pin, *, by_officer: bool) -> bool:
         """Takes a PIN; False (and the PIN wiped) if this very PIN was refused before."""
-        if _fingerprint(pin) in self._refused:
+        if self._refused and _fingerprint(pin) in self._refused:
             pin.wipe()
             return False
         self._drop()

@@ -2,12 +2,18 @@
 
 import logging
 import sys
-from collections.abc import MutableMapping
-from typing import Any, Literal
+from collections.abc import MutableMapping, Sequence
+from typing import Any, Final, Literal
 
 import structlog
+from structlog.typing import Processor
 
-LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+LEVELS: Final = {
+    "debug": logging.DEBUG,
+    "info": logging.INFO,
+    "warning": logging.WARNING,
+    "error": logging.ERROR,
+}
 
 
 def configure(level: Literal["debug", "info", "warning", "error"], form: Literal["json", "console"]) -> None:
@@ -15,44 +21,52 @@ def configure(level: Literal["debug", "info", "warning", "error"], form: Literal
 
     JSON escapes control characters and everything outside ASCII, so that no text of a client can forge a line.
     """
-    shared: list[structlog.typing.Processor] = [
+    shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
-        structlog.stdlib.add_log_level,
+        structlog.processors.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    if form == "json":
-        last: list[structlog.typing.Processor] = [
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(),
-        ]
-    else:
-        # Plain: the richer formatters print local variables, digests and PINs among them.
-        plain = structlog.dev.plain_traceback
-        last = [
-            _printable,
-            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain),
-        ]
+    rendering = _json() if form == "json" else _console()
+    # Straight to the stream: by way of the standard library's handlers a line costs five times as much.
+    structlog.configure(
+        processors=[*shared, *rendering],
+        logger_factory=_Lines,
+        wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
+        cache_logger_on_first_use=True,
+    )
     handler = logging.StreamHandler(sys.stderr)
+    strip = structlog.stdlib.ProcessorFormatter.remove_processors_meta
     handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
-        )
+        structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=[strip, *rendering])
     )
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(LEVELS[level])
-    structlog.configure(
-        processors=[
-            structlog.stdlib.filter_by_level,
-            *shared,
-            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
-        ],
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        wrapper_class=structlog.stdlib.BoundLogger,
-        cache_logger_on_first_use=True,
-    )
+
+
+class _Lines:
+    """Writes each event as one line, with one call. Every level is the same to it."""
+
+    def __init__(self, name: str = "segeld") -> None:
+        self.name: Final = name
+
+    def msg(self, line: str) -> None:
+        sys.stderr.write(line + "\n")
+        sys.stderr.flush()
+
+    debug = info = warning = error = critical = exception = msg
+
+
+def _json() -> Sequence[Processor]:
+    return structlog.processors.format_exc_info, structlog.processors.JSONRenderer()
+
+
+def _console() -> Sequence[Processor]:
+    # Plain tracebacks: the richer ones print local variables, digests and PINs among them.
+    plain = structlog.dev.plain_traceback
+    colours = sys.stderr.isatty()
+    return _printable, structlog.dev.ConsoleRenderer(colors=colours, exception_formatter=plain)
 
 
 def _printable(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

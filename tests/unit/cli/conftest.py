@@ -36,7 +36,7 @@ class FakeClient:
         self.settings.append(settings)
         return self
 
-    async def __aenter__(self) -> "FakeClient":
+    async def __aenter__(self) -> "FakeClient":  # noqa: PYI034  # a fake
         if self.raises is not None:
             raise self.raises
         return self

@@ -21,9 +21,29 @@ def tasks(*files: str, **options):
     )
 
 
+def names_in(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir()]
+
+
 async def write(target: Path, content: bytes = b"new", **options) -> None:
     async with draft(target, **{"replace": False} | options) as file:
         file.write(content)
+
+
+async def write_half(target: Path, *, replace: bool) -> None:
+    async with draft(target, replace=replace) as file:
+        file.write(b"half")
+        raise ZeroDivisionError
+
+
+def put(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+
+
+async def write_too_late(target: Path) -> None:
+    async with draft(target, replace=False) as file:
+        file.write(b"mine")
+        put(target, b"another's")
 
 
 async def test_file_appears_whole(tmp_path):
@@ -34,27 +54,24 @@ async def test_file_appears_whole(tmp_path):
         assert not target.exists()
         file.write(b" and half")
     assert target.read_bytes() == b"half and half"
-    assert os.listdir(tmp_path) == [target.name]
+    assert names_in(tmp_path) == [target.name]
 
 
 @pytest.mark.parametrize("replace", [False, True])
 async def test_failure_leaves_nothing(replace, tmp_path):
     target = tmp_path / "a.sig"
     with pytest.raises(ZeroDivisionError):
-        async with draft(target, replace=replace) as file:
-            file.write(b"half")
-            raise ZeroDivisionError
-    assert os.listdir(tmp_path) == []
+        await write_half(target, replace=replace)
+    assert names_in(tmp_path) == []
 
 
 async def test_failure_leaves_what_was_there(tmp_path):
     target = tmp_path / "a.sig"
     target.write_bytes(b"old")
     with pytest.raises(ZeroDivisionError):
-        async with draft(target, replace=True):
-            raise ZeroDivisionError
+        await write_half(target, replace=True)
     assert target.read_bytes() == b"old"
-    assert os.listdir(tmp_path) == ["a.sig"]
+    assert names_in(tmp_path) == ["a.sig"]
 
 
 async def test_existing_output_is_refused(tmp_path):
@@ -75,11 +92,9 @@ async def test_force_replaces(tmp_path):
 async def test_output_that_came_in_the_meantime_is_kept(tmp_path):
     target = tmp_path / "a.sig"
     with pytest.raises(OutputExistsError):
-        async with draft(target, replace=False) as file:
-            file.write(b"mine")
-            target.write_bytes(b"another's")
+        await write_too_late(target)
     assert target.read_bytes() == b"another's"
-    assert os.listdir(tmp_path) == ["a.sig"]
+    assert names_in(tmp_path) == ["a.sig"]
 
 
 async def test_broken_link_counts_as_something(tmp_path):
@@ -97,8 +112,7 @@ async def test_file_system_without_links(tmp_path, monkeypatch):
     await write(tmp_path / "a.sig")
     assert (tmp_path / "a.sig").read_bytes() == b"new"
     with pytest.raises(OutputExistsError):
-        async with draft(tmp_path / "b.sig", replace=False):
-            (tmp_path / "b.sig").write_bytes(b"another's")
+        await write_too_late(tmp_path / "b.sig")
     assert (tmp_path / "b.sig").read_bytes() == b"another's"
 
 
@@ -169,7 +183,7 @@ def test_plans_that_would_lose_something(files, options, text, tmp_path, monkeyp
     with pytest.raises(UsageError) as caught:
         tasks(*files, **options)
     assert text in str(caught.value)
-    assert os.listdir(tmp_path) == []
+    assert names_in(tmp_path) == []
 
 
 def test_links_to_one_file_are_seen_through(tmp_path, monkeypatch):
@@ -191,7 +205,7 @@ def test_in_place_writes_where_a_link_leads(tmp_path, monkeypatch):
 
 def test_out_dir_that_is_a_file(tmp_path):
     (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(UsageError, match="--out-dir .*file is a file"):
+    with pytest.raises(UsageError, match=r"--out-dir .*file is a file"):
         tasks("x", out_dir=tmp_path / "file")
     with pytest.raises(UsageError, match="cannot be made: Not a directory"):
         tasks("x", out_dir=tmp_path / "file" / "deeper")

@@ -51,9 +51,16 @@ def test_a_status_becomes_the_class_of_its_reason(status, reason):
     assert str(error) == f"It failed. {error.advice}"
 
 
-def test_the_daemons_own_advice_is_enough(status):
-    error = _status.from_status(status("NOT_FOUND", "KEY_NOT_FOUND", "No such key. List them."))
-    assert str(error) == "No such key. List them."
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("no such key", "No such key. List your keys, or ask an officer for a grant."),
+        ("no such key; list them", "No such key; list them."),
+        ("No such key. List them.", "No such key. List them."),
+    ],
+)
+def test_the_daemons_own_advice_is_enough(status, text, shown):
+    assert str(_status.from_status(status("NOT_FOUND", "KEY_NOT_FOUND", text))) == shown
 
 
 def test_a_reason_of_a_newer_daemon_falls_back_to_its_code(status):

@@ -11,6 +11,15 @@ from segel.cli.session import Session
 from segel.pdf import SealOptions
 
 
+def written(pattern: str) -> list[Path]:
+    return list(Path().glob(pattern))
+
+
+def make(names: list[str], content: bytes) -> None:
+    for name in names:
+        Path(name).write_bytes(content)
+
+
 async def test_nothing_half_written_is_left(client, signer, letter_bytes, monkeypatch):
     waiting = asyncio.Event()
     released = asyncio.Semaphore(3)
@@ -25,8 +34,7 @@ async def test_nothing_half_written_is_left(client, signer, letter_bytes, monkey
 
     monkeypatch.setattr(signer, "sign_digest", sign_digest)
     names = [f"surat-{number}.pdf" for number in range(20)]
-    for name in names:
-        Path(name).write_bytes(letter_bytes)
+    make(names, letter_bytes)
     tasks = plan(names, beside=lambda path: path.with_suffix(".out"), in_folder=lambda path: path.name)
     work = asyncio.create_task(
         sign(Session(), tasks, SealOptions(), key=None, algorithm=None, force=False, password=None)
@@ -35,5 +43,5 @@ async def test_nothing_half_written_is_left(client, signer, letter_bytes, monkey
     work.cancel()
     with pytest.raises(asyncio.CancelledError):
         await work
-    assert len(list(Path().glob("*.out"))) <= 3
-    assert not list(Path().glob(".*.part"))
+    assert len(written("*.out")) <= 3
+    assert not written(".*.part")

@@ -31,9 +31,13 @@ def openssl_verify(
     signature, data = tmp_path / "signature.p7s", tmp_path / "content.bin"
     signature.write_bytes(p7s)
     data.write_bytes(content)
-    command = ["openssl", "cms", "-verify", "-binary", "-cades", "-inform", "DER", "-in", str(signature)]
+    command = ["cms", "-verify", "-binary", "-cades", "-inform", "DER", "-in", str(signature)]
     command += ["-content", str(data), "-CAfile", str(root), "-purpose", "any", "-out", "/dev/null"]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    return openssl(command)
+
+
+def openssl(command: list[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["openssl", *command], capture_output=True, text=True, check=False)
 
 
 @pytest.mark.parametrize("algorithm", sorted(ALGORITHMS.keys() - {"ED25519"}))
@@ -51,9 +55,9 @@ async def test_openssl_verifies_ed25519_over_the_attributes(signer_for, tmp_path
     attributes.write_bytes(info["signed_attrs"].untag().dump())
     signature.write_bytes(info["signature"].native)
     key.write_bytes(signer.key.public_key)
-    command = ["openssl", "pkeyutl", "-verify", "-rawin", "-pubin", "-keyform", "DER", "-inkey", str(key)]
+    command = ["pkeyutl", "-verify", "-rawin", "-pubin", "-keyform", "DER", "-inkey", str(key)]
     command += ["-in", str(attributes), "-sigfile", str(signature)]
-    answer = subprocess.run(command, capture_output=True, text=True, check=False)
+    answer = openssl(command)
     assert answer.returncode == 0, answer.stderr + answer.stdout
 
 

@@ -10,7 +10,7 @@ from grpc_status import rpc_status
 
 from segel.v1 import resources_pb2, signing_pb2
 from segeld.model.faults import Fault, Reason
-from segeld.rpc import sign_stream
+from segeld.rpc import convert, sign_stream
 
 P256 = resources_pb2.SIGNATURE_ALGORITHM_ECDSA_P256_SHA256
 
@@ -158,13 +158,15 @@ async def test_a_batch_without_a_proper_id_ends_the_stream_but_loses_no_answer(d
     assert "batch.request_id" in status.message
 
 
-async def test_an_id_in_flight_cannot_be_used_again(daemon, stream):
+async def test_an_id_in_flight_cannot_be_used_again(daemon, stream, monkeypatch):
     await daemon.start()
+    refused, invalid = asyncio.Event(), convert.invalid
+    monkeypatch.setattr(convert, "invalid", lambda *said: refused.set() or invalid(*said))
     daemon.dispatch.hold = asyncio.Event()
     call = await stream()
     await call.write(batch(daemon.mine.name, "twin"))
     await call.write(batch(daemon.mine.name, "twin"))
-    await daemon.dispatch.arrived.acquire()
+    await refused.wait()
     daemon.dispatch.hold.set()
     said, code, status = await ending(call)
     assert [each.WhichOneof("outcome") for each in said] == ["response"]
