@@ -33,8 +33,8 @@ def facts(token: "Token") -> dict[str, object]:
         "PIN from": token.pin_source,
     }
     for key in token.keys:
-        name = f"key {key.label or key.id.hex()}"
-        shown[name] = "\n".join(filter(None, (key.kind, key.key, key.unusable_reason)))
+        name = f"key {key.label}" if key.label and f"key {key.label}" not in shown else f"key {key.id.hex()}"
+        shown[name] = ", ".join(filter(None, (key.kind, key.key, key.unusable_reason)))
     return {name: value for name, value in shown.items() if value}
 
 

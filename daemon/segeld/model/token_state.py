@@ -53,7 +53,7 @@ class WorkerStatus:
 def decide(
     pin: PinState, workers: Sequence[WorkerStatus], *, was_active: bool, quarantined: bool
 ) -> tuple[TokenState, str]:
-    """The token's state and one sentence why (without the command to type: the edge knows that).
+    """The token's state and one sentence why.
 
     :param was_active: whether it signed since its PIN was given.
     """
@@ -61,7 +61,7 @@ def decide(
     if quarantined:
         return (
             TokenState.QUARANTINED,
-            "It returned signatures that do not verify. An officer must look at it.",
+            "It returned signatures that do not verify; its keys are not used.",
         )
     if any(worker.stage is Stage.READY for worker in workers):
         return TokenState.ACTIVE, ""

@@ -79,14 +79,14 @@ class Policy:
 
 def key_not_found() -> Fault:
     """The one answer for a key that is unknown and for one that is another's: it tells nothing, not even a name."""
-    return Fault(Reason.KEY_NOT_FOUND, "no such key, or not granted to you")
+    return Fault(Reason.KEY_NOT_FOUND, "No such key, or not granted to you.")
 
 
 def algorithm_not_granted(algorithm: Algorithm, granted: Iterable[Algorithm]) -> Fault:
     names = ", ".join(sorted(each.name for each in granted))
     return Fault(
         Reason.ALGORITHM_NOT_GRANTED,
-        f"your grant on this key does not name {algorithm.name}; it names {names}",
+        f"Your grant on this key does not name {algorithm.name}; it names {names}.",
         algorithm=algorithm.name,
         granted=names,
     )

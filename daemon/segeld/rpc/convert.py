@@ -22,7 +22,7 @@ _ENCODINGS: Final = {
 
 
 def invalid(field: str, text: str) -> Fault:
-    return Fault(Reason.FIELD_INVALID, f"{field}: {text}", field=field)
+    return Fault(Reason.FIELD_INVALID, f"{field}: {text}.", field=field)
 
 
 def key_or_alias(text: str, field: str) -> KeyName | Alias:
@@ -50,7 +50,7 @@ def algorithm(number: int, field: str) -> Algorithm:
     found = BY_NUMBER.get(number)
     if found is None:
         text = "is missing" if number == 0 else f"{number} is not known to this daemon"
-        raise Fault(Reason.ALGORITHM_UNKNOWN, f"{field}: {text}", field=field, algorithm=str(number))
+        raise Fault(Reason.ALGORITHM_UNKNOWN, f"{field}: {text}.", field=field, algorithm=str(number))
     return found
 
 
@@ -79,11 +79,11 @@ def request_id(text: str, field: str) -> str:
 def check_count(count: int, max_batch: int, field: str) -> None:
     """:raises Fault: BATCH_EMPTY, BATCH_TOO_LARGE."""
     if not count:
-        raise Fault(Reason.BATCH_EMPTY, f"{field}: there is nothing to sign", field=field)
+        raise Fault(Reason.BATCH_EMPTY, f"{field}: there is nothing to sign.", field=field)
     if count > max_batch:
         raise Fault(
             Reason.BATCH_TOO_LARGE,
-            f"{field}: {count} are more than the {max_batch} that one request may hold; split it",
+            f"{field}: {count} are more than the {max_batch} that one request may hold; split it.",
             field=field,
             count=str(count),
             maximum=str(max_batch),
@@ -118,12 +118,12 @@ def _look_closer(message: signing_pb2.SignInput, wanted: Algorithm, field: str) 
     if kind != right:
         got = f"a {kind}" if kind else "nothing"
         raise Fault(
-            Reason.INPUT_KIND, f"{field}: {wanted.name} signs a {right}, not {got}", field=f"{field}.{right}"
+            Reason.INPUT_KIND, f"{field}: {wanted.name} signs a {right}, not {got}.", field=f"{field}.{right}"
         )
     if len(message.message) > MAX_MESSAGE:
         raise Fault(
             Reason.MESSAGE_TOO_LONG,
-            f"{field}: a message of {len(message.message)} octets; {MAX_MESSAGE} is the limit",
+            f"{field}: a message of {len(message.message)} octets; {MAX_MESSAGE} is the limit.",
             field=f"{field}.message",
             got=str(len(message.message)),
             maximum=str(MAX_MESSAGE),
@@ -131,7 +131,7 @@ def _look_closer(message: signing_pb2.SignInput, wanted: Algorithm, field: str) 
     if wanted.digest_size is not None and len(message.digest) != wanted.digest_size:
         raise Fault(
             Reason.DIGEST_LENGTH,
-            f"{field}: a digest of {len(message.digest)} octets; {wanted.name} signs {wanted.digest_size}",
+            f"{field}: a digest of {len(message.digest)} octets; {wanted.name} signs {wanted.digest_size}.",
             field=f"{field}.digest",
             expected=str(wanted.digest_size),
             got=str(len(message.digest)),

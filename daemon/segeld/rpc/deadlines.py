@@ -18,6 +18,6 @@ def deadline(remaining: float | None, timeout: float | None, longest: float) -> 
     if seconds < TOO_SHORT:
         raise Fault(
             Reason.DEADLINE_TOO_SHORT,
-            f"{max(seconds, 0) * 1000:.1f} ms are left; signing takes at least {TOO_SHORT * 1000:.0f} ms",
+            f"{max(seconds, 0) * 1000:.1f} ms are left; signing takes at least {TOO_SHORT * 1000:.0f} ms.",
         )
     return Deadline.after(seconds)

@@ -18,7 +18,9 @@ RETRY_AFTER: Final = 5.0
 
 def stopping() -> Fault:
     return Fault(
-        Reason.DAEMON_STOPPING, "the daemon is shutting down and takes no new work", retry_after=RETRY_AFTER
+        Reason.DAEMON_STOPPING,
+        "The daemon is shutting down and takes no new work; try again.",
+        retry_after=RETRY_AFTER,
     )
 
 
@@ -59,9 +61,9 @@ class Gate:
         if self._inside[caller] >= self._limits.max_calls_per_caller:
             raise Fault(
                 Reason.CALLER_QUOTA,
-                f"{caller} has {self._inside[caller]} calls open, which is the limit; put more into one call",
+                f"{caller} has {self._inside[caller]} calls open, which is the limit. Put more into one call.",
                 caller=caller,
                 maximum=str(self._limits.max_calls_per_caller),
             )
         if self._inside.total() >= self._limits.max_calls or self._octets + octets > MAX_OCTETS:
-            raise Fault(Reason.QUEUE_FULL, "too many calls are open; try again later")
+            raise Fault(Reason.QUEUE_FULL, "Too many calls are open; try again.")

@@ -23,7 +23,7 @@ def parser(handler: Handler) -> Callable[[bytes], Any]:
         try:
             return deserialize(raw)
         except DecodeError:
-            raise Fault(Reason.FIELD_INVALID, "the request is not a message of this method") from None
+            raise Fault(Reason.FIELD_INVALID, "The request is not a message of this method.") from None
 
     return parse
 

@@ -22,11 +22,11 @@ def principal_of(auth_context: Mapping[str, Iterable[bytes]], policy: Policy) ->
     """
     pem = next(iter(auth_context.get("x509_pem_cert", ())), None)
     if pem is None:
-        raise Fault(Reason.CALLER_UNKNOWN, "no client certificate was shown")
+        raise Fault(Reason.CALLER_UNKNOWN, "No client certificate was shown.")
     sans, not_after = _read(pem)
     # A connection outlives the handshake by up to its maximal age, so the date is looked at on every call.
     if dt.datetime.now(dt.UTC) > not_after:
-        raise Fault(Reason.CALLER_UNKNOWN, f"your certificate expired on {not_after:%Y-%m-%d}; renew it")
+        raise Fault(Reason.CALLER_UNKNOWN, f"Your certificate expired on {not_after:%Y-%m-%d}; renew it.")
     who = policy.principal(sans)
     if who is None:
         raise Fault(Reason.CALLER_UNKNOWN, _unknown(sans), sans=", ".join(sans[:_SHOWN]))
@@ -42,7 +42,7 @@ def _read(pem: bytes) -> tuple[tuple[str, ...], dt.datetime]:
     except x509.ExtensionNotFound:
         return (), certificate.not_valid_after_utc
     except (ValueError, x509.DuplicateExtension) as error:
-        raise Fault(Reason.CALLER_UNKNOWN, "your certificate cannot be read") from error
+        raise Fault(Reason.CALLER_UNKNOWN, "Your certificate cannot be read.") from error
     sans = tuple(text for name in names if (text := _text(name)) is not None)
     return sans, certificate.not_valid_after_utc
 
@@ -61,7 +61,7 @@ def _text(name: x509.GeneralName) -> str | None:
 
 def _unknown(sans: tuple[str, ...]) -> str:
     if not sans:
-        return "your certificate has no subject alternative name of kind uri, dns or email; the CN does not count"
+        return "Your certificate has no subject alternative name of kind uri, dns or email; the CN does not count."
     seen = ", ".join(repr(san) for san in sans[:_SHOWN])
     more = f" and {len(sans) - _SHOWN} more" if len(sans) > _SHOWN else ""
-    return f"your certificate names {seen}{more}: nobody in the policy, or more than one"
+    return f"Your certificate names {seen}{more}: nobody in the policy, or more than one."

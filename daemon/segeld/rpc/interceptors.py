@@ -38,15 +38,17 @@ def fault_of(error: Exception, request_id: str) -> Fault:
     if isinstance(error, Fault):
         return error
     _log.error("call_failed", request_id=request_id, exc_info=error)
-    return Fault(Reason.INTERNAL, f"the daemon failed; its log has more under request id {request_id}")
+    return Fault(Reason.INTERNAL, f"The daemon failed; its log has more under request id {request_id}.")
 
 
 class Guard(grpc.aio.ServerInterceptor):
     """The outermost and only interceptor. It parses requests itself, so that grpc reports no failure of its own."""
 
-    def __init__(self, policy: Callable[[], Policy], gate: Gate, metrics: CallMetrics) -> None:
+    def __init__(self, policy: Callable[[], Policy], gate: Gate, quiet: Gate, metrics: CallMetrics) -> None:
+        """:param quiet: a gate that is never closed, for health and reflection."""
         self._policy = policy
         self._gate = gate
+        self._quiet = quiet
         self._metrics = metrics
         self._guarded: dict[str, Handler] = {}
         self._end = asyncio.Event()
@@ -118,7 +120,8 @@ class Guard(grpc.aio.ServerInterceptor):
             call.principal = principal_of(context.auth_context(), self._policy())
             require_role(method, call.principal)
             if method.startswith(_QUIET):
-                return await (work() if unary else self._endless(work))
+                with self._quiet.enter(call.principal.name, octets):
+                    return await (work() if unary else self._endless(work))
             with self._gate.enter(call.principal.name, octets):
                 return await work()
         except asyncio.CancelledError:

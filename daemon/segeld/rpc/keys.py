@@ -52,7 +52,7 @@ def allow(policy: Policy, caller: str, record: KeyRecord, algorithm: Algorithm) 
         names = ", ".join(each.name for each in able)
         raise Fault(
             Reason.ALGORITHM_NOT_SUPPORTED,
-            f"a key of kind {record.kind} cannot sign {algorithm.name}; it can {names}",
+            f"A key of kind {record.kind} cannot sign {algorithm.name}; it can {names}.",
             field="algorithm",
             algorithm=algorithm.name,
             supported=names,

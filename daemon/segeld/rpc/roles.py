@@ -37,7 +37,7 @@ def require_role(method: str, who: Principal) -> None:
         wanted = " or ".join(sorted(allowed)) or "nobody"
         raise Fault(
             Reason.ROLE_REQUIRED,
-            f"you are {who.name}, {_article(who.role)} {who.role}; {method[1:]} is for: {wanted}",
+            f"You are {who.name}, {_article(who.role)} {who.role}; {method[1:]} is for: {wanted}.",
             role=str(who.role),
             required=wanted,
         )

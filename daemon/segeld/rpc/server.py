@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import grpc
+from google.protobuf.internal import api_implementation
 from grpc_health.v1 import health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
@@ -46,7 +47,7 @@ class _Server:
         self, limits: Limits, policy: Callable[[], Policy], metrics: CallMetrics, names: Sequence[str]
     ) -> None:
         self.gate = Gate(limits)
-        self.guard = Guard(policy, self.gate, metrics)
+        self.guard = Guard(policy, self.gate, Gate(limits), metrics)
         self.health = Health(names)
         self.names = tuple(names)
         self.grpc = grpc.aio.server(interceptors=[self.guard], options=_options(limits))
@@ -85,6 +86,8 @@ class Servers:
         inventory: Inventory,
         metrics: CallMetrics,
     ) -> None:
+        if api_implementation.Type() != "upb":
+            raise RuntimeError("protobuf runs without upb; its parser in Python is no match for hostile messages")
         self._config = config
         self._callers = _Server(config.limits, policy, metrics, (SIGNING,))
         self._officers = _Server(config.limits, policy, metrics, (TOKENS, ADMIN))

@@ -41,12 +41,12 @@ class OpenStreams:
     def enter(self, caller: str) -> Iterator[None]:
         """:raises Fault: QUEUE_FULL or CALLER_QUOTA."""
         if self._by_caller.total() >= self._limits.max_streams:
-            raise Fault(Reason.QUEUE_FULL, "too many streams are open; try again later")
+            raise Fault(Reason.QUEUE_FULL, "Too many streams are open; try again.")
         maximum = self._limits.max_streams_per_caller
         if self._by_caller[caller] >= maximum:
             raise Fault(
                 Reason.CALLER_QUOTA,
-                f"{caller} has {maximum} streams open, which is the limit; send more batches on one stream",
+                f"{caller} has {maximum} streams open, which is the limit. Send more batches on one stream.",
                 caller=caller,
                 maximum=str(maximum),
             )
@@ -94,7 +94,7 @@ class SignStream:
             async with asyncio.TaskGroup() as tasks:
                 ending = await self._until_ended(messages, tasks)
         except* grpc.aio.InternalError:
-            ending = Fault(Reason.CANCELLED, "the client has gone")  # a write failed before gRPC said so
+            ending = Fault(Reason.CANCELLED, "The client has gone.")  # a write failed before gRPC said so
         if ending is not None:
             raise ending
 
@@ -151,7 +151,7 @@ class SignStream:
         return Fault(
             Reason.CALLER_QUOTA,
             f"{self._inputs} inputs of {self._octets} octets are in flight on this stream; "
-            f"{self._limits.max_in_flight} inputs and {MAX_OCTETS} octets are its limits",
+            f"{self._limits.max_in_flight} inputs and {MAX_OCTETS} octets are its limits.",
             caller=calls.principal().name,
             maximum=str(self._limits.max_in_flight),
         )

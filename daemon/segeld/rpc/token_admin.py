@@ -50,6 +50,6 @@ def _take_pin(request: token_admin_pb2.ActivateTokenRequest) -> Pin:
     try:
         return Pin(request.pin)
     except PinLengthError as error:
-        raise Fault(Reason.PIN_LENGTH, f"{error}", field="pin") from None
+        raise Fault(Reason.PIN_LENGTH, f"{error}.".replace("a PIN", "A PIN", 1), field="pin") from None
     finally:
         request.ClearField("pin")

@@ -47,7 +47,7 @@ class Tokens(tokens_pb2_grpc.TokensServicer):
 
 
 def token_not_found(name: TokenName) -> Fault:
-    return Fault(Reason.TOKEN_NOT_FOUND, f"no token is configured as {name}", token=str(name))
+    return Fault(Reason.TOKEN_NOT_FOUND, f"No token {name} is configured.", token=str(name))
 
 
 def token_message(record: TokenRecord) -> resources_pb2.Token:

@@ -337,6 +337,8 @@ class TokenSupervisor:
         )
         if state is TokenState.LOCKED and self._pin_fault is not None:
             reason = self._pin_fault.text
+        elif state in (TokenState.INACTIVE, TokenState.QUARANTINED):
+            reason = f"{reason} Run: segelctl token activate {self.name.word}"
         if (state, reason) != (self._state, self._state_reason):
             if state is not self._state:
                 self._state_since = time.time()

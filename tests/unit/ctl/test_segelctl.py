@@ -1,5 +1,6 @@
 """`segelctl`: what it prints, what it ends with, and where a PIN may come from."""
 
+import dataclasses
 import json
 import os
 import pty
@@ -56,7 +57,15 @@ def test_token_list(run, officer):
 def test_token_show(name, run, officer):
     text = run("token", "show", name).stdout
     assert "name\ttokens/seal\nstate\tactive\nsince\t2026-11-0" in text
-    assert "key seal-2026\tP-256\nkey seal-2026\tkeys/sha256-abab" in text
+    assert "key seal-2026\tP-256, keys/sha256-abab" in text
+
+
+def test_keys_with_one_label_are_told_apart(run, officer, new_token):
+    first = new_token().keys[0]
+    officer.tokens_there = (new_token(keys=(first, dataclasses.replace(first, id=b"\x02"))),)
+    text = run("token", "show", "seal").stdout
+    assert "key seal-2026\tP-256" in text
+    assert "key 02\tP-256" in text
 
 
 def test_token_json(run, officer):

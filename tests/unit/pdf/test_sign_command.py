@@ -33,6 +33,23 @@ def test_signature_beside_the_file(run, client, signer):
     assert client.settings[0].signing_key == "keys/seal"
 
 
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_name_that_is_no_text(options, run, client):
+    name = os.fsdecode(b"surat \xff.xml")
+    Path(name).write_bytes(b"")
+    answer = run("sign", name, *options)
+    assert (answer.exit_code, answer.stderr) == (0, "")
+    assert Path(name + ".sig").exists()
+    if options:
+        assert json.loads(answer.stdout)["file"] == name
+
+
+def test_longest_names_there_are(run, client):
+    name = "é" * 125
+    Path(name).write_bytes(b"")
+    assert run("sign", name).exit_code == 0
+
+
 def test_key_from_the_environment(run, client, monkeypatch):
     monkeypatch.setenv("SEGEL_KEY", "keys/usual")
     Path("a").write_bytes(b"")

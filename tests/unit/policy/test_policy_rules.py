@@ -167,4 +167,4 @@ def test_only_the_very_same_name_counts(text):
 
 def test_a_key_that_is_not_found_tells_nothing():
     fault = policies.key_not_found()
-    assert (fault.text, fault.facts, fault.field) == ("no such key, or not granted to you", {}, None)
+    assert (fault.text, fault.facts, fault.field) == ("No such key, or not granted to you.", {}, None)

@@ -5,10 +5,12 @@ import uuid
 
 import grpc
 import pytest
+from google.protobuf.internal import api_implementation
 from google.rpc import error_details_pb2
 
 from segel.v1 import signing_pb2, tokens_pb2
 from segeld.model.faults import Fault, Reason
+from segeld.rpc import gate
 
 ASK = signing_pb2.WhoAmIRequest()
 CANARY = "canary-8472"
@@ -20,7 +22,7 @@ async def test_no_exceptions_text_leaves_the_daemon(daemon, refusal, events):
     refused = await refusal(daemon.tokens().ListSlots(tokens_pb2.ListSlotsRequest()))
     assert (refused.code, refused.reason) == (grpc.StatusCode.INTERNAL, "INTERNAL")
     request_id = refused.trailers["x-request-id"]
-    assert refused.text == f"the daemon failed; its log has more under request id {request_id}"
+    assert refused.text == f"The daemon failed; its log has more under request id {request_id}."
     assert CANARY.encode() not in refused.status.SerializeToString()
     assert all(CANARY not in str(item) for item in refused.trailers.items())
     (failure,) = [event for event in events if event["event"] == "call_failed"]
@@ -150,3 +152,47 @@ async def test_a_long_text_still_fits_into_the_trailers(daemon, refusal):
     daemon.inventory.fail = Fault(Reason.DEVICE_ERROR, "ä\n" * 10_000, what="\0" * 10_000)
     refused = await refusal(daemon.tokens().ListSlots(tokens_pb2.ListSlotsRequest()))
     assert (refused.code, refused.reason) == (grpc.StatusCode.UNAVAILABLE, "DEVICE_ERROR")
+
+
+@pytest.mark.parametrize(
+    ("limits", "reason"), [({"max_calls": 2}, "QUEUE_FULL"), ({"max_calls_per_caller": 2}, "CALLER_QUOTA")]
+)
+async def test_calls_beyond_the_limit_are_refused_and_told_when_to_come_back(daemon, refusal, limits, reason):
+    daemon.limit(**limits)
+    daemon.dispatch.hold = asyncio.Event()
+    await daemon.start()
+    stub = daemon.signing()
+    inputs = [signing_pb2.SignInput(digest=bytes(32))]
+    request = signing_pb2.SignRequest(key="keys/seal", algorithm=7, inputs=inputs)
+    calls = [stub.Sign(request) for _ in range(2)]
+    for _ in calls:
+        await daemon.dispatch.arrived.acquire()
+    refused = await refusal(stub.WhoAmI(ASK))
+    assert (refused.code, refused.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, reason)
+    assert refused.detail(error_details_pb2.RetryInfo).retry_delay.seconds == 1
+    daemon.dispatch.hold.set()
+    await asyncio.gather(*calls)
+    await stub.WhoAmI(ASK)
+
+
+async def test_octets_of_calls_are_limited_as_well(daemon, refusal, monkeypatch):
+    monkeypatch.setattr(gate, "MAX_OCTETS", 100)
+    await daemon.start()
+    refused = await refusal(daemon.signing().GetKey(signing_pb2.GetKeyRequest(name="x" * 101)))
+    assert refused.reason == "QUEUE_FULL"
+    assert (
+        await refusal(daemon.signing().GetKey(signing_pb2.GetKeyRequest(name="x")))
+    ).reason == "FIELD_INVALID"
+
+
+async def test_compressed_requests_are_not_unpacked(daemon):
+    await daemon.start()
+    call = daemon.channel("backoffice").unary_unary("/segel.v1.Signing/Sign")
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await call(bytes(900_000), compression=grpc.Compression.Gzip)
+    assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
+
+
+def test_messages_are_parsed_by_upb():
+    """The pure Python parser has had holes that this one has not."""
+    assert api_implementation.Type() == "upb"

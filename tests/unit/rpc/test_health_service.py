@@ -28,11 +28,12 @@ async def test_each_server_tells_of_its_own_services_alone(daemon, health):
 
 
 @pytest.mark.parametrize("name", ["segel.v1.Tokens", "tokens/payroll", "keys/seal", "nothing"])
-async def test_other_names_are_not_found(daemon, health, name):
+async def test_other_names_are_not_found(daemon, health, events, name):
     await daemon.start()
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await check(health(), name)
     assert caught.value.code() is grpc.StatusCode.NOT_FOUND
+    assert [event["code"] for event in events] == ["NOT_FOUND"]
 
 
 async def test_a_service_is_as_it_was_last_said_to_be(daemon, health):

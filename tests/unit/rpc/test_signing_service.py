@@ -106,7 +106,7 @@ async def test_a_foreign_key_and_an_unknown_one_are_answered_octet_by_octet_the_
     assert len(answers) == 1
     assert next(iter(answers))[:2] == (
         grpc.StatusCode.NOT_FOUND,
-        "no such key, or not granted to you",
+        "No such key, or not granted to you.",
     )
     assert not daemon.dispatch.orders
 

@@ -39,7 +39,7 @@ async def draft(target: Path, *, replace: bool, like: Path | None = None) -> Asy
     :raises OutputExistsError: if it is there and must not be replaced; also if it came in the meantime.
     """
     refuse_existing(target, replace=replace)
-    beside = target.with_name(f".{target.name[:60]}.{secrets.token_hex(4)}.part")
+    beside = target.with_name(f".segel-{secrets.token_hex(8)}.part")
     try:
         with _create(beside, target, like) as file:
             yield file

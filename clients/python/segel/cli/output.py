@@ -26,7 +26,7 @@ class Output:
     def record(self, record: Mapping[str, Any], *columns: object) -> None:
         """One result, as soon as it is there."""
         if self.as_json:
-            typer.echo(json.dumps(record, ensure_ascii=False))
+            typer.echo(json.dumps(record))
         else:
             typer.echo("\t".join(map(plain, columns)))
 
@@ -44,13 +44,13 @@ class Output:
 
         table = Table(*columns, box=None, pad_edge=False, header_style="bold")
         for _, row in rows:
-            table.add_row(*(Text(plain(cell), overflow="fold") for cell in row))
+            table.add_row(*(Text(plain(cell).replace(",", ", "), overflow="fold") for cell in row))
         Console().print(table)
 
     def facts(self, record: Mapping[str, Any], facts: Mapping[str, object]) -> None:
         """One thing with its properties: `name: value` lines, the names aligned on a terminal."""
         if self.as_json:
-            typer.echo(json.dumps(record, ensure_ascii=False))
+            typer.echo(json.dumps(record))
             return
         width = max(map(len, facts), default=0) + 2
         for name, value in facts.items():
