@@ -40,12 +40,14 @@ def protoc(*options: str) -> None:
     imported = distribution("googleapis-common-protos").locate_file("")
     files = sorted(str(path.relative_to(HERE)) for path in HERE.glob("segel/v1/*.proto"))
     subprocess.run(
-        [sys.executable, "-m", "grpc_tools.protoc", "-I", ".", "-I", str(imported), *options, *files], cwd=HERE, check=True
+        [sys.executable, "-m", "grpc_tools.protoc", "-I", ".", "-I", str(imported), *options, *files],
+        cwd=HERE,
+        check=True,
     )
 
 
 def lint(work: Path) -> None:
-    """buf sees an image with the imported protos in it, so that it needs no registry."""
+    """The linter buf sees an image with the imported protos in it, so that it needs no registry."""
     image = work / "segel.binpb"
     protoc("--include_imports", "--include_source_info", "-o", str(image))
     linted = subprocess.run([SCRIPTS / "buf", "lint", image, "--config", HERE / "buf.yaml"], check=False)
@@ -71,7 +73,11 @@ def generate(work: Path) -> list[Path]:
 def differing(made: list[Path]) -> list[str]:
     old = {path.name for path in STUBS.glob("*_pb2*")}
     new = {path.name for path in made}
-    changed = {path.name for path in made if path.name in old and not filecmp.cmp(path, STUBS / path.name, shallow=False)}
+    changed = {
+        path.name
+        for path in made
+        if path.name in old and not filecmp.cmp(path, STUBS / path.name, shallow=False)
+    }
     return sorted((old ^ new) | changed)
 
 

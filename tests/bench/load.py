@@ -17,12 +17,15 @@ _MAX_ANSWER = 16 * 1024 * 1024
 
 @asynccontextmanager
 async def stub(daemon: DevDaemon) -> "AsyncIterator[signing_pb2_grpc.SigningAsyncStub]":
-    tls = daemon.tls()
-    pem = {name: Path(getattr(tls, name)).read_bytes() for name in ("ca", "key", "cert")}
-    credentials = grpc.ssl_channel_credentials(pem["ca"], pem["key"], pem["cert"])
+    credentials = grpc.ssl_channel_credentials(*_pem(daemon))
     options = [("grpc.max_receive_message_length", _MAX_ANSWER)]
     async with grpc.aio.secure_channel(daemon.target, credentials, options) as channel:
         yield signing_pb2_grpc.SigningStub(channel)
+
+
+def _pem(daemon: DevDaemon) -> tuple[bytes, bytes, bytes]:
+    tls = daemon.tls()
+    return Path(tls.ca).read_bytes(), Path(tls.key).read_bytes(), Path(tls.cert).read_bytes()
 
 
 def request(

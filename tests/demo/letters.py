@@ -24,8 +24,10 @@ LETTERS: Final = (
         "005/1204/DISKOMINFOS",
         "Undangan rapat koordinasi tanda tangan elektronik",
         (
-            "Bersama ini kami mengundang Saudara untuk hadir pada rapat koordinasi penerapan tanda tangan "
-            "elektronik di lingkungan Pemerintah Provinsi Bali.",
+            (
+                "Bersama ini kami mengundang Saudara untuk hadir pada rapat koordinasi penerapan tanda tangan "
+                "elektronik di lingkungan Pemerintah Provinsi Bali."
+            ),
             "Demikian disampaikan, atas perhatian dan kehadiran Saudara kami ucapkan terima kasih.",
         ),
     ),
@@ -34,8 +36,10 @@ LETTERS: Final = (
         "188/77/HK/2026",
         "Penetapan tim pengelola segel elektronik",
         (
-            "Menetapkan tim pengelola segel elektronik dengan tugas menjaga perangkat kriptografi, "
-            "mengelola sertifikat dan mengawasi pemakaiannya.",
+            (
+                "Menetapkan tim pengelola segel elektronik dengan tugas menjaga perangkat kriptografi, "
+                "mengelola sertifikat dan mengawasi pemakaiannya."
+            ),
             "Keputusan ini mulai berlaku pada tanggal ditetapkan.",
         ),
     ),

@@ -3,42 +3,46 @@
 # ruff: noqa: ARG002, N802 - names and arguments are those of the service
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
 
 import grpc
 from grpc_health.v1 import health_pb2
 from grpc_health.v1.health import aio as grpc_health
 
-WHOLE = ""
+WHOLE: Final = ""
 """The name that the health protocol gives to a server as a whole."""
 
+_messages: Final[Any] = health_pb2  # the stubs are older than List
 
-class Health(grpc_health.HealthServicer):  # type: ignore[misc]  # the library has no types
+
+class Health(grpc_health.HealthServicer):
     """The library's servicer, with `List`, and closed to names that are not served here."""
 
     def __init__(self, services: Iterable[str]) -> None:
         super().__init__()
         self._shown = dict.fromkeys((WHOLE, *services), True)
 
+    async def start(self) -> None:
+        for service, serving in self._shown.items():
+            await self.show(service, serving=serving)
+
     async def show(self, service: str, *, serving: bool) -> None:
         """Says how a service is. After `enter_graceful_shutdown` nothing changes any more."""
         self._shown[service] = serving
         await self.set(service, _word(serving))
 
-    async def start(self) -> None:
-        for service, serving in self._shown.items():
-            await self.show(service, serving=serving)
+    async def enter_graceful_shutdown(self) -> None:
+        self._shown = dict.fromkeys(self._shown, False)
+        await super().enter_graceful_shutdown()
 
-    async def List(
-        self, request: health_pb2.HealthListRequest, context: grpc.aio.ServicerContext[Any, Any]
-    ) -> health_pb2.HealthListResponse:
+    async def List(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
         answers = {
-            name: health_pb2.HealthCheckResponse(status=status)
-            for name, status in self._server_status.items()
+            name: health_pb2.HealthCheckResponse(status=_word(serving))
+            for name, serving in self._shown.items()
         }
-        return health_pb2.HealthListResponse(statuses=answers)
+        return _messages.HealthListResponse(statuses=answers)
 
 
-def _word(serving: bool) -> Any:
+def _word(serving: bool) -> health_pb2.HealthCheckResponse.ServingStatus.ValueType:
     response = health_pb2.HealthCheckResponse
     return response.SERVING if serving else response.NOT_SERVING

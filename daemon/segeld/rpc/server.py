@@ -87,7 +87,9 @@ class Servers:
         metrics: CallMetrics,
     ) -> None:
         if api_implementation.Type() != "upb":
-            raise RuntimeError("protobuf runs without upb; its parser in Python is no match for hostile messages")
+            raise RuntimeError(
+                "protobuf runs without upb; its parser in Python is no match for hostile messages"
+            )
         self._config = config
         self._callers = _Server(config.limits, policy, metrics, (SIGNING,))
         self._officers = _Server(config.limits, policy, metrics, (TOKENS, ADMIN))

@@ -12,7 +12,6 @@ from segeld.model.faults import Fault, Reason
 from segeld.model.inventory import KeyRecord, SlotRecord, Survey, TokenRecord
 from segeld.model.names import KeyName, TokenName
 from segeld.model.secret import Pin
-from segeld.model.token_state import TokenState
 from segeld.supervisor.keeper_handle import KeeperHandle
 from segeld.supervisor.merge import merged
 from segeld.supervisor.survey import survey_module
@@ -52,7 +51,7 @@ class Supervisor:
     async def looked(self) -> None:
         """Returns when every token has been looked for once: it signs, waits for its PIN, or something is wrong."""
         for token in self._tokens.values():
-            await token.news.until(lambda token=token: token.state is not TokenState.STARTING)
+            await token.looked()
 
     async def keeper(self) -> KeeperHandle:
         """The keeper process, started anew if it has ended. Inherited PIN descriptors are its own from the first."""

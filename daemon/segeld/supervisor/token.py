@@ -110,6 +110,10 @@ class TokenSupervisor:
             for slot in range(self._config.workers):
                 group.create_task(self._keep(slot), name=f"{self.name} worker {slot}")
 
+    async def looked(self) -> None:
+        """Returns when it has been looked for once."""
+        await self.news.until(lambda: self._state is not TokenState.STARTING)
+
     # --- what officers ask for
 
     async def activate(self, pin: Pin) -> None:

@@ -17,8 +17,8 @@ from typing import Final
 
 from segeld.ipc.worker_wire import FoundKey
 from segeld.model.algorithm import KeyKind
-from segeld.model.faults import Reason
 from segeld.model.chains import is_authority
+from segeld.model.faults import Reason
 from segeld.worker import public_keys
 from segeld.worker.chains import chain_of
 from segeld.worker.objects import CertificateObject, Objects, PrivateObject, PublicObject

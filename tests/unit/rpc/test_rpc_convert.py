@@ -91,11 +91,11 @@ def test_a_batch_is_neither_empty_nor_too_large(count, reason):
         assert refused(messages, Algorithm.ECDSA_P256_SHA256, max_batch=4).reason is reason
 
 
-@given(st.text(max_size=300))
-def test_any_text_as_a_name_is_a_name_or_a_fault(text):
+@given(st.sampled_from(["", "keys/", "tokens/"]), st.text('aZ0/:._- \0\n"äé€😀', max_size=300))
+def test_any_text_as_a_name_is_a_name_or_a_fault(start, text):
     for read in (convert.key_or_alias, convert.token_name):
         try:
-            read(text, "name")
+            read(start + text, "name")
         except Fault as caught:
             fault = caught
         else:
