@@ -32,6 +32,7 @@ demo: $(VENV)/ready ## Sign PDF letters and 10,000 digests on SoftHSM2 and verif
 	@$(RUN) tests/demo/run.py $(FILES)
 
 test: $(VENV)/ready ## Run the test suite (build/test/junit.xml)
+	@PYTHON="$(PYTHON)" softhsm/system-packages test
 	@mkdir -p build/test
 	@$(RUN) -m pytest --junit-xml=build/test/junit.xml $(ARGS)
 
@@ -47,6 +48,7 @@ format: $(VENV)/ready ## Format the sources
 	@$(RUN) -m ruff format --quiet .
 
 bench: $(VENV)/ready ## Measure signatures a second beside a plain loop over the module
+	@PYTHON="$(PYTHON)" softhsm/system-packages test
 	@$(RUN) tests/bench/run.py $(ARGS)
 
 proto: $(VENV)/ready ## Lint the protos and generate the stubs

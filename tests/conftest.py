@@ -1,5 +1,7 @@
 """What every test may ask for: throw-away tokens, made once for a run."""
 
+import os
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -17,3 +19,13 @@ def testbed(tmp_path_factory: pytest.TempPathFactory) -> Testbed:
 def missing(tmp_path: Path) -> Path:
     """A path at which nothing is."""
     return tmp_path / "missing"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """In continuous integration nothing is skipped: what is missing there is a failure."""
+    report = yield
+    if report.skipped and os.environ.get("CI"):
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid} was skipped, which CI does not allow: {report.longrepr}"
+    return report

@@ -82,9 +82,11 @@ label = "segel-b"
 
 
 @contextmanager
-def serving(file: Path):
+def serving(file: Path, pass_fds: tuple[int, ...] = ()):
     """The daemon, and its log lines as they come, up to the ready line."""
-    process = subprocess.Popen([*SEGELD, "serve", "--config", file], stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [*SEGELD, "serve", "--config", file], stderr=subprocess.PIPE, text=True, pass_fds=pass_fds
+    )
     lines: list[dict[str, object]] = []
     with process:
         try:
@@ -120,6 +122,20 @@ def test_it_serves_logs_json_with_request_ids_and_ends_on_sigterm(bed, settings)
     assert calls[0]["request_id"]
     assert calls[0]["items"] == 1
     assert lines[-1]["event"] == "stopped"
+
+
+def test_a_pin_comes_through_an_inherited_descriptor(bed, settings) -> None:
+    reading, writing = os.pipe()
+    os.write(writing, bed.token("segel-a").pin_file.read_bytes() + b"\n")
+    os.close(writing)
+    text = settings.read_text()
+    old = re.search(r'pin = \{ source = "file".*', text)[0]
+    settings.write_text(text.replace(old, f'pin = {{ source = "descriptor", number = {reading} }}'))
+    with serving(settings, pass_fds=(reading,)) as (_, lines):
+        os.close(reading)
+        target = next(str(line["callers"]) for line in lines if line["event"] == "ready")
+        with segel.BlockingClient.connect(target, tls=tls(bed, "backoffice")) as client:
+            assert client.signer("keys/seal-2026").sign_digest(bytes(32))
 
 
 def test_foreign_and_unknown_keys_are_the_same_to_a_caller(bed, settings) -> None:

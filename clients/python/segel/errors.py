@@ -68,7 +68,9 @@ class SegelError(Exception):
         self.request_id: Final = request_id
 
     def __str__(self) -> str:
-        text = self.text[:1].upper() + self.text[1:].rstrip(".")
+        text = self.text.rstrip(".")
+        if text.split(" ", 1)[0].isalpha():  # a resource's name, keys/seal, stays as it is
+            text = text[:1].upper() + text[1:]
         # Where the daemon went on after what happened, it said what to do, and knows more than a class can.
         if ". " in text or "; " in text:
             return f"{text}."

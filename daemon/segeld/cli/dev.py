@@ -13,12 +13,11 @@ from typing import Final
 
 import typer
 
-from segeld import config, policy
+from segeld import config, logs, policy
 from segeld.app import Endpoints, serve
 from segeld.cli.dev_files import DevSetup, write_files
 from segeld.cli.running import stop_on_signals
 from segeld.config.schema import Module
-from segeld.rpc import logs
 from segeld.supervisor.survey import survey_module
 
 _PARENT: Final = "SEGEL_DEV_PARENT"

@@ -7,10 +7,9 @@ import setproctitle
 import structlog
 import typer
 
-from segeld import config, policy
+from segeld import config, logs, policy
 from segeld.app import Endpoints, serve
 from segeld.cli.running import stop_on_signals
-from segeld.rpc import logs
 
 
 def run(file: Path) -> int:

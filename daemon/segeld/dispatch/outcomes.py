@@ -5,6 +5,7 @@ from segeld.model.faults import Fault, Reason
 from segeld.model.inventory import KeyRecord, Order
 from segeld.model.names import KeyName
 from segeld.model.token_state import COMING_BACK, TokenState
+from segeld.policy import key_not_found
 
 _TEXTS = {
     TokenState.INACTIVE: (
@@ -27,7 +28,7 @@ _TEXTS = {
 def no_replica(name: KeyName, key: KeyRecord | None) -> Fault | None:
     """Why no token can sign with this key, now or soon; None if one can."""
     if key is None:
-        return Fault(Reason.KEY_NOT_FOUND, f"{name}: no such key, or not granted to you.", key=str(name))
+        return key_not_found()
     if key.unusable is not None:
         return Fault(key.unusable, f"{name} cannot be used. {key.trouble}", key=str(name))
     states = [state for _, state in key.tokens]

@@ -12,10 +12,8 @@ from grpc_health.v1.health import aio as grpc_health
 WHOLE: Final = ""
 """The name that the health protocol gives to a server as a whole."""
 
-_messages: Final[Any] = health_pb2  # the stubs are older than List
 
-
-class Health(grpc_health.HealthServicer):
+class Health(grpc_health.HealthServicer):  # type: ignore[misc]  # the library has no types
     """The library's servicer, with `List`, and closed to names that are not served here."""
 
     def __init__(self, services: Iterable[str]) -> None:
@@ -40,9 +38,9 @@ class Health(grpc_health.HealthServicer):
             name: health_pb2.HealthCheckResponse(status=_word(serving))
             for name, serving in self._shown.items()
         }
-        return _messages.HealthListResponse(statuses=answers)
+        return health_pb2.HealthListResponse(statuses=answers)
 
 
-def _word(serving: bool) -> health_pb2.HealthCheckResponse.ServingStatus.ValueType:
-    response = health_pb2.HealthCheckResponse
-    return response.SERVING if serving else response.NOT_SERVING
+def _word(serving: bool) -> Any:
+    answer = health_pb2.HealthCheckResponse
+    return answer.SERVING if serving else answer.NOT_SERVING

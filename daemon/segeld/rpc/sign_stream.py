@@ -64,8 +64,9 @@ class OpenStreams:
 class SignStream:
     """Reads batches, signs each in a task of its own, writes answers one at a time.
 
-    An input is in flight from when it was read until its answer was written: a client that does not read fills its
-    own share and then gets no further. When the daemon stops, or the client breaks the protocol, nothing more is
+    An input is in flight from when it was read until its answer is begun to be written: the client may know of the
+    answer before we know that it was sent, and reckons with its share at once. A client that does not read finds
+    that nothing more is read from it once as many answers wait as may be in flight. When the daemon stops, or the client breaks the protocol, nothing more is
     read, what is in flight is answered, and then the stream ends with the reason.
     """
 
@@ -80,6 +81,9 @@ class SignStream:
         self._ids: set[str] = set()
         self._inputs = 0
         self._octets = 0
+        self._unsent = 0
+        self._room = asyncio.Event()
+        self._room.set()
 
     async def run(self, messages: AsyncIterator[signing_pb2.SignStreamRequest]) -> None:
         """Returns when the client has said that it sends no more and has every answer.
@@ -129,6 +133,7 @@ class SignStream:
                     # Waited for, so that a client that only provokes refusals is held to its own reading; shielded,
                     # because the reader may be ended, but a write must not be given up halfway.
                     await asyncio.shield(tasks.create_task(self._write(_refused(batch.request_id, refusal))))
+                await self._room.wait()
         except Fault as fault:
             return fault
         return None
@@ -164,10 +169,20 @@ class SignStream:
             )
         except Exception as error:  # noqa: BLE001 - a batch fails alone, the stream goes on
             answer = _refused(batch.request_id, fault_of(error, calls.current().request_id))
-        await self._write(answer)
-        self._ids.discard(batch.request_id)
+        del message, batch  # an answer may wait long for a slow reader, and is far smaller
+        self._ids.discard(answer.request_id)
         self._inputs -= inputs
         self._octets -= octets
+        self._count_unsent(inputs)
+        await self._write(answer)
+        self._count_unsent(-inputs)
+
+    def _count_unsent(self, unsent: int) -> None:
+        self._unsent += unsent
+        if self._unsent < self._limits.max_in_flight:
+            self._room.set()
+        else:
+            self._room.clear()
 
     def _until(self, message: signing_pb2.SignStreamRequest) -> Deadline:
         timeout = None

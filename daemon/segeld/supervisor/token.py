@@ -29,6 +29,7 @@ Serve = Callable[[TokenName, WorkerHandle], Awaitable[None]]
 """Feeds a worker that is ready; returns when it ended, or retires and holds nothing any more."""
 
 _log: Final = structlog.get_logger(__name__)
+_LOOKS: Final = 2
 _BAD_SIGNATURES: Final = 2
 _BAD_SIGNATURES_WITHIN: Final = 600.0
 
@@ -55,6 +56,8 @@ class TokenSupervisor:
         self._beside: Final = keys.Beside(config)
         self._statuses = [WorkerStatus(Stage.DOWN) for _ in range(config.workers)]
         self._workers: dict[int, WorkerHandle] = {}
+        self._not_found = [0] * config.workers
+        """How often in a row each worker did not find the token."""
         self._pin = PinState.MISSING
         self._pin_fault: Fault | None = None
         self._held_by: KeeperHandle | None = None
@@ -74,8 +77,7 @@ class TokenSupervisor:
     def state(self) -> TokenState:
         return self._state
 
-    @property
-    def active(self) -> bool:
+    def is_active(self) -> bool:
         return self._state is TokenState.ACTIVE
 
     @property
@@ -121,7 +123,7 @@ class TokenSupervisor:
 
         :raises Fault: what the keeper or the token answered, or why no attempt could be made.
         """
-        if self.active:
+        if self.is_active():
             pin.wipe()
             return
         keeper = await self._keeper()
@@ -134,19 +136,18 @@ class TokenSupervisor:
         self._update()
         try:
             async with asyncio.timeout(2 * self._config.timeouts.start):
-                await self.news.until(lambda: self.active or self._gave_up() is not None)
+                await self.news.until(lambda: self.is_active() or self._gave_up() is not None)
         except TimeoutError:
-            raise Fault(
-                Reason.TOKEN_RECOVERING, f"{self.name} did not come up in time; see its state."
-            ) from None
-        fault = self._gave_up()
-        if fault is not None and not self.active:
-            if self._pin is PinState.HELD:
-                # No attempt was made, or none that told: the token must not log in later by surprise.
-                await keeper.forget(self.name, refused_too=False)
+            pass
+        finally:
+            # However this ends: a token that did not come up now must not log in later by surprise.
+            if not self.is_active() and self._pin is PinState.HELD:
                 self._pin = PinState.MISSING
                 self._update()
-            raise fault
+                await asyncio.shield(keeper.forget(self.name, refused_too=False))
+        if not self.is_active():
+            late = Fault(Reason.TOKEN_RECOVERING, f"{self.name} did not come up in time; see its state.")
+            raise self._gave_up() or late
 
     def _gave_up(self) -> Fault | None:
         if self._pin_fault is not None:
@@ -223,7 +224,7 @@ class TokenSupervisor:
             await self._bring_up(slot, worker)
             await self._serve(self.name, worker)
         except WorkerFailed as failed:
-            return WorkerStatus(Stage.DOWN, absent=failed.remedy is Remedy.ABSENT, trouble=failed.text)
+            return self._failed(slot, failed)
         except WorkerLost as lost:
             return WorkerStatus(Stage.DOWN, trouble=f"Its worker was lost: {lost}.")
         except _Waiting:
@@ -237,6 +238,15 @@ class TokenSupervisor:
             return WorkerStatus(Stage.DOWN)
         return WorkerStatus(Stage.DOWN, trouble=f"Its worker was lost: {worker.why}.")
 
+    def _failed(self, slot: int, failed: WorkerFailed) -> WorkerStatus:
+        """Looking once is not enough: a soft token that another process writes to is not seen for a moment."""
+        if failed.remedy is not Remedy.ABSENT:
+            return WorkerStatus(Stage.DOWN, trouble=failed.text)
+        self._not_found[slot] += 1
+        if self._not_found[slot] < _LOOKS:
+            return WorkerStatus(Stage.DOWN)
+        return WorkerStatus(Stage.DOWN, absent=True, trouble=failed.text)
+
     async def _bring_up(self, slot: int, worker: WorkerHandle) -> None:
         patience = self._config.timeouts.start
         await worker.load(str(self._module.path), self._module.reserved, patience)
@@ -244,6 +254,7 @@ class TokenSupervisor:
             self._config.label, self._config.serial, self._config.sessions, patience
         )
         self._info = opened.token
+        self._not_found[slot] = 0
         if not self._keys:
             found = await worker.find_keys(self._beside.public_keys, patience)
             self._learn(tuple(keys.named(key, self._beside) for key in found.keys))

@@ -6,15 +6,16 @@ import signal
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from segel_softhsm import Testbed, add_token, provision
+from segel_softhsm import Testbed, add_token, oddities, provision
 from segeld.config.schema import Config, Listen, Module, PinFile, PinPrompt, Timeouts, Tls, Token
 from segeld.ipc.worker_wire import Signed
 from segeld.model.algorithm import Algorithm, EcdsaEncoding
 from segeld.model.deadline import Deadline
 from segeld.model.faults import Fault, Reason
-from segeld.model.names import TokenName
+from segeld.model.names import KeyName, TokenName
 from segeld.model.secret import Pin
 from segeld.model.token_state import TokenState
 from segeld.supervisor.supervisor import Supervisor
@@ -220,3 +221,47 @@ async def test_two_wrong_signatures_quarantine_the_token_until_an_officer_activa
         supervisor.note_bad_signature(A)
         assert supervisor.token(A).state is TokenState.QUARANTINED
         assert (await supervisor.activate(A, Pin(pin))).state is TokenState.ACTIVE
+
+
+async def test_keys_that_cannot_be_used_are_shown_with_the_reason(tmp_path) -> None:
+    testbed = provision(tmp_path / "own", kinds=["p256"])
+    oddities.add_bare_private_key(testbed, "segel-a", "bare")
+    oddities.add_key_with_same_id(testbed, "segel-a", "seal-p256", "twin")
+    async with running(config(testbed)) as (supervisor, _):
+        await until(supervisor, A, lambda record: record.state is TokenState.ACTIVE)
+        found = {key.label: key for key in supervisor.token(A).keys}
+        assert found["bare"].unusable is Reason.KEY_UNUSABLE
+        assert found["bare"].name is None
+        assert {found["seal-p256"].unusable, found["twin"].unusable} == {Reason.KEY_AMBIGUOUS}
+        assert all(key.trouble for key in found.values())
+        assert not supervisor.names_on(A)
+
+
+async def test_a_public_key_and_certificates_from_files_make_a_bare_key_usable(tmp_path) -> None:
+    testbed = provision(tmp_path / "own", kinds=["p256"])
+    oddities.add_bare_private_key(testbed, "segel-a", "bare")
+    testbed = Testbed.load(testbed.directory)
+    bare = testbed.token("segel-a").key("bare")
+    settings = config(testbed)
+    token = msgspec.structs.replace(
+        settings.tokens["a"], public_keys=(bare.public_key,), certificates=(bare.chain,)
+    )
+    settings = msgspec.structs.replace(settings, tokens={**settings.tokens, "a": token})
+    async with running(settings) as (supervisor, served):
+        await until(supervisor, A, lambda record: record.state is TokenState.ACTIVE)
+        key = supervisor.key(KeyName.parse(f"sha256-{bare.spki_sha256}"))
+        assert key is not None
+        assert key.active
+        assert len(key.chain) == 3
+        assert isinstance((await sign(served.one(A), bare)).outcomes[0], bytes)
+
+
+async def test_a_key_on_two_tokens_is_one_key_with_two_replicas(tmp_path) -> None:
+    testbed = provision(tmp_path / "own", kinds=["p256"])
+    oddities.add_replicated_key(testbed, ["segel-a", "segel-b"], "both", kind="p256")
+    async with running(config(testbed)) as (supervisor, _):
+        for name in (A, B):
+            await until(supervisor, name, lambda record: record.state is TokenState.ACTIVE)
+        replicated = [key for key in supervisor.keys() if len(key.tokens) == 2]  # noqa: SIM118  # a method of its own
+        assert len(replicated) == 1
+        assert dict(replicated[0].tokens) == {A: TokenState.ACTIVE, B: TokenState.ACTIVE}

@@ -1,7 +1,6 @@
 """A real worker over real sockets, and throw-away SoftHSM2 tokens, each made by the command line tools."""
 
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from segel_softhsm import find_module
 from segeld.ipc import framing, pin_wire
 from segeld.ipc import worker_wire as wire
 from segeld.model.algorithm import Algorithm, EcdsaEncoding
@@ -18,23 +18,13 @@ from segeld.model.names import KeyName
 from segeld.model.secret import Pin
 
 PIN = b"1234"
-PLACES = (
-    os.environ.get("SOFTHSM2_MODULE", ""),
-    "/usr/lib/softhsm/libsofthsm2.so",
-    "/usr/lib64/pkcs11/libsofthsm2.so",
-    "/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so",
-    "/opt/homebrew/lib/softhsm/libsofthsm2.so",
-)
 PATIENCE = 30.0
 """Seconds for any one answer."""
 
 
 @pytest.fixture(scope="session")
 def module() -> str:
-    for place in PLACES:
-        if place and Path(place).is_file():
-            return place
-    pytest.skip("SoftHSM2 is not installed")
+    return str(find_module())
 
 
 class TokenBox:
@@ -97,12 +87,9 @@ def box(tmp_path_factory: pytest.TempPathFactory, module: str) -> TokenBox:
 @pytest.fixture(scope="session")
 def odd_module(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The module of odd_module.c, which misbehaves as the variable ODD says."""
-    compiler = shutil.which("cc")
-    if compiler is None:
-        pytest.skip("no C compiler")
     built = tmp_path_factory.mktemp("odd") / "odd_module.so"
     source = Path(__file__).with_name("odd_module.c")
-    subprocess.run((compiler, "-shared", "-fPIC", "-o", built, source), check=True, timeout=60)
+    subprocess.run(("cc", "-shared", "-fPIC", "-o", built, source), check=True, timeout=60)
     return str(built)
 
 

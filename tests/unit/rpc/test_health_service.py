@@ -28,12 +28,11 @@ async def test_each_server_tells_of_its_own_services_alone(daemon, health):
 
 
 @pytest.mark.parametrize("name", ["segel.v1.Tokens", "tokens/payroll", "keys/seal", "nothing"])
-async def test_other_names_are_not_found(daemon, health, events, name):
+async def test_other_names_are_not_found(daemon, health, name):
     await daemon.start()
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await check(health(), name)
     assert caught.value.code() is grpc.StatusCode.NOT_FOUND
-    assert [event["code"] for event in events] == ["NOT_FOUND"]
 
 
 async def test_a_service_is_as_it_was_last_said_to_be(daemon, health):
@@ -75,8 +74,8 @@ async def test_reflection_is_there_if_it_was_asked_for(daemon, on):
     await daemon.start()
     stub = reflection_pb2_grpc.ServerReflectionStub(daemon.channel("backoffice"))
     call = stub.ServerReflectionInfo()
-    await call.write(reflection_pb2.ServerReflectionRequest(list_services=""))
     if on:
+        await call.write(reflection_pb2.ServerReflectionRequest(list_services=""))
         answer = await call.read()
         names = {service.name for service in answer.list_services_response.service}
         assert names == {
@@ -96,5 +95,5 @@ async def test_an_open_reflection_does_not_hold_up_the_end(daemon):
     await call.write(reflection_pb2.ServerReflectionRequest(list_services=""))
     await call.read()
     await daemon.servers.stop(30)
-    with pytest.raises(grpc.aio.AioRpcError):
+    with pytest.raises(grpc.aio.AioRpcError, match="shutting down"):
         await call.read()

@@ -8,7 +8,7 @@ import pytest
 import structlog
 from prometheus_client import CollectorRegistry
 
-from segeld.rpc import logs
+from segeld import logs
 from segeld.rpc.metrics import CallMetrics, serve_metrics
 
 

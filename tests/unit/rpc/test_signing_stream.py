@@ -9,6 +9,7 @@ from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
 from segel.v1 import resources_pb2, signing_pb2
+from segeld.config.schema import Limits
 from segeld.model.faults import Fault, Reason
 from segeld.rpc import convert, sign_stream
 
@@ -134,6 +135,19 @@ async def test_what_is_beyond_the_limit_is_refused_and_what_is_within_is_not(dae
     assert (await call.read()).batch.WhichOneof("outcome") == "response"
 
 
+async def test_a_client_that_keeps_to_the_limit_is_never_refused(daemon, stream):
+    """It reckons with its share, and with its ids, as soon as it has read an answer."""
+    daemon.limit(max_in_flight=10)
+    await daemon.start()
+    call = await stream()
+    await call.write(batch(daemon.mine.name, "a", 5))
+    await call.write(batch(daemon.mine.name, "b", 5))
+    for _ in range(300):
+        answer = (await call.read()).batch
+        assert answer.WhichOneof("outcome") == "response"
+        await call.write(batch(daemon.mine.name, answer.request_id, 5))
+
+
 async def test_octets_in_flight_are_limited_as_well(daemon, stream, error_info, monkeypatch):
     monkeypatch.setattr(sign_stream, "MAX_OCTETS", 500)
     await daemon.start()
@@ -246,18 +260,20 @@ async def test_streams_are_counted_for_each_caller_and_over_all(daemon, stream):
     assert daemon.registry.get_sample_value("segel_rpc_streams") == 3
 
 
-async def test_a_client_that_does_not_read_is_held_to_its_share(daemon):
+async def test_a_client_that_does_not_read_is_held_to_its_share_and_loses_nothing(daemon):
     """It writes as much as the daemon takes; what the daemon holds for it stays below the limit."""
     daemon.limit(max_in_flight=2048, max_batch=1024)
     daemon.dispatch.outcome = lambda _: bytes(512)
     await daemon.start()
     call = daemon.signing().SignStream()
     message = batch(daemon.mine.name, "", 1024)
+    batches = 400
 
     async def write_on():
-        for number in range(1000):
+        for number in range(batches):
             message.batch.request_id = str(number)
             await call.write(message)
+        await call.done_writing()
 
     writing = asyncio.create_task(write_on())
     stuck = asyncio.Event()
@@ -274,7 +290,42 @@ async def test_a_client_that_does_not_read_is_held_to_its_share(daemon):
     watch()
     await stuck.wait()
     assert not writing.done()
-    assert len(daemon.dispatch.orders) < 200
-    writing.cancel()
-    call.cancel()
-    await asyncio.wait({writing})
+    assert len(daemon.dispatch.orders) < 40
+    said, code, _ = await ending(call)
+    assert code is grpc.StatusCode.OK
+    assert {each.request_id for each in said[1:]} == {str(number) for number in range(batches)}
+    await writing
+
+
+async def test_a_share_is_free_before_the_write_of_its_answer_has_come_back():
+    """The client may have read it by then, and sent the next batch under the same id."""
+    messages, signed_again = asyncio.Queue(), asyncio.Event()
+    orders = []
+
+    async def sign(request, until, prefix):
+        orders.append(request.request_id)
+        if len(orders) == 2:
+            signed_again.set()
+        return signing_pb2.SignResponse()
+
+    class Context:
+        def time_remaining(self):
+            return None
+
+        async def write(self, message):
+            if message.HasField("limits"):
+                messages.put_nowait(batch("keys/seal", "same", 10))
+            elif not signed_again.is_set():
+                messages.put_nowait(batch("keys/seal", "same", 10))
+                await signed_again.wait()
+                messages.put_nowait(None)
+
+    async def arriving():
+        while (message := await messages.get()) is not None:
+            yield message
+
+    # Eleven, so that what waits to be written (ten) does not yet stop the reading.
+    stream = sign_stream.SignStream(sign, Context(), Limits(max_in_flight=11), asyncio.Event())
+    async with asyncio.timeout(10):
+        await stream.run(arriving())
+    assert orders == ["same", "same"]

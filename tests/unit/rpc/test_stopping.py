@@ -85,6 +85,8 @@ async def test_health_says_so_and_its_watchers_do_not_hold_up_the_end(daemon):
     answer = await stub.Check(health_pb2.HealthCheckRequest(service="segel.v1.Signing"))
     assert answer.status == health_pb2.HealthCheckResponse.NOT_SERVING
     await daemon.servers.stop(30)
+    with pytest.raises(grpc.aio.AioRpcError, match="shutting down"):
+        await watch.read()
 
 
 async def test_stopping_twice_does_nothing(daemon):
