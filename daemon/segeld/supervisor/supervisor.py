@@ -79,7 +79,7 @@ class Supervisor:
 
     def patience_of(self, token: TokenName) -> float:
         """Seconds that a worker of this token may say nothing while it has something to sign."""
-        return self._tokens[token].patience
+        return self._tokens[token].config.timeouts.operation
 
     def note_bad_signature(self, token: TokenName) -> None:
         self._tokens[token].note_bad_signature()
