@@ -1,12 +1,24 @@
 """What every test may ask for: throw-away tokens, made once for a run."""
 
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
+from blockbuster import blockbuster_ctx
 
 from segel_softhsm import Testbed, provision
+
+
+BLOCKS_ONCE = (
+    ("os.mkdir", "segeld/rpc/unix_socket.py", "prepare"),
+    ("os.stat", "segeld/rpc/unix_socket.py", "prepare"),
+    ("os.unlink", "segeld/rpc/unix_socket.py", "prepare"),
+    ("socket.socket.connect", "segeld/rpc/unix_socket.py", "prepare"),
+    ("io.BufferedReader.read", "segeld/rpc/server.py", "_credentials"),
+    ("io.BufferedReader.read", "segeld/supervisor/keys.py", "__init__"),
+)
+"""Calls that block when the daemon starts, before it serves anybody."""
 
 
 @pytest.fixture(scope="session")
@@ -19,6 +31,15 @@ def testbed(tmp_path_factory: pytest.TempPathFactory) -> Testbed:
 def missing(tmp_path: Path) -> Path:
     """A path at which nothing is."""
     return tmp_path / "missing"
+
+
+@pytest.fixture(autouse=True)
+def _no_blocking_call_in_the_daemons_event_loop() -> Iterator[None]:
+    """File and network calls that block fail at once if segeld makes them in a running event loop."""
+    with blockbuster_ctx("segeld") as watched:
+        for function, file, where in BLOCKS_ONCE:
+            watched.functions[function].can_block_in(file, where)
+        yield
 
 
 @pytest.hookimpl(wrapper=True)

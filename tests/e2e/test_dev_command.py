@@ -3,6 +3,7 @@
 import json
 import os
 import select
+import shlex
 import signal
 import subprocess
 import sys
@@ -50,7 +51,7 @@ def test_it_ends_when_its_parent_is_killed(tmp_path) -> None:
 
 
 def test_the_exports_are_for_a_shell_and_the_background_daemon_ends_with_it(tmp_path) -> None:
-    shell = f'eval "$({" ".join(DEV)} --background --dir {tmp_path / "dev"})" && segel whoami && echo "$SEGEL_DEV_PID"'
+    shell = f'eval "$({shlex.join([*DEV, "--background", "--dir", str(tmp_path / "dev")])})"; segel whoami && echo "$SEGEL_DEV_PID"'
     done = subprocess.run(
         ["sh", "-c", shell],
         env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},

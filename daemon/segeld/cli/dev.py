@@ -96,7 +96,7 @@ async def _require_softhsm2(module: Path) -> None:
         conf.write_text(f"directories.tokendir = {nothing}\n")
         answer = await survey_module(Module(path=module, environment={"SOFTHSM2_CONF": str(conf)}))
     if isinstance(answer, str):
-        raise _Refused(answer)
+        raise _Refused(f"{module}: {answer} dev runs on SoftHSM2 alone.")
     if answer[0].manufacturer != "SoftHSM":
         raise _Refused(
             f"{module} is by {answer[0].manufacturer}: dev runs on SoftHSM2 alone. For other modules: segeld serve"

@@ -14,7 +14,7 @@ from pkcs11._pkcs11 import lib
 
 from segeld.ipc.worker_wire import Remedy
 from segeld.model.faults import Reason
-from segeld.worker import cryptoki
+from segeld.worker import cryptoki, faults
 from segeld.worker.ckr import Ckr
 from segeld.worker.cryptoki import Cryptoki, ModuleError
 from segeld.worker.failure import Failure
@@ -56,7 +56,14 @@ def _initialise(functions: Cryptoki, reserved: str | None) -> bool:
         ckr = functions.initialize(ctypes.byref(arguments) if reserved is not None else None)
         if ckr == 0:
             return False
-    raise Failure.of(ckr, "C_Initialize")
+    verdict = faults.verdict(ckr)
+    raise Failure(
+        verdict.reason,
+        verdict.remedy,
+        f"C_Initialize: the module answered {faults.name(ckr)}. What it needs may be missing: its own configuration "
+        "(a variable of its environment), or a service such as pcscd.",
+        ckr=ckr,
+    )
 
 
 def _bind(path: str) -> lib:
