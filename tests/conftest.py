@@ -9,7 +9,6 @@ from blockbuster import blockbuster_ctx
 
 from segel_softhsm import Testbed, provision
 
-
 BLOCKS_ONCE = (
     ("os.mkdir", "segeld/rpc/unix_socket.py", "prepare"),
     ("os.stat", "segeld/rpc/unix_socket.py", "prepare"),
