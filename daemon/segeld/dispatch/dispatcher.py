@@ -15,7 +15,7 @@ import structlog
 from segeld.dispatch.idle import Idle
 from segeld.dispatch.lanes import Chunk, Lanes
 from segeld.dispatch.metrics import DispatchMetrics
-from segeld.dispatch.outcomes import failed, no_replica
+from segeld.dispatch.outcomes import failed, no_replica, too_late
 from segeld.dispatch.speed import Speed
 from segeld.dispatch.ticket import Outcome, Ticket
 from segeld.ipc.worker_wire import ItemFailed, Remedy, Signed
@@ -83,10 +83,7 @@ class Dispatcher:
             await asyncio.wait({ticket.done}, timeout=max(0.0, order.deadline.remaining()))
             if not ticket.done.done():
                 lanes.withdraw(ticket)
-                late = Fault(
-                    Reason.DEADLINE_PASSED, "The time was up before its turn came; it was not signed."
-                )
-                ticket.end_waiting(late)
+                ticket.end_waiting(too_late())
                 # What a worker holds ends in a moment: it looks at the deadline before each signature.
                 await asyncio.wait({ticket.done})
             return ticket.done.result()
@@ -223,6 +220,8 @@ class Dispatcher:
         """Back to its lane, if somebody still waits for it and it was not tried too often."""
         if ticket not in self._tickets:
             ticket.end(position, Fault(Reason.CANCELLED, "The caller gave up."))
+        elif ticket.order.deadline.passed():
+            ticket.end(position, too_late())
         elif ticket.again(position, attempted=attempted):
             lanes.push_front(ticket)
             self._wake(lanes, ticket.order.key)

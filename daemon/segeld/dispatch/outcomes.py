@@ -45,11 +45,15 @@ def no_replica(name: KeyName, key: KeyRecord | None) -> Fault | None:
     )
 
 
+def too_late() -> Fault:
+    return Fault(Reason.DEADLINE_PASSED, "The time was up before its turn came; no signature was released.")
+
+
 def failed(order: Order, outcome: ItemFailed) -> Fault:
     """Why one input has no signature, from the worker's word."""
     match outcome.reason:
         case Reason.DEADLINE_PASSED:
-            text = "The time was up before its turn came; it was not signed."
+            return too_late()
         case Reason.SIGNATURE_SELF_CHECK_FAILED:
             text = "The token's signature did not verify and was discarded."
         case Reason.DIGEST_LENGTH:

@@ -164,6 +164,17 @@ async def test_without_a_worker_the_time_runs_out_and_nothing_is_signed(dispatch
     assert reasons(await dispatcher.sign(order(2, seconds=0.01))) == [Reason.DEADLINE_PASSED] * 2
 
 
+async def test_a_worker_lost_after_the_deadline_keeps_nobody_waiting(dispatcher, serving) -> None:
+    hold = asyncio.Event()
+    worker = serving(hold)
+    late = asyncio.create_task(dispatcher.sign(order(seconds=0.05)))
+    await asyncio.wait_for(worker.arrived.wait(), TIMEOUT)
+    await asyncio.wait({late}, timeout=0.1)
+    worker.kill("hangs")
+    hold.set()
+    assert reasons(await asyncio.wait_for(late, TIMEOUT)) == [Reason.DEADLINE_PASSED]
+
+
 async def test_a_caller_that_goes_away_leaves_nothing_behind(dispatcher, serving) -> None:
     signing = asyncio.create_task(dispatcher.sign(order(20, caller="gone")))
     await asyncio.sleep(0)
