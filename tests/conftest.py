@@ -1,11 +1,17 @@
 """What every test may ask for: throw-away tokens, made once for a run."""
 
+import datetime as dt
 import os
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
 from blockbuster import blockbuster_ctx
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
 
 from segel_softhsm import Testbed, provision
 
@@ -24,6 +30,43 @@ BLOCKS_ONCE = (
 def testbed(tmp_path_factory: pytest.TempPathFactory) -> Testbed:
     """Two tokens with keys of every kind, and a PKI. Shared: tests that change tokens add their own."""
     return provision(tmp_path_factory.mktemp("testbed"))
+
+
+@pytest.fixture(scope="session")
+def odd_certificates() -> dict[str, bytes]:
+    """Certificates, DER, that tokens and files in the field have held, by what is odd about them."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "a-name-here")])
+    start = dt.datetime(2025, 1, 1, tzinfo=dt.UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(start)
+        .not_valid_after(start + dt.timedelta(days=9000))
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(
+            x509.UnrecognizedExtension(x509.ObjectIdentifier("2.5.29.20"), b"\5\0"), critical=False
+        )
+        .sign(key, hashes.SHA256())
+        .public_bytes(Encoding.DER)
+    )
+    changes = {
+        "version": (b"\xa0\3\2\1\2", b"\xa0\3\2\1\6"),
+        "name that is not UTF-8": (b"a-name-here", b"a-name-\xff\xfe-x"),
+        "extension twice": (b"\6\3\x55\x1d\x14", b"\6\3\x55\x1d\x13"),
+        "curve": (b"\x2a\x86\x48\xce\x3d\3\1\7", b"\x2a\x86\x48\xce\x3d\3\1\x66"),
+    }
+    odd = {what: made.replace(old, new) for what, (old, new) in changes.items()}
+    assert made not in odd.values()
+    return odd
+
+
+@pytest.fixture(params=["version", "name that is not UTF-8", "extension twice", "curve"])
+def odd_certificate(request: pytest.FixtureRequest, odd_certificates: dict[str, bytes]) -> bytes:
+    return odd_certificates[request.param]
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """The composition root: configuration and policy in, a running daemon out. Started in order, stopped in reverse."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,13 +65,16 @@ async def serve(
             stack.callback(close)
             metrics = f"{_host(config.metrics.address)}:{port}"
         async with asyncio.TaskGroup() as group:
+            bound = await servers.start()  # a port that is taken is known before any token is logged in
             supervising = group.create_task(supervisor.run(), name="supervisor")
             try:
-                await supervisor.looked()
-                bound = await servers.start()
-                callers = f"{_host(config.listen.address)}:{bound.callers}"
-                _log.info("ready", version=__version__, callers=callers, officers=str(config.officer_socket))
-                ready(Endpoints(callers, config.officer_socket, metrics))
+                await _unless(stop, supervisor.looked())
+                if not stop.is_set():
+                    callers = f"{_host(config.listen.address)}:{bound.callers}"
+                    _log.info(
+                        "ready", version=__version__, callers=callers, officers=str(config.officer_socket)
+                    )
+                    ready(Endpoints(callers, config.officer_socket, metrics))
                 await stop.wait()
                 _log.info("stopping", grace=config.limits.grace)
                 await servers.show_health(SIGNING, serving=False)
@@ -80,6 +83,16 @@ async def serve(
             finally:
                 supervising.cancel()
     _log.info("stopped")
+
+
+async def _unless(stop: asyncio.Event, work: Awaitable[None]) -> None:
+    """Returns when the work is done, or when it is time to stop."""
+    waits = [asyncio.ensure_future(work), asyncio.ensure_future(stop.wait())]
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()
 
 
 def _registry() -> CollectorRegistry:

@@ -1,5 +1,6 @@
 """Log lines: one structured event each, to stderr. Whatever logs in the standard way comes out in the same form."""
 
+import contextlib
 import logging
 import sys
 from collections.abc import MutableMapping, Sequence
@@ -35,7 +36,7 @@ def configure(level: Literal["debug", "info", "warning", "error"], form: Literal
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _Handler()
     strip = structlog.stdlib.ProcessorFormatter.remove_processors_meta
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=[strip, *rendering])
@@ -52,10 +53,31 @@ class _Lines:
         self.name: Final = name
 
     def msg(self, line: str) -> None:
-        sys.stderr.write(line + "\n")
-        sys.stderr.flush()
+        _write(line)
 
     debug = info = warning = error = critical = exception = msg
+
+
+class _Handler(logging.Handler):
+    """For the standard library's loggers. Its own StreamHandler would report a full stderr on that same stderr."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            line = self.format(record)
+        except Exception:  # noqa: BLE001  # as logging does: whoever logs is not told
+            with contextlib.suppress(ValueError):  # stderr is closed
+                self.handleError(record)
+        else:
+            _write(line)
+
+
+def _write(line: str) -> None:
+    """A line that finds no room, or nobody who reads, is lost: what was to be logged goes on."""
+    if sys.stderr is None:  # the daemon was started without one
+        return
+    with contextlib.suppress(OSError, ValueError):
+        sys.stderr.write(line + "\n")
+        sys.stderr.flush()
 
 
 def _json() -> Sequence[Processor]:
@@ -65,7 +87,7 @@ def _json() -> Sequence[Processor]:
 def _console() -> Sequence[Processor]:
     # Plain tracebacks: the richer ones print local variables, digests and PINs among them.
     plain = structlog.dev.plain_traceback
-    colours = sys.stderr.isatty()
+    colours = sys.stderr is not None and not sys.stderr.closed and sys.stderr.isatty()
     return _printable, structlog.dev.ConsoleRenderer(colors=colours, exception_formatter=plain)
 
 

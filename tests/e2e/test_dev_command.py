@@ -79,6 +79,22 @@ def test_a_module_that_is_not_softhsm2_is_refused(tmp_path) -> None:
     assert "SoftHSM2" in done.stderr
 
 
+def test_a_second_one_on_the_same_folder_is_refused_and_disturbs_nothing(tmp_path) -> None:
+    command = [*DEV, "--json", "--dir", tmp_path / "dev"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as first:
+        assert first.stdout.readline()
+        before = (tmp_path / "dev/segeld.toml").read_bytes()
+        second = subprocess.run(
+            [*command, "--fresh"], capture_output=True, text=True, timeout=TIMEOUT, check=False
+        )
+        assert second.returncode == 1
+        assert "another `segeld dev` runs on" in second.stderr
+        assert "Traceback" not in second.stderr
+        assert (tmp_path / "dev/segeld.toml").read_bytes() == before
+        first.terminate()
+    assert first.returncode == 0
+
+
 def test_a_folder_that_is_not_its_own_is_refused(tmp_path) -> None:
     (tmp_path / "thesis.txt").write_text("years of work")
     done = subprocess.run(

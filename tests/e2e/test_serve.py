@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -168,6 +169,26 @@ def test_a_port_that_is_taken_is_said_and_nothing_stays_behind(settings) -> None
     assert str(port) in done.stderr
 
 
+def test_a_signal_during_the_start_is_heard(settings, tmp_path) -> None:
+    sleeper = tmp_path / "sleeper.c"
+    sleeper.write_text("#include <unistd.h>\nlong C_GetFunctionList(void **list) { pause(); return 5; }\n")
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", tmp_path / "libsleeper.so", sleeper], check=True)
+    text = settings.read_text()
+    settings.write_text(re.sub(r'path = ".*libsofthsm2.so"', f'path = "{tmp_path}/libsleeper.so"', text))
+    with subprocess.Popen(
+        [*SEGELD, "serve", "--config", settings], stderr=subprocess.PIPE, text=True
+    ) as process:
+        deadline = time.monotonic() + TIMEOUT
+        while not (tmp_path / "officer.sock").exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        asked = time.monotonic()
+        process.terminate()
+        process.communicate(timeout=TIMEOUT)
+        assert time.monotonic() - asked < 15  # the module would have 20 s to load
+    assert process.returncode == 0
+
+
 def test_a_second_daemon_on_the_same_socket_is_refused(settings) -> None:
     with serving(settings):
         done = run("serve", "--config", settings)
@@ -221,7 +242,15 @@ def test_check_config_names_every_fault_by_its_key(settings, old, new, key, says
     assert key in done.stderr
     assert says in done.stderr
     shown = json.loads(run("check-config", "--json", settings).stdout)
-    assert any(fault["key"].startswith(key) for fault in shown)
+    assert any(fault["key"].startswith(key) and fault["file"] == str(settings) for fault in shown)
+
+
+def test_check_config_names_the_faults_of_both_files_at_once(settings) -> None:
+    rules = settings.with_name("policy.toml")
+    rules.write_text(rules.read_text().replace("ECDSA_P256_SHA256", "MD5"))
+    settings.write_text(settings.read_text().replace('module = "softhsm"', 'module = "hsm"'))
+    shown = json.loads(run("check-config", "--json", settings).stdout)
+    assert {fault["file"] for fault in shown} == {str(settings), str(rules)}
 
 
 def test_a_configuration_with_a_fault_is_not_served(settings) -> None:

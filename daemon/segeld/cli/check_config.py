@@ -12,20 +12,24 @@ from segeld.supervisor.survey import survey_module
 
 
 def run(file: Path, *, offline: bool, as_json: bool) -> int:
-    problems = config.check(file)
-    if not problems:
-        loaded = config.load(file)
-        problems = policy.check(loaded.policy)
-        if not offline:
-            problems += asyncio.run(_look_at_devices(loaded))
+    found = [(file, problem) for problem in config.check(file)]
+    rules = config.policy_path(file)
+    if rules is not None and rules.is_file():
+        found += [(rules, problem) for problem in policy.check(rules)]
+    if not found and not offline:
+        found += [(file, problem) for problem in asyncio.run(_look_at_devices(config.load(file)))]
     if as_json:
-        typer.echo(msgspec.json.encode([{"key": p.key, "text": p.text} for p in problems]).decode())
-    elif problems:
-        for problem in problems:
-            typer.echo(f"{file}: {problem}", err=True)
+        shown = [{"file": str(where), "key": problem.key, "text": problem.text} for where, problem in found]
+        typer.echo(msgspec.json.encode(shown).decode())
+    elif found:
+        for where, problem in found:
+            typer.echo(f"{where}: {problem}", err=True)
     else:
         typer.echo(f"{file}: no faults found")
-    return 3 if problems else 0
+        typer.echo(
+            "Note: workers run as the daemon's own user; they have no user of their own, and no Landlock."
+        )
+    return 3 if found else 0
 
 
 async def _look_at_devices(loaded: Config) -> list[Problem]:
@@ -50,16 +54,13 @@ async def _look_at_devices(loaded: Config) -> list[Problem]:
             and token.label in (None, slot.token.label)
             and token.serial in (None, slot.token.serial)
         ]
+        key = f"tokens.{word}.{'label' if token.label else 'serial'}"
         wanted = " and ".join(
             f"{k} {v!r}" for k, v in (("label", token.label), ("serial", token.serial)) if v
         )
         if not found:
             there = ", ".join(repr(s.token.label) for s in slots[token.module] if s.token) or "none"
-            problems.append(
-                Problem(f"tokens.{word}", f"no slot holds a token with {wanted}; tokens seen: {there}")
-            )
+            problems.append(Problem(key, f"no slot holds a token with {wanted}; tokens seen: {there}"))
         elif len(found) > 1:
-            problems.append(
-                Problem(f"tokens.{word}", f"{len(found)} tokens have {wanted}: name the serial too")
-            )
+            problems.append(Problem(key, f"{len(found)} tokens have {wanted}: name the serial too"))
     return problems

@@ -1,13 +1,15 @@
 """`segeld dev`: a daemon for anybody, on throw-away tokens, that ends with the process that started it."""
 
 import asyncio
+import fcntl
 import json
 import os
 import shlex
 import subprocess
 import sys
 import tempfile
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -16,7 +18,7 @@ import typer
 from segeld import config, logs, policy
 from segeld.app import Endpoints, serve
 from segeld.cli.dev_files import DevSetup, write_files
-from segeld.cli.running import stop_on_signals
+from segeld.cli.running import run_daemon, stop_on_signals
 from segeld.config.schema import Module
 from segeld.supervisor.survey import survey_module
 
@@ -64,7 +66,7 @@ def _run_here(
     keys: tuple[str, ...],
     as_json: bool,
 ) -> int:
-    from segel_softhsm import KINDS, TestbedError, find_module, provision
+    from segel_softhsm import KINDS, TestbedError, find_module, layout, provision
 
     kinds = [kind for kind in KINDS if kind in keys]
     if len(kinds) != len(keys):
@@ -72,7 +74,12 @@ def _run_here(
         return 2
     try:
         asyncio.run(_require_softhsm2(find_module()))
+        marker = directory.absolute() / layout.MARKER
+        if made_before := marker.exists():
+            stack.enter_context(_alone_with(marker))
         testbed = provision(directory.absolute(), fresh=fresh, kinds=kinds or None)
+        if not made_before:
+            stack.enter_context(_alone_with(marker))
     except (TestbedError, _Refused) as error:
         typer.echo(f"segeld dev: {error}", err=True)
         return 1
@@ -83,7 +90,22 @@ def _run_here(
     setup = write_files(testbed, stack, workers=workers, prompt=prompt)
     loaded = config.load(setup.config)
     logs.configure(loaded.log.level, loaded.log.format)
-    return asyncio.run(_serve(setup, loaded, as_json=as_json))
+    return run_daemon(_serve(setup, loaded, as_json=as_json), "segeld dev")
+
+
+@contextmanager
+def _alone_with(marker: Path) -> Iterator[None]:
+    """:raises _Refused: if another daemon has this folder's tokens and configuration."""
+    descriptor = os.open(marker, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise _Refused(
+            f"another `segeld dev` runs on {marker.parent}; end it, or name another --dir"
+        ) from None
+    finally:
+        os.close(descriptor)
 
 
 async def _require_softhsm2(module: Path) -> None:
@@ -107,7 +129,7 @@ class _Refused(Exception):
     """Not a module for `segeld dev`."""
 
 
-async def _serve(setup: DevSetup, loaded: config.Config, *, as_json: bool) -> int:
+async def _serve(setup: DevSetup, loaded: config.Config, *, as_json: bool) -> None:
     stop = asyncio.Event()
     stop_on_signals(stop)
     parent = int(os.environ.get(_PARENT, os.getppid()))
@@ -126,7 +148,6 @@ async def _serve(setup: DevSetup, loaded: config.Config, *, as_json: bool) -> in
         sys.stdout.flush()
 
     await serve(loaded, policy.load(loaded.policy), stop=stop, ready=ready)
-    return 0
 
 
 def _stop_with(parent: int, stop: asyncio.Event) -> None:

@@ -18,6 +18,7 @@ app: Final = typer.Typer(
     help="Signing daemon for keys that stay in PKCS#11 hardware.",
     epilog=EXIT_CODES,
     no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
@@ -124,6 +125,7 @@ def dev(
 def main() -> int:
     # Before anything imports grpc: children are exec'd, and its fork handlers break them.
     os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # its lines are no JSON, and may hold what is sent
     try:
         app()
     except KeyboardInterrupt:

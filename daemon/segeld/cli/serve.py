@@ -4,17 +4,17 @@ import asyncio
 from pathlib import Path
 
 import setproctitle
-import structlog
 import typer
 
 from segeld import config, logs, policy
 from segeld.app import Endpoints, serve
-from segeld.cli.running import stop_on_signals
+from segeld.cli.running import run_daemon, stop_on_signals
+from segeld.ipc.child import leave_no_core
 
 
 def run(file: Path) -> int:
     try:
-        loaded = config.load(file)
+        loaded = config.load(file, descriptors=True)
         rules = policy.load(loaded.policy)
     except (config.ConfigError, policy.PolicyError) as error:
         for line in str(error).splitlines():
@@ -23,21 +23,10 @@ def run(file: Path) -> int:
     if loaded.dev:
         typer.echo(f"segeld: {file}: dev = true is for `segeld dev` alone", err=True)
         return 3
+    leave_no_core()
     logs.configure(loaded.log.level, loaded.log.format)
     setproctitle.setproctitle("segeld")
-    try:
-        asyncio.run(_serve(loaded, rules))
-    except OSError as error:
-        why = str(error)
-    except ExceptionGroup as group:
-        failures, others = group.split(OSError)
-        if others is not None or failures is None:
-            raise
-        why = "; ".join(str(failure) for failure in failures.exceptions)
-    else:
-        return 0
-    structlog.get_logger(__name__).critical("cannot run", why=why)
-    return 1
+    return run_daemon(_serve(loaded, rules), "segeld")
 
 
 async def _serve(loaded: config.Config, rules: policy.Policy) -> None:

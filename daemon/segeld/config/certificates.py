@@ -1,8 +1,11 @@
 """Whether certificates and keys are what the configuration says they are, today."""
 
 import datetime as dt
+import re
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+from typing import Final
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -11,6 +14,10 @@ from cryptography.hazmat.primitives import serialization
 from segeld.config import files
 from segeld.config.schema import Tls
 from segeld.config.strict import Problem
+from segeld.model.chains import OddCertificate, readable
+
+_BEGIN: Final = re.compile(rb"-----BEGIN (?:X509 )?CERTIFICATE-----")
+_CERTIFICATE: Final = re.compile(_BEGIN.pattern + rb".*?-----END (?:X509 )?CERTIFICATE-----", re.DOTALL)
 
 
 def check_tls(key: str, tls: Tls) -> Iterator[Problem]:
@@ -51,9 +58,11 @@ def public_key_of(pem: bytes) -> bytes:
     :raises ValueError: if it is neither.
     """
     try:
-        if b"-----BEGIN CERTIFICATE-----" in pem:
-            return _spki(x509.load_pem_x509_certificate(pem))
+        if _BEGIN.search(pem):
+            return _spki(readable(lambda: x509.load_pem_x509_certificate(pem)))
         key = serialization.load_pem_public_key(pem)
+    except OddCertificate as odd:
+        raise ValueError(f"holds a certificate that cannot be read ({odd})") from None
     except (ValueError, UnsupportedAlgorithm):
         raise ValueError("holds no PEM public key or certificate") from None
     return key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
@@ -68,10 +77,24 @@ def _read_chain(key: str, path: Path) -> tuple[list[x509.Certificate], list[Prob
     data, problems = _read(key, path)
     if data is None:
         return [], problems
-    try:
-        return x509.load_pem_x509_certificates(data), []
-    except ValueError:
+    blocks = [found[0] for found in _CERTIFICATE.finditer(data)]
+    if not blocks:
         return [], [Problem(key, f"{path} holds no PEM certificate")]
+    # One by one, so that the odd one is named: a file of authorities may hold many.
+    chain = []
+    for number, block in enumerate(blocks, start=1):
+        try:
+            chain.append(readable(partial(x509.load_pem_x509_certificate, block)))
+        except OddCertificate as odd:
+            problems.append(Problem(key, f"certificate {number} in {path} cannot be read ({odd})"))
+    if not problems and len(_BEGIN.findall(data)) > len(blocks):
+        problems.append(Problem(key, f"the last certificate in {path} has no end: the file was cut short"))
+    try:
+        x509.load_pem_x509_certificates(data)  # as it is read later
+    except Exception:  # noqa: BLE001  # as in `readable`
+        if not problems:
+            problems.append(Problem(key, f"{path} holds something beside its certificates that is no PEM"))
+    return ([], problems) if problems else (chain, [])
 
 
 def _read_private(key: str, path: Path) -> tuple[bytes | None, list[Problem]]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from segeld.config import addresses, certificates, files
-from segeld.config.schema import Config, Module, PinFile, Token
+from segeld.config.schema import Config, Module, PinDescriptor, PinFile, Token
 from segeld.config.strict import Problem
 from segeld.model.names import BadName, TokenName
 
@@ -20,8 +20,11 @@ _SECRET: Final = re.compile(
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
-def check_files(config: Config) -> Iterator[Problem]:
-    """Every fault that takes a look around to see."""
+def check_files(config: Config, *, descriptors: bool) -> Iterator[Problem]:
+    """Every fault that takes a look around to see.
+
+    :param descriptors: look at the descriptors of PINs too: they are there in a process that is started to serve.
+    """
     yield from _folders(config)
     yield from addresses.check(config)
     yield from certificates.check_tls("listen.tls", config.listen.tls)
@@ -32,6 +35,8 @@ def check_files(config: Config) -> Iterator[Problem]:
         yield from _module(f"modules.{name}", module)
     for name, token in config.tokens.items():
         yield from _token(f"tokens.{name}", name, token, config.modules)
+    if descriptors:
+        yield from _descriptors(config.tokens)
     yield from _twins(config.tokens)
     if not config.tokens:
         yield Problem("tokens", "names no token: there would be nothing to sign with")
@@ -78,6 +83,12 @@ def _token(key: str, name: str, token: Token, modules: Mapping[str, Module]) -> 
         yield from certificates.check_public_key(f"{key}.public_keys[{number}]", path)
     for number, path in enumerate(token.certificates):
         yield from certificates.check_certificates(f"{key}.certificates[{number}]", path)
+
+
+def _descriptors(tokens: Mapping[str, Token]) -> Iterator[Problem]:
+    for name, token in tokens.items():
+        if isinstance(token.pin, PinDescriptor):
+            yield from files.check_descriptor(f"tokens.{name}.pin.number", token.pin.number)
 
 
 def _twins(tokens: Mapping[str, Token]) -> Iterator[Problem]:

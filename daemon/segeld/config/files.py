@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from segeld.config.strict import Problem
+from segeld.model import pin_files
 
 
 def check_readable(key: str, path: Path) -> Iterator[Problem]:
@@ -27,19 +28,23 @@ def check_secret(key: str, path: Path) -> Iterator[Problem]:
     if problems:
         yield from problems
         return
-    for fault in not_private(path.stat(), os.geteuid()):
+    credentials = os.environ.get(pin_files.CREDENTIALS)
+    for fault in pin_files.faults(path.stat(), path, user=os.geteuid(), credentials=credentials):
         yield Problem(key, f"{path} {fault}")
     folder = path.resolve().parent.stat()
     if folder.st_mode & 0o022 and not folder.st_mode & stat.S_ISVTX:
         yield Problem(key, f"others can write in {path.resolve().parent}, and so replace {path.name}")
 
 
-def not_private(status: os.stat_result, user: int) -> Iterator[str]:
-    """What keeps a file from being root's or the user's alone."""
-    if status.st_uid not in {0, user}:
-        yield f"belongs to another user (uid {status.st_uid}); it must be root's or this user's"
-    if status.st_mode & 0o077:
-        yield f"has mode {stat.S_IMODE(status.st_mode):04o}, so others can read it: chmod 600"
+def check_descriptor(key: str, number: int) -> Iterator[Problem]:
+    """A descriptor that this process was started with, and that can hold a PIN."""
+    try:
+        status = os.fstat(number)
+    except OSError:
+        yield Problem(key, f"descriptor {number} is not open: the program that starts segeld must pass it on")
+        return
+    if not pin_files.is_source(status):
+        yield Problem(key, f"descriptor {number} is no pipe, file or device, so no PIN can be read from it")
 
 
 def check_private_key(key: str, path: Path) -> Iterator[Problem]:

@@ -9,6 +9,7 @@ import termios
 from pathlib import Path
 
 from segel.cli.failures import UsageError
+from segeld.model import pin_files
 from segeld.model.secret import Pin, PinLengthError
 
 _LINE = 1024
@@ -38,22 +39,12 @@ def _from_file(path: Path) -> bytearray:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise UsageError(f"--pin-file {path} is not a regular file; give a pipe with --pin-fd")
-        if status.st_uid not in {0, os.geteuid()}:
-            raise UsageError(
-                f"--pin-file {path} belongs to somebody else: chown it to the user who runs this"
-            )
-        if status.st_mode & 0o077 and not _is_credential(path):
-            mode = f"{stat.S_IMODE(status.st_mode):04o}"
-            raise UsageError(f"--pin-file {path} can be read by others (mode {mode}): chmod 600 it")
+        credentials = os.environ.get(pin_files.CREDENTIALS)
+        for fault in pin_files.faults(status, path, user=os.geteuid(), credentials=credentials):
+            raise UsageError(f"--pin-file {path} {fault}")
         return _from_descriptor(descriptor, f"--pin-file {path}")
     finally:
         os.close(descriptor)
-
-
-def _is_credential(path: Path) -> bool:
-    """Credentials of systemd are guarded by their directory, which shows an access list in the mode's group bits."""
-    folder = os.environ.get("CREDENTIALS_DIRECTORY")
-    return folder is not None and path.parent.resolve() == Path(folder).resolve()
 
 
 def _from_descriptor(descriptor: int, named: str) -> bytearray:

@@ -1,9 +1,10 @@
 """What callers are told: why a key cannot sign now, and why one input has no signature."""
 
+from segeld.dispatch.ticket import Kind
 from segeld.ipc.worker_wire import ItemFailed
 from segeld.model.faults import Fault, Reason
 from segeld.model.inventory import KeyRecord, Order
-from segeld.model.names import KeyName
+from segeld.model.names import KeyName, TokenName
 from segeld.model.token_state import COMING_BACK, TokenState
 from segeld.policy import key_not_found
 
@@ -45,8 +46,73 @@ def no_replica(name: KeyName, key: KeyRecord | None) -> Fault | None:
     )
 
 
-def too_late() -> Fault:
-    return Fault(Reason.DEADLINE_PASSED, "The time was up before its turn came; no signature was released.")
+def too_late(key: KeyRecord | None = None) -> Fault:
+    """The deadline of an input has passed.
+
+    :param key: its key, if it was waiting: when no token could sign with it then, that is the reason.
+    """
+    if key is None or not key.tokens or key.active:
+        return Fault(
+            Reason.DEADLINE_PASSED, "The time was up before its turn came; no signature was released."
+        )
+    token, state = key.tokens[0]
+    return Fault(
+        Reason.TOKEN_RECOVERING,
+        f"{key.name} cannot sign now: its token is being recovered; try again.",
+        retry_after=5.0,
+        key=str(key.name),
+        token=str(token),
+        state=state,
+    )
+
+
+def paused(kind: Kind, pause: float) -> Fault:
+    """For what its token failed at so often that it is not asked for now."""
+    return Fault(
+        Reason.DEVICE_ERROR,
+        f"This token failed twice when asked for {kind.algorithm.name} with this key; "
+        "it is not asked again for 10 minutes.",
+        retry_after=pause,
+        key=str(kind.key),
+        algorithm=kind.algorithm.name,
+    )
+
+
+def failed_twice(token: TokenName, outcome: ItemFailed) -> Fault:
+    """For an input over which two workers had to be ended."""
+    doubt = "" if outcome.certain else " Whether the token made one is not known."
+    return Fault(
+        outcome.reason,
+        f"{token} failed twice on exactly this input (CKR {outcome.ckr:#x}); no signature was released.{doubt}",
+        retry_after=60.0,
+        token=str(token),
+        ckr=f"{outcome.ckr:#x}",
+    )
+
+
+def beside_failed(token: TokenName, outcome: ItemFailed) -> Fault:
+    """For the rest of an order with such an input: one order ends no third worker."""
+    return Fault(
+        outcome.reason,
+        f"{token} failed twice on another input of this order (CKR {outcome.ckr:#x}), so this one was left; "
+        "no signature was released. Send it in another order.",
+        retry_after=5.0,
+        token=str(token),
+        ckr=f"{outcome.ckr:#x}",
+    )
+
+
+def lost_too_often() -> Fault:
+    return Fault(
+        Reason.WORKER_LOST,
+        "The token's worker was lost three times while it held this input; whether the token signed it "
+        "is not known. No signature was released.",
+        retry_after=5.0,
+    )
+
+
+def gave_up() -> Fault:
+    return Fault(Reason.CANCELLED, "The caller gave up.")
 
 
 def failed(order: Order, outcome: ItemFailed) -> Fault:

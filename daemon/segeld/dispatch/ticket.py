@@ -3,7 +3,7 @@
 import asyncio
 from collections import deque
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Self
 
 from segeld.model.algorithm import Algorithm, EcdsaEncoding
 from segeld.model.faults import Fault
@@ -21,6 +21,10 @@ class Kind:
     algorithm: Algorithm
     encoding: EcdsaEncoding
 
+    @classmethod
+    def of(cls, order: Order) -> Self:
+        return cls(order.key, order.algorithm, order.encoding)
+
 
 @dataclass(slots=True, eq=False)
 class Ticket:
@@ -37,7 +41,7 @@ class Ticket:
 
     def __post_init__(self) -> None:
         count = len(self.order.inputs)
-        self.kind = Kind(self.order.key, self.order.algorithm, self.order.encoding)
+        self.kind = Kind.of(self.order)
         self.waiting = deque(range(count))
         self._outcomes = [None] * count
         self._attempts = [0] * count
@@ -68,7 +72,7 @@ class Ticket:
     def again(self, position: int, *, attempted: bool) -> bool:
         """Puts an input back to the front of what waits; False if it was attempted too often.
 
-        :param attempted: whether the token may have signed it.
+        :param attempted: whether this counts: the token may have signed it, or failed on it.
         """
         self._attempts[position] += attempted
         if self._attempts[position] >= MAX_ATTEMPTS:
@@ -78,4 +82,4 @@ class Ticket:
 
 
 MAX_ATTEMPTS: Final = 3
-"""Attempts of one input whose outcome is not known, before it fails with WORKER_LOST."""
+"""Attempts of one input that count, before it fails with WORKER_LOST."""

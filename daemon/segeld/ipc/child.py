@@ -1,4 +1,4 @@
-"""What every child process does first: keep nothing it was not given, leave no core, gain no rights."""
+"""What every child process does first: keep nothing it was not given, leave its end to the front, leave no core."""
 
 import contextlib
 import ctypes
@@ -15,15 +15,25 @@ _STDERR: Final = 2
 
 
 def harden(keep: Collection[int]) -> None:
-    """Leaves only `keep` and stderr open, and no way for memory to reach a disk or another user.
+    """Leaves only `keep` and stderr open, no signal but the front's kill, and no way for memory to reach a disk.
 
     PR_SET_DUMPABLE is reset by exec, so it is set here, in the child (prctl(2)). What the system refuses is left as it
     is: a child that is less well fenced still works.
     """
     _close_others({*keep, _STDERR})
     _no_console()
-    # Ctrl-C in a terminal reaches the whole group; it is the front that ends us.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Ctrl-C in a terminal reaches the whole group, and a service manager's SIGTERM all of its processes. It is the
+    # front that decides: it lets us finish what was begun, and then closes our socket.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    leave_no_core()
+
+
+def leave_no_core() -> None:
+    """Keeps this process's memory from disks and debuggers, and its programs from gaining rights.
+
+    The front calls it too: a PIN passes through it. It holds for what is started later, but for the dumpable flag.
+    """
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     libc = ctypes.CDLL(None)
     libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)

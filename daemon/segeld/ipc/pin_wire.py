@@ -14,17 +14,22 @@ class LoginOutcome(enum.StrEnum):
     OK = "ok"
     """CKR_OK, or already logged in as the user, confirmed by C_GetSessionInfo."""
     REFUSED = "refused"
-    """C_Login answered anything else, CKR_GENERAL_ERROR included: the PIN is not tried again by itself."""
+    """C_Login answered anything else: the PIN is not tried again by itself.
+
+    CKR_GENERAL_ERROR and CKR_PIN_LEN_RANGE are among it: with some tokens they have cost a try.
+    """
     LOCKED = "locked"
-    """CKR_PIN_LOCKED."""
+    """`ckr` is CKR_PIN_LOCKED: C_Login answered that, and this PIN was tried. `ckr` is 0: the token's flags said so
+    before, and nothing was sent. A PIN that was never tried is not to be remembered as refused."""
     EXPIRED = "expired"
     """CKR_PIN_EXPIRED."""
     LENGTH = "length"
-    """CKR_PIN_LEN_RANGE, or outside the token's limits and therefore not sent."""
+    """Outside the token's limits, and therefore not sent; `ckr` is 0."""
     REMOVED = "removed"
     """CKR_DEVICE_REMOVED, CKR_TOKEN_NOT_PRESENT: what became of the attempt is not known."""
     NOT_TRIED = "not_tried"
-    """The token's flags forbid an attempt without an officer (final try), or could not be read."""
+    """The token's flags forbid an attempt without an officer (final try; few tries while one is open), and `ckr` is 0;
+    or they could not be read, and `ckr` says why."""
 
 
 class Login(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=True):
@@ -33,11 +38,15 @@ class Login(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=True):
     pin: msgspec.Raw
     by_officer: bool
     """An officer typed this PIN just now: the token's final try may be spent on it."""
+    open_attempt: bool
+    """An earlier attempt with this PIN ended without an answer, and may have cost a try: there is no more by itself
+    if the token says that few are left."""
 
 
 class LoginEnded(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=True):
     outcome: LoginOutcome
     ckr: int
+    """What C_Login answered; 0 too if it was not called, but for NOT_TRIED."""
     flags: tuple[str, ...]
     """The token's flags after the attempt."""
 

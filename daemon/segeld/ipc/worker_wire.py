@@ -152,10 +152,14 @@ class Sign(Request, frozen=True):
     algorithm: int
     encoding: EcdsaEncoding
     urgent: bool
-    deadline: int
-    """CLOCK_MONOTONIC, nanoseconds: inputs not begun by then are not signed."""
+    deadlines: tuple[int, ...]
+    """One for each input, CLOCK_MONOTONIC, nanoseconds: what is not begun by then is not signed."""
     inputs: tuple[bytes, ...]
     """At most `MAX_INPUTS`."""
+
+    def __post_init__(self) -> None:
+        if len(self.deadlines) != len(self.inputs):
+            raise ValueError("there must be one deadline for each input")
 
 
 class ItemFailed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -167,12 +171,14 @@ class ItemFailed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     remedy: Remedy
     certain: bool
     """True if the token surely made no signature for it."""
+    begun: bool = True
+    """False if another input's failure came first: the module was never asked for this one."""
 
 
 class Signed(Answer, frozen=True):
     outcomes: tuple[bytes | ItemFailed, ...]
     """In the order of the inputs: signatures (verified), or why not. After a remedy other than ITEM the rest
-    of the chunk is not begun and carries the same reason, certain."""
+    of the chunk is not begun and carries the same reason."""
     device_ns: int
     """Time spent in C_SignInit and C_Sign."""
 

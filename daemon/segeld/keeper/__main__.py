@@ -1,7 +1,6 @@
 """`python -m segeld.keeper --control FD`: started by the front; ends when the front's socket closes."""
 
 import argparse
-import signal
 import socket
 import sys
 
@@ -21,9 +20,8 @@ def main() -> int:
     parser.add_argument("--keep", type=int, action="append", default=[], help="a descriptor that holds a PIN")
     arguments = parser.parse_args()
     harden([arguments.control, *arguments.keep])
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it ends with the front, after the workers' last logins
     setproctitle.setproctitle("segeld: keeper")
-    with Keeper(socket.socket(fileno=arguments.control)) as keeper:
+    with Keeper(socket.socket(fileno=arguments.control), arguments.keep) as keeper:
         try:
             keeper.run()
         except FrameError:

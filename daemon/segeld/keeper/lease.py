@@ -14,7 +14,7 @@ OPEN_ATTEMPTS_ALLOWED: Final = 1
 
 _OPEN: Final = frozenset({None, LoginOutcome.REMOVED})
 """Nobody knows whether a try was spent."""
-_COST_NOTHING: Final = frozenset({LoginOutcome.NOT_TRIED, LoginOutcome.LENGTH})
+_SPENT: Final = frozenset({LoginOutcome.REFUSED, LoginOutcome.EXPIRED})
 
 _KEY: Final = secrets.token_bytes(32)
 
@@ -54,18 +54,23 @@ class Lease:
         self.lent_to, self._on_trial = self.waiting.popleft(), self.pin
         return self.lent_to
 
-    def ended(self, outcome: LoginOutcome | None) -> None:
-        """The attempt of `lent_to` is over; None if its worker died before it could tell."""
+    def ended(self, outcome: LoginOutcome | None, ckr: int = 0) -> None:
+        """The attempt of `lent_to` is over; None if its worker died before it could tell.
+
+        :param ckr: C_Login's answer; with LOCKED, 0 if only a flag said so and C_Login was not called.
+        """
         tried, self.lent_to, self._on_trial = self._on_trial, None, None
         assert tried is not None, "nothing was lent"
         good = outcome is LoginOutcome.OK
         if outcome in _OPEN:
             self.open_attempts += 1
             good = self.open_attempts <= OPEN_ATTEMPTS_ALLOWED
-        elif not good and outcome not in _COST_NOTHING:
+        elif outcome in _SPENT or (outcome is LoginOutcome.LOCKED and ckr):
             self._refused.add(_fingerprint(tried))
         if tried is not self.pin:
-            tried.wipe()  # it was exchanged meanwhile: this outcome says nothing about the new one
+            tried.wipe()  # it was exchanged meanwhile: this outcome says nothing about the new one,
+            if self.pin is not None and self._refused and _fingerprint(self.pin) in self._refused:
+                self._drop()  # unless the new one is the same
             return
         self.by_officer = False
         if outcome is LoginOutcome.OK:

@@ -3,7 +3,7 @@
 import selectors
 import socket
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Final, Self
 
@@ -22,11 +22,13 @@ _CHUNK: Final = 8 * 1024
 class Keeper:
     """Holds PINs and lends them. `run` returns when the front has closed its socket."""
 
-    def __init__(self, front: socket.socket) -> None:
+    def __init__(self, front: socket.socket, given: Iterable[int]) -> None:
+        """`given`: the descriptors that may be named as holding a PIN."""
         self._front = front
         self._reader = framing.FrameReader(limit=MAX_FRAME, secret=True)
         self._leases: dict[str, Lease] = defaultdict(Lease)
         self._workers: dict[int, tuple[str, socket.socket, framing.FrameReader]] = {}
+        self._given = set(given)
         self._descriptors: list[int] = []
         """Received beside Lend frames that are not read yet, in their order."""
         self._selector = selectors.DefaultSelector()
@@ -72,7 +74,7 @@ class Keeper:
             case keeper_wire.HoldFile(path=path):
                 self._hold(token, lambda: sources.from_file(path), by_officer=False)
             case keeper_wire.HoldDescriptor(descriptor=descriptor):
-                self._hold(token, lambda: sources.from_descriptor(descriptor), by_officer=False)
+                self._hold(token, lambda: self._from_descriptor(descriptor), by_officer=False)
             case keeper_wire.Lend(worker=worker):
                 if not self._descriptors:
                     raise framing.FrameError("a Lend frame without its descriptor")
@@ -101,6 +103,16 @@ class Keeper:
                 )
             )
 
+    def _from_descriptor(self, descriptor: int) -> Pin:
+        if descriptor not in self._given:
+            raise Fault(
+                Reason.FIELD_INVALID,
+                f"The PIN descriptor {descriptor} was read before, or never given: restart the daemon with it, or "
+                "activate the token by hand.",
+            )
+        self._given.discard(descriptor)
+        return sources.from_descriptor(descriptor)
+
     def _admit(self, token: str, worker: int, sock: socket.socket) -> None:
         sock.setblocking(True)
         self._workers[worker] = (token, sock, framing.FrameReader(limit=MAX_FRAME))
@@ -115,7 +127,7 @@ class Keeper:
         while (worker := lease.next_worker()) is not None:
             assert lease.pin is not None
             field, buffer = pin_wire.wrap(lease.pin)
-            frame = framing.encode(pin_wire.Login(field, lease.by_officer))
+            frame = framing.encode(pin_wire.Login(field, lease.by_officer, lease.open_attempts > 0))
             buffer[:] = bytes(len(buffer))
             try:
                 self._workers[worker][1].sendall(frame)
@@ -145,7 +157,7 @@ class Keeper:
     def _ended(self, token: str, worker: int, ended: pin_wire.LoginEnded) -> None:
         if self._leases[token].lent_to != worker:
             raise framing.FrameError("a worker spoke that had no PIN")
-        self._leases[token].ended(ended.outcome)
+        self._leases[token].ended(ended.outcome, ended.ckr)
         self._tell(keeper_wire.Lent(token, worker, ended.outcome, ended.ckr, ended.flags))
         self._go_on(token)
 

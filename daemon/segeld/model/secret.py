@@ -3,6 +3,8 @@
 import ctypes
 import mmap
 import os
+import select
+import time
 from typing import Final, Self
 
 MAX_PIN: Final = 255
@@ -34,16 +36,29 @@ class Pin:
         memoryview(self._page)[: self._length] = secret
 
     @classmethod
-    def read(cls, descriptor: int) -> Self:
+    def read(cls, descriptor: int, patience: float | None = None) -> Self:
         """Reads a PIN from an open descriptor to its end; one line end after it is not part of it.
 
+        :param patience: seconds for all of it; None: for ever.
         :raises PinLengthError: if nothing is there, or too much.
+        :raises TimeoutError: if the end does not come in time; the text says whether anything came.
         """
+        until = None if patience is None else time.monotonic() + patience
         buffer = bytearray(MAX_PIN + 3)
         try:
             filled = 0
             with memoryview(buffer) as view:
-                while filled < len(buffer) and (got := os.readv(descriptor, [view[filled:]])):
+                while filled < len(buffer):
+                    if until is not None and not _comes(descriptor, until):
+                        raise TimeoutError("nothing came" if not filled else "no end came")
+                    try:
+                        got = os.readv(descriptor, [view[filled:]])
+                    except BlockingIOError:  # somebody else who has the descriptor was quicker
+                        if until is None:
+                            raise
+                        continue
+                    if not got:
+                        break
                     filled += got
             end = filled
             if end and buffer[end - 1] == 0x0A:
@@ -80,6 +95,13 @@ class Pin:
 
     def __reduce__(self) -> str:
         raise TypeError("a PIN is not serialised")
+
+
+def _comes(descriptor: int, until: float) -> bool:
+    """Waits until a read would not block: there is something, the end, or an error for the read to raise."""
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(max(0.0, until - time.monotonic()) * 1000))
 
 
 def _lock(page: mmap.mmap) -> None:

@@ -51,11 +51,12 @@ class WorkerStatus:
 
 
 def decide(
-    pin: PinState, workers: Sequence[WorkerStatus], *, was_active: bool, quarantined: bool
+    pin: PinState, workers: Sequence[WorkerStatus], *, was_active: bool, quarantined: bool, seen: bool = True
 ) -> tuple[TokenState, str]:
     """The token's state and one sentence why.
 
     :param was_active: whether it signed since its PIN was given.
+    :param seen: whether a worker ever opened it.
     """
     trouble = next((worker.trouble for worker in workers if worker.trouble), "")
     if quarantined:
@@ -76,4 +77,6 @@ def decide(
         return TokenState.INACTIVE, "It waits for its PIN."
     if trouble:
         return (TokenState.RECOVERING, trouble) if was_active else (TokenState.FAILED, trouble)
+    if pin is PinState.MISSING and seen and not was_active:
+        return TokenState.INACTIVE, "It waits for its PIN."
     return (TokenState.RECOVERING if was_active else TokenState.STARTING), "Its workers are being started."

@@ -36,7 +36,10 @@ def serve_metrics(address: str, registry: CollectorRegistry) -> tuple[int, Calla
     :raises OSError: if the address is taken.
     """
     host, port = addresses.split(address)
-    server, thread = start_http_server(port, host, registry)
+    try:
+        server, thread = start_http_server(port, host, registry)
+    except OSError as error:
+        raise OSError(f"{address} (metrics.address) cannot be listened on: {error.strerror}") from error
 
     def close() -> None:
         server.shutdown()

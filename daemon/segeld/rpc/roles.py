@@ -37,7 +37,8 @@ def require_role(method: str, who: Principal) -> None:
         wanted = " or ".join(sorted(allowed)) or "nobody"
         raise Fault(
             Reason.ROLE_REQUIRED,
-            f"You are {who.name}, {_article(who.role)} {who.role}; {method[1:]} is for: {wanted}.",
+            f"You are {who.name}, {_article(who.role)} {who.role}; this is for {wanted} ({method[1:]}). Use a "
+            "certificate of that role, or ask an officer.",
             role=str(who.role),
             required=wanted,
         )

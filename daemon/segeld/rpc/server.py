@@ -118,7 +118,11 @@ class Servers:
                 config.officers.address, config.officer_tls
             )
         except RuntimeError as error:
-            raise OSError(f"an address cannot be listened on: {error}") from error
+            # gRPC's own text has advice for its developers, not for whoever runs a daemon.
+            raise OSError(
+                f"{config.listen.address} (listen.address) or {config.officers.address or socket} (officers) cannot be "
+                "listened on: it is in use, or is no address of this machine"
+            ) from error
         for server in self._both:
             await server.health.start()
             await server.grpc.start()

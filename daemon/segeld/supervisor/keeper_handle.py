@@ -69,7 +69,7 @@ class KeeperHandle:
     async def lend(self, token: TokenName, worker: int, sock: socket.socket) -> keeper_wire.Lent:
         """Lets one worker log in; returns when that attempt is over. `sock` goes to the keeper and is closed here.
 
-        There is no time-out: the worker's own start-up deadline ends a worker that hangs, and with it this call.
+        There is no time-out: whoever asks ends a worker that hangs, and with it this call.
 
         :raises Fault: TOKEN_RECOVERING if the keeper is gone.
         """

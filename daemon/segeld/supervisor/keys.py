@@ -116,7 +116,7 @@ async def _sign_probe(
         algorithm.number,
         EcdsaEncoding.DER,
         urgent=False,
-        deadline=Deadline.after(patience).at,
+        deadlines=(Deadline.after(patience).at,),
         inputs=(data,),
         patience=patience,
     )

@@ -1,9 +1,18 @@
 """What officers are told when a login did not work."""
 
+from typing import Final
+
 from segeld.ipc.keeper_wire import Lent
 from segeld.ipc.pin_wire import LoginOutcome
 from segeld.model.faults import Fault, Reason
 from segeld.model.names import TokenName
+
+_NAMES: Final = {
+    0xA0: "CKR_PIN_INCORRECT",
+    0xA1: "CKR_PIN_INVALID",
+    0xA2: "CKR_PIN_LEN_RANGE",
+    0x05: "CKR_GENERAL_ERROR",
+}
 
 
 def refusal(token: TokenName, lent: Lent) -> Fault:
@@ -27,11 +36,21 @@ def refusal(token: TokenName, lent: Lent) -> Fault:
             text = f"{token} did not say how many PIN tries are left (CKR {lent.ckr:#x}). No try was spent."
         case LoginOutcome.NOT_TRIED:
             reason = Reason.TOKEN_LOCKED
-            text = f"{token} has one PIN try left; it is not spent without an officer. Activate it by hand."
+            text = (
+                f"{token} has few PIN tries left; none is spent without an officer. Run: segelctl token activate "
+                f"{token.word}"
+            )
         case _:
             reason = Reason.PIN_INCORRECT
-            text = f"{token} refused the PIN (CKR {lent.ckr:#x}). It is not tried again.{tries}"
+            text = (
+                f"{token} refused the PIN ({_name(lent.ckr)}). It is not tried again.{tries} Check the PIN, then run: "
+                f"segelctl token activate {token.word}"
+            )
     return Fault(reason, text, token=str(token), ckr=f"{lent.ckr:#x}")
+
+
+def _name(ckr: int) -> str:
+    return _NAMES.get(ckr, f"CKR {ckr:#x}")
 
 
 def _tries_left(flags: tuple[str, ...]) -> str:

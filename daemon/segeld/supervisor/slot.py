@@ -35,6 +35,10 @@ class Host(Protocol):
     def seen(self, info: TokenInfo) -> None:
         """A worker opened the token."""
 
+    def serial(self) -> str | None:
+        """The token's serial number: as configured, or as it was when it was activated."""
+        ...
+
     def public_keys(self) -> tuple[bytes, ...]:
         """Those of the configuration, SubjectPublicKeyInfo, DER."""
         ...
@@ -74,12 +78,13 @@ class WorkerSlot:
 
     async def run(self) -> None:
         backoff = Backoff()
+        said = ""
         while True:
             backoff.started()
             ended = await self._live()
             self._set(ended)
             pause = backoff.pause()
-            if ended.trouble:
+            if ended.trouble and ended.trouble != said:  # once, not at every try
                 _log.warning(
                     "worker lost",
                     token=str(self._host.name),
@@ -87,6 +92,7 @@ class WorkerSlot:
                     why=ended.trouble,
                     again_in=round(pause, 2),
                 )
+            said = ended.trouble
             await self._host.news.wait(seconds=pause, when=partial(self._is_forgiven, ended))
 
     def forgive(self) -> None:
@@ -105,7 +111,8 @@ class WorkerSlot:
             self.worker = worker = await WorkerHandle.start(self._host.module.environment)
         except OSError as error:
             return WorkerStatus(Stage.DOWN, trouble=f"No worker process could be started: {error.strerror}.")
-        self._set(WorkerStatus(Stage.LOADING, trouble=self.status.trouble))
+        # What went wrong before stays said until it is right.
+        self._set(WorkerStatus(Stage.LOADING, absent=self.status.absent, trouble=self.status.trouble))
         try:
             await self._bring_up(worker)
             await self._host.serve(worker)
@@ -141,7 +148,7 @@ class WorkerSlot:
         host, config = self._host, self._host.config
         patience = config.timeouts.start
         await worker.load(str(host.module.path), host.module.reserved, patience)
-        opened = await worker.open_token(config.label, config.serial, config.sessions, patience)
+        opened = await worker.open_token(config.label, host.serial(), config.sessions, patience)
         self._not_found = 0
         host.seen(opened.token)
         shown = await worker.find_keys(host.public_keys(), patience)

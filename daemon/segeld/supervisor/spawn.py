@@ -6,13 +6,23 @@
 import asyncio
 import contextlib
 import os
+import signal
 import socket
 import sys
 from asyncio.subprocess import Process
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-_PASSED_ON: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "PCSCLITE_CSOCK_NAME")
+_PASSED_ON: Final = (
+    "CREDENTIALS_DIRECTORY",
+    "PATH",
+    "HOME",
+    "LANG",
+    "LC_ALL",
+    "TZ",
+    "LD_LIBRARY_PATH",
+    "PCSCLITE_CSOCK_NAME",
+)
 
 
 async def spawn(
@@ -36,6 +46,7 @@ async def spawn(
             env={name: os.environ[name] for name in _PASSED_ON if name in os.environ} | dict(environment),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
+            process_group=0,  # a module may start helpers: they end with the worker
         )
     finally:
         for sock in sockets.values():
@@ -43,10 +54,13 @@ async def spawn(
 
 
 async def end(process: Process, *, grace: float) -> int:
-    """Waits `grace` seconds for the process to end by itself, then kills it. Gives its exit code."""
+    """Waits `grace` seconds for the process to end by itself, then kills it, and what it started in any case.
+
+    Gives its exit code.
+    """
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(grace):
-            return await process.wait()
+            await process.wait()
     with contextlib.suppress(ProcessLookupError):
-        process.kill()
+        os.killpg(process.pid, signal.SIGKILL)
     return await process.wait()

@@ -1,6 +1,7 @@
 """All tokens and the keeper: the inventory that the layers above read."""
 
 import asyncio
+import os
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -29,6 +30,7 @@ class Supervisor:
         self._changed = changed
         self._keeper: KeeperHandle | None = None
         self._keeper_starting = asyncio.Lock()
+        self._surveying: asyncio.Task[Survey] | None = None
         self._keys: dict[KeyName, KeyRecord] | None = None
         self._tokens: Final[Mapping[TokenName, TokenSupervisor]] = {
             name: TokenSupervisor(
@@ -66,6 +68,8 @@ class Supervisor:
                     t.pin.number for t in self._config.tokens.values() if isinstance(t.pin, PinDescriptor)
                 ]
                 self._keeper = await KeeperHandle.start(numbers if first else ())
+                for number in numbers if first else ():
+                    os.close(number)
             return self._keeper
 
     def _token_changed(self) -> None:
@@ -105,7 +109,15 @@ class Supervisor:
         return self._keys
 
     async def survey(self) -> Survey:
-        """Every module's slots, each asked in a fresh process: some modules see new tokens only when loaded anew."""
+        """Every module's slots, each asked in a fresh process: some modules see new tokens only when loaded anew.
+
+        Whoever asks while it is under way gets the same answer: processes cost.
+        """
+        if self._surveying is None or self._surveying.done():
+            self._surveying = asyncio.create_task(self._survey(), name="survey")
+        return await asyncio.shield(self._surveying)
+
+    async def _survey(self) -> Survey:
         names = sorted(self._config.modules)
         answers = await asyncio.gather(*(survey_module(self._config.modules[name]) for name in names))
         slots: list[SlotRecord] = []
@@ -143,9 +155,12 @@ class Supervisor:
         return None
 
     async def activate(self, name: TokenName, pin: Pin) -> TokenRecord:
-        with pin:
+        try:
             token = self._require(name)
-            await token.activate(pin)
+        except Fault:
+            pin.wipe()
+            raise
+        await token.activate(pin)
         return token.record()
 
     async def deactivate(self, name: TokenName) -> TokenRecord:

@@ -15,11 +15,20 @@ from segeld.model.faults import Fault
 from segeld.supervisor.spawn import end, spawn
 
 _numbers: Final = itertools.count(1)
+_LAST_WORDS: Final = 0.5
+"""Seconds in which what a worker said before it ended is still read."""
 A = TypeVar("A", bound=worker_wire.Answer)
 
 
 class WorkerLost(Exception):
-    """The worker ended, or was ended because it did not answer; what it was doing is not known."""
+    """The worker ended, or was ended because it did not answer; what it was doing is not known.
+
+    :param sent: False if the request never left: then it surely did nothing about it.
+    """
+
+    def __init__(self, why: str, *, sent: bool = True) -> None:
+        super().__init__(why)
+        self.sent: Final = sent
 
 
 class WorkerFailed(Exception):
@@ -48,6 +57,8 @@ class WorkerHandle:
         self.leaving: Final = asyncio.Event()
         """Set when it gets no new work: it has ended, or it retires and ends when what it holds is done."""
         self.retiring = False
+        self.sessions = 1
+        """How many the token gave it; known when the token is open."""
         self.why = ""
         """Why it ended, for the log."""
         self._process = process
@@ -58,6 +69,7 @@ class WorkerHandle:
         self._ids = itertools.count(1)
         self._heard = time.monotonic()
         self._listening = asyncio.create_task(self._listen(), name=f"worker {self.number} answers")
+        self._watching = asyncio.create_task(self._watch(), name=f"worker {self.number} lives")
 
     @classmethod
     async def start(cls, environment: Mapping[str, str]) -> Self:
@@ -93,7 +105,9 @@ class WorkerHandle:
         self, label: str | None, serial: str | None, sessions: int, patience: float
     ) -> worker_wire.TokenOpened:
         request = worker_wire.OpenToken(next(self._ids), label, serial, sessions)
-        return await self._ask(request, worker_wire.TokenOpened, patience)
+        opened = await self._ask(request, worker_wire.TokenOpened, patience)
+        self.sessions = opened.sessions
+        return opened
 
     async def find_keys(self, public_keys: tuple[bytes, ...], patience: float) -> worker_wire.KeysFound:
         return await self._ask(
@@ -107,27 +121,29 @@ class WorkerHandle:
         encoding: EcdsaEncoding,
         *,
         urgent: bool,
-        deadline: int,
+        deadlines: tuple[int, ...],
         inputs: tuple[bytes, ...],
         patience: float,
     ) -> worker_wire.Signed:
         """Signs a chunk. `patience` is how long the worker may say nothing at all, on any of its requests."""
-        request = worker_wire.Sign(next(self._ids), key, algorithm, encoding, urgent, deadline, inputs)
+        request = worker_wire.Sign(next(self._ids), key, algorithm, encoding, urgent, deadlines, inputs)
         return await self._ask(request, worker_wire.Signed, patience)
 
     async def _ask(self, request: worker_wire.Request, expected: type[A], patience: float) -> A:
         """:raises WorkerLost: if it ends, or says nothing for `patience` seconds (it is killed then).
         :raises WorkerFailed: if it answers that it failed.
         """
-        if self.ended.is_set():
-            raise WorkerLost(self.why)
+        if self.leaving.is_set() and not self.retiring:
+            raise WorkerLost(self.why, sent=False)
         future: asyncio.Future[worker_wire.AnyAnswer] = asyncio.get_running_loop().create_future()
         self._asked[request.id] = future
         asked_at = time.monotonic()
         try:
             self._writer.write(framing.encode(request))
             while not future.done():
-                left = max(asked_at, self._heard) + patience - time.monotonic()
+                # Any answer shows that it lives; but one session may hang while others answer.
+                until = min(max(asked_at, self._heard) + patience, asked_at + 2 * patience)
+                left = until - time.monotonic()
                 if left <= 0:
                     self.kill(f"no answer for {patience:g} s")
                     raise WorkerLost(self.why)
@@ -153,14 +169,23 @@ class WorkerHandle:
                     future = self._asked.get(answer.id)
                     if future is not None and not future.done():
                         future.set_result(answer)
-        except (framing.FrameError, OSError) as error:
+        except framing.FrameError as error:
             why = str(error)
+        except OSError:
+            pass  # a reset is how its end shows when it was in the middle of something
         finally:
             await self._reap(why)
+
+    async def _watch(self) -> None:
+        """Its end shows as EOF, unless a helper that the module started holds the socket open."""
+        await self._process.wait()
+        await asyncio.sleep(_LAST_WORDS)
+        self._writer.transport.abort()
 
     async def _reap(self, why: str) -> None:
         self._writer.close()
         code = await end(self._process, grace=1.0)
+        self._watching.cancel()
         self.why = self.why or why or f"worker process ended ({_explain(code)})"
         self.ended.set()
         self.leaving.set()
@@ -178,6 +203,7 @@ class WorkerHandle:
     def kill(self, why: str) -> None:
         """Ends it at once: the only cure there is for a module that hangs."""
         self.why = self.why or why
+        self.leaving.set()
         with contextlib.suppress(ProcessLookupError):
             self._process.kill()
 

@@ -1,7 +1,7 @@
 """Objects of a token as plain values: private keys, public keys and certificates, each read in one go.
 
-An attribute that a module does not give is missing, no more; a public object or certificate that makes no sense is
-left out. A search is read to its end at once, for an open one holds the session.
+An attribute that a module does not give is missing, no more; a public object that makes no sense is left out, and so
+is a certificate, which is logged: people wonder where theirs is. A search is read to its end at once, for an open one holds the session.
 """
 
 import sys
@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from pkcs11 import Object, Session, exceptions
 from pkcs11.constants import Attribute, ObjectClass
 
 from segeld.model.algorithm import KeyKind
-from segeld.worker import public_keys
+from segeld.model.chains import OddCertificate, readable
+from segeld.worker import log, public_keys
 from segeld.worker.cryptoki import text
 from segeld.worker.failure import Failure
 from segeld.worker.public_keys import NotAKey, PublicKey
@@ -167,13 +167,14 @@ def _public(values: _Values) -> PublicObject | None:
 
 
 def _certificate(values: _Values) -> CertificateObject | None:
+    label, cka_id = _label(values), values.get(Attribute.ID, b"")
     try:
-        certificate = x509.load_der_x509_certificate(values.get(Attribute.VALUE, b""))
+        certificate = readable(lambda: x509.load_der_x509_certificate(values.get(Attribute.VALUE, b"")))
         key = public_keys.known(certificate.public_key())
-    except (ValueError, UnsupportedAlgorithm):
+    except (OddCertificate, NotAKey) as error:
+        log.say("certificate left out", label=label, cka_id=cka_id.hex(), why=str(error))
         return None
-    label = _label(values)
-    return CertificateObject(label, values.get(Attribute.ID, b""), key, certificate)
+    return CertificateObject(label, cka_id, key, certificate)
 
 
 def _number(value: bytes | None) -> int:

@@ -53,16 +53,16 @@ def sign(
 
     :param urgent: looked at between any two signatures; when something is in it,
     :param serve_urgent: is called, which may use the session.
-    :param clock: CLOCK_MONOTONIC in nanoseconds, as the request's deadline.
+    :param clock: CLOCK_MONOTONIC in nanoseconds, as the request's deadlines.
     """
     sign_init, c_sign, session, length = desk.sign_init, desk.sign, desk.session, desk.length
     buffer, written = ctypes.addressof(desk.buffer), ctypes.addressof(length)
     octets = memoryview(desk.buffer).cast("B")
     mechanism, handle, size, prefix, check = plan.mechanism, plan.handle, plan.size, plan.prefix, plan.check
-    accepts, deadline = plan.algorithm.accepts, request.deadline
+    accepts = plan.algorithm.accepts
     outcomes: list[bytes | ItemFailed] = []
     device_ns = 0
-    for data in request.inputs:
+    for data, deadline in zip(request.inputs, request.deadlines, strict=True):
         if urgent:
             serve_urgent()
         if not accepts(data):
@@ -92,7 +92,7 @@ def sign(
 
 def not_begun(failed: ItemFailed) -> ItemFailed:
     """What the rest answers after a failure that ends the worker."""
-    return ItemFailed(failed.reason, failed.ckr, failed.remedy, certain=True)
+    return ItemFailed(failed.reason, failed.ckr, failed.remedy, certain=True, begun=False)
 
 
 def refused(request: Sign, failed: ItemFailed) -> Signed:

@@ -12,6 +12,7 @@ from segeld.worker.ckr import Ckr
 from segeld.worker.cryptoki import Cryptoki, text
 from segeld.worker.failure import Failure
 
+USER_PIN_COUNT_LOW: Final = "CKF_USER_PIN_COUNT_LOW"
 USER_PIN_FINAL_TRY: Final = "CKF_USER_PIN_FINAL_TRY"
 USER_PIN_LOCKED: Final = "CKF_USER_PIN_LOCKED"
 
@@ -26,7 +27,7 @@ _FLAGS: Final = {
     0x200: "CKF_DUAL_CRYPTO_OPERATIONS",
     0x400: "CKF_TOKEN_INITIALIZED",
     0x800: "CKF_SECONDARY_AUTHENTICATION",
-    0x10000: "CKF_USER_PIN_COUNT_LOW",
+    0x10000: USER_PIN_COUNT_LOW,
     0x20000: USER_PIN_FINAL_TRY,
     0x40000: USER_PIN_LOCKED,
     0x80000: "CKF_USER_PIN_TO_BE_CHANGED",

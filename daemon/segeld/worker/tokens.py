@@ -50,12 +50,8 @@ class Token:
             ckr, before = slots.read_token(self._module.functions, self.slot_id)
             if before is None:
                 return LoginEnded(LoginOutcome.NOT_TRIED, ckr, ())
-            if slots.USER_PIN_LOCKED in before.flags:
-                return LoginEnded(LoginOutcome.LOCKED, 0, before.flags)
-            if slots.USER_PIN_FINAL_TRY in before.flags and not frame.by_officer:
-                return LoginEnded(LoginOutcome.NOT_TRIED, 0, before.flags)
-            if len(pin) < before.min_pin or (before.max_pin and len(pin) > before.max_pin):
-                return LoginEnded(LoginOutcome.LENGTH, 0, before.flags)
+            if (speaks_against := _untried(frame, len(pin), before)) is not None:
+                return LoginEnded(speaks_against, 0, before.flags)
             with pin.view() as view:
                 ckr = self._login(view)
         _, after = slots.read_token(self._module.functions, self.slot_id)
@@ -81,8 +77,6 @@ class Token:
                 return LoginOutcome.LOCKED
             case Ckr.PIN_EXPIRED:
                 return LoginOutcome.EXPIRED
-            case Ckr.PIN_LEN_RANGE:
-                return LoginOutcome.LENGTH
             case Ckr.DEVICE_REMOVED | Ckr.TOKEN_NOT_PRESENT:
                 return LoginOutcome.REMOVED
             case _:
@@ -92,6 +86,22 @@ class Token:
         info = cryptoki.SessionInfo()
         ckr = self._module.functions.get_session_info(handle_of(self.sessions[0]), ctypes.byref(info))
         return ckr == 0 and info.state in cryptoki.CKS_USER_STATES
+
+
+def _untried(frame: Login, length: int, token: TokenInfo) -> LoginOutcome | None:
+    """Why this PIN is not even sent; None if it may be."""
+    if slots.USER_PIN_LOCKED in token.flags:
+        return LoginOutcome.LOCKED
+    risky = (
+        {slots.USER_PIN_FINAL_TRY, slots.USER_PIN_COUNT_LOW}
+        if frame.open_attempt
+        else {slots.USER_PIN_FINAL_TRY}
+    )
+    if not frame.by_officer and risky.intersection(token.flags):
+        return LoginOutcome.NOT_TRIED
+    if length < token.min_pin or (token.max_pin and length > token.max_pin):
+        return LoginOutcome.LENGTH
+    return None
 
 
 def handle_of(session: Session) -> int:

@@ -166,7 +166,7 @@ async def test_a_descriptor_is_read_once(tmp_path) -> None:
     os.close(descriptor)
     try:
         await keeper.hold_descriptor(TOKEN, descriptor)
-        with pytest.raises(Fault, match="cannot be read"):
+        with pytest.raises(Fault, match="was read before"):
             await keeper.hold_descriptor(TOKEN, descriptor)
     finally:
         await keeper.close()

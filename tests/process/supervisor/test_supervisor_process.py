@@ -19,6 +19,7 @@ from segeld.model.names import KeyName, TokenName
 from segeld.model.secret import Pin
 from segeld.model.token_state import TokenState
 from segeld.supervisor.supervisor import Supervisor
+from segeld.supervisor.token import TokenSupervisor
 
 TIMEOUT = 30
 A, B = TokenName("a"), TokenName("b")
@@ -84,7 +85,7 @@ async def sign(worker, key) -> Signed:
         Algorithm.ECDSA_P256_SHA256.number,
         EcdsaEncoding.DER,
         urgent=False,
-        deadline=Deadline.after(TIMEOUT).at,
+        deadlines=(Deadline.after(TIMEOUT).at,),
         inputs=(bytes(32),),
         patience=TIMEOUT,
     )
@@ -135,7 +136,7 @@ async def test_an_officer_activates_deactivates_and_activates_again(testbed) -> 
         for _ in range(2):
             assert (await supervisor.activate(A, Pin(pin))).state is TokenState.ACTIVE
             await until(supervisor, A, lambda record: record.workers_ready == 2)
-            await supervisor.deactivate(A)
+            assert (await supervisor.deactivate(A)).state is not TokenState.ACTIVE
             await until(supervisor, A, lambda record: record.state is TokenState.INACTIVE)
             assert not served.workers[A]
 
@@ -265,3 +266,82 @@ async def test_a_key_on_two_tokens_is_one_key_with_two_replicas(tmp_path) -> Non
         replicated = [key for key in supervisor.keys() if len(key.tokens) == 2]  # noqa: SIM118  # a method of its own
         assert len(replicated) == 1
         assert dict(replicated[0].tokens) == {A: TokenState.ACTIVE, B: TokenState.ACTIVE}
+
+
+async def test_two_officers_at_once_spend_one_try_for_one_wrong_pin(testbed) -> None:
+    pin = testbed.token("segel-a").read_pin().encode()
+    async with running(config(testbed, pin_a=PinPrompt(), workers=2)) as (supervisor, _):
+        wrong = [asyncio.create_task(supervisor.activate(A, Pin(b"000000"))) for _ in range(2)]
+        right = asyncio.create_task(supervisor.activate(A, Pin(pin)))
+        refused = await asyncio.gather(*wrong, return_exceptions=True)
+        assert [fault.reason for fault in refused] == [Reason.PIN_INCORRECT, Reason.PIN_REFUSED_BEFORE]
+        assert (await right).state is TokenState.ACTIVE
+
+
+async def test_an_officer_who_does_not_wait_leaves_a_token_that_is_active_or_is_not(testbed) -> None:
+    pin = testbed.token("segel-a").read_pin().encode()
+    async with running(config(testbed, pin_a=PinPrompt())) as (supervisor, _):
+        impatient = asyncio.create_task(supervisor.activate(A, Pin(pin)))
+        await asyncio.sleep(0)
+        impatient.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await impatient
+        await until(supervisor, A, lambda record: record.state is TokenState.ACTIVE)
+
+
+async def test_after_a_keeper_loss_an_officer_gives_the_pin_again_without_an_outage(testbed) -> None:
+    pin = testbed.token("segel-a").read_pin().encode()
+    async with running(config(testbed, pin_a=PinPrompt(), workers=2)) as (supervisor, served):
+        await supervisor.activate(A, Pin(pin))
+        await until(supervisor, A, lambda record: record.workers_ready == 2)
+        keeper = await supervisor.keeper()
+        os.kill(keeper.pid, signal.SIGKILL)
+        await asyncio.wait_for(keeper.ended.wait(), TIMEOUT)
+        os.kill(served.one(A).pid, signal.SIGKILL)
+        await until(supervisor, A, lambda record: record.workers_ready == 1)
+        assert "segelctl token activate a" in supervisor.token(A).state_reason
+        record = await supervisor.activate(A, Pin(pin))
+        assert (record.state, record.state_reason, record.workers_ready) == (TokenState.ACTIVE, "", 2)
+
+
+class ForgetfulKeeper:
+    """Holds whatever it is given, and ends in every login."""
+
+    def __init__(self) -> None:
+        self.ended = asyncio.Event()
+        self.lends = 0
+
+    async def hold_file(self, token, path) -> None:
+        pass
+
+    async def lend(self, token, worker, sock):
+        self.lends += 1
+        sock.close()
+        raise Fault(Reason.TOKEN_RECOVERING, "gone")
+
+
+async def test_a_keeper_that_ends_in_every_login_does_not_make_logins_without_end(testbed) -> None:
+    keeper = ForgetfulKeeper()
+    settings = config(testbed, workers=3)
+
+    async def the_keeper():
+        return keeper
+
+    async def serve(name, worker) -> None:
+        await worker.leaving.wait()
+
+    token = TokenSupervisor(
+        A, settings.tokens["a"], settings.modules["soft"], the_keeper, serve, lambda: None
+    )
+    running_token = asyncio.create_task(token.run())
+    await asyncio.wait_for(token.news.until(lambda: token.state is TokenState.LOCKED), TIMEOUT)
+    assert keeper.lends == 2
+    assert "by hand" in token.record().state_reason
+    running_token.cancel()
+    await asyncio.wait({running_token})
+
+
+async def test_slots_are_surveyed_once_for_all_who_ask_at_the_same_time(testbed) -> None:
+    async with running(config(testbed)) as (supervisor, _):
+        first, second = await asyncio.gather(supervisor.survey(), supervisor.survey())
+        assert first is second

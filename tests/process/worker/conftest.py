@@ -147,13 +147,15 @@ class WorkerProcess:
     def open(self, label: str, sessions: int = 1) -> wire.AnyAnswer:
         return self.ask(wire.OpenToken(self.number(), label, None, sessions))
 
-    def login(self, pin: bytes = PIN, *, by_officer: bool = False) -> pin_wire.LoginEnded:
-        self.send_login(pin, by_officer=by_officer)
+    def login(
+        self, pin: bytes = PIN, *, by_officer: bool = False, open_attempt: bool = False
+    ) -> pin_wire.LoginEnded:
+        self.send_login(pin, by_officer=by_officer, open_attempt=open_attempt)
         return self.hear_login()
 
-    def send_login(self, pin: bytes = PIN, *, by_officer: bool = False) -> None:
+    def send_login(self, pin: bytes = PIN, *, by_officer: bool = False, open_attempt: bool = False) -> None:
         field, _ = pin_wire.wrap(Pin(pin))
-        self.pin.sendall(framing.encode(pin_wire.Login(field, by_officer)))
+        self.pin.sendall(framing.encode(pin_wire.Login(field, by_officer, open_attempt)))
 
     def hear_login(self) -> pin_wire.LoginEnded:
         frames = framing.FrameReader()
@@ -189,7 +191,9 @@ class WorkerProcess:
         assert public_key is not None
         at = Deadline.after(PATIENCE).at if deadline is None else deadline
         fingerprint = KeyName.of(public_key).fingerprint
-        return wire.Sign(self.number(), fingerprint, algorithm.number, encoding, urgent, at, inputs)
+        return wire.Sign(
+            self.number(), fingerprint, algorithm.number, encoding, urgent, (at,) * len(inputs), inputs
+        )
 
     def ended(self) -> tuple[int, str, str]:
         """Waits for its end: exit code, stdout, stderr."""

@@ -31,12 +31,15 @@ static rv open_session(unsigned long slot, unsigned long flags, void *app, void 
 static rv get_token_info(unsigned long slot, void *info) {
   rv result = ((rv (*)(unsigned long, void *))theirs->function[6])(slot, info);
   unsigned long *flags = (unsigned long *)((char *)info + 96);
+  if (result == 0 && odd("count-low")) *flags |= 0x10000;
   if (result == 0 && odd("final-try")) *flags |= 0x20000;
   if (result == 0 && odd("locked")) *flags |= 0x40000;
   return result;
 }
 static rv login(unsigned long session, unsigned long user, void *pin, unsigned long length) {
   fprintf(stderr, "C_Login\n");
+  if (odd("answers-length")) return 0xA2;
+  if (odd("answers-lock")) return 0xA4;
   return ((rv (*)(unsigned long, unsigned long, void *, unsigned long))theirs->function[18])(
       session, user, pin, length);
 }

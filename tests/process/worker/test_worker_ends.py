@@ -14,7 +14,7 @@ from segeld.ipc import framing, pin_wire
 from segeld.ipc import worker_wire as wire
 from segeld.model.algorithm import Algorithm, EcdsaEncoding, KeyKind
 
-SIGN = wire.Sign(1, bytes(32), 1, EcdsaEncoding.DER, False, 0, ())
+SIGN = wire.Sign(1, bytes(32), 1, EcdsaEncoding.DER, False, (), ())
 
 
 @pytest.fixture(scope="module")
@@ -145,8 +145,8 @@ def test_a_login_before_the_token_is_open(worker) -> None:
 @pytest.mark.parametrize(
     "frame",
     [
-        framing.encode(pin_wire.Login(msgspec.Raw(b"\xa41234"), False)),
-        framing.encode(pin_wire.Login(msgspec.Raw(b"\xc4\x00"), False)),
+        framing.encode(pin_wire.Login(msgspec.Raw(b"\xa41234"), False, False)),
+        framing.encode(pin_wire.Login(msgspec.Raw(b"\xc4\x00"), False, False)),
         framing.encode(wire.Survey(1)),
         struct.pack(">I", 5000),
         struct.pack(">I", 5) + b"\xa41234",
@@ -177,7 +177,10 @@ def test_started_by_hand(arguments: tuple[str, ...]) -> None:
     assert done.returncode == (0 if arguments == ("--help",) else wire.Exit.USAGE)
 
 
-def test_an_interrupt_from_the_terminal_is_the_fronts_business(worker) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_from_terminal_or_service_manager_is_the_fronts_business(worker, number: int) -> None:
     worker.load()
-    os.kill(worker.process.pid, signal.SIGINT)
+    os.kill(worker.process.pid, number)
     assert isinstance(worker.ask(wire.Survey(worker.number())), wire.Surveyed)
+    worker.control.close()
+    assert worker.ended() == (wire.Exit.DONE, "", "")

@@ -1,6 +1,7 @@
 """Which public key belongs to which private key, on real tokens."""
 
 import datetime as dt
+import json
 from pathlib import Path
 
 import pytest
@@ -166,6 +167,38 @@ def test_certificates_give_the_key_and_its_chain(start, box, token: str, tmp_pat
         made[name].public_bytes(Encoding.DER) for name in ("seal", "middle", "root")
     )
     assert signs(worker, key)
+
+
+def test_odd_certificates_are_left_out_and_said(
+    worker, box, token: str, odd_certificates: dict[str, bytes]
+) -> None:
+    write = """
+import sys, pkcs11
+from pkcs11.constants import Attribute
+session = pkcs11.lib(sys.argv[1]).get_token(token_label=sys.argv[2]).open(rw=True, user_pin="1234")
+for label, value in zip(sys.argv[3::2], sys.argv[4::2]):
+    session.create_object({
+        Attribute.CLASS: pkcs11.ObjectClass.CERTIFICATE, Attribute.CERTIFICATE_TYPE: pkcs11.CertificateType.X_509,
+        Attribute.TOKEN: True, Attribute.PRIVATE: False, Attribute.LABEL: label, Attribute.ID: b"1",
+        Attribute.SUBJECT: b"", Attribute.VALUE: bytes.fromhex(value),
+    })
+"""
+    box.keypair(token, "EC:prime256v1", "01", "seal")
+    odd = {what: der.hex() for what, der in odd_certificates.items()}
+    box.python(write, box.module, token, *(word for pair in odd.items() for word in pair))
+    worker.load()
+    worker.open(token)
+    assert [key.label for key in worker.find()] == ["seal"]
+    worker.login()
+    (key,) = worker.find()
+    assert (key.unusable, key.certificates) == (None, ())
+    assert signs(worker, key)
+    worker.control.close()
+    code, _, err = worker.ended()
+    said = [json.loads(line) for line in err.splitlines()]
+    assert (code, {line["event"] for line in said}) == (wire.Exit.DONE, {"certificate left out"})
+    assert {line["label"] for line in said} == set(odd)
+    assert all(line["why"] and line["cka_id"] == "31" for line in said)
 
 
 def test_a_key_that_may_not_sign(worker, box, token: str) -> None:

@@ -100,7 +100,7 @@ def test_after_a_device_error_nothing_is_begun_any_more(start_odd, token: str) -
     worker = start_odd("device-error")
     request = p256(worker, token)
     first = wire.ItemFailed(Reason.DEVICE_ERROR, 0x30, wire.Remedy.REPLACE, certain=False)
-    rest = wire.ItemFailed(Reason.DEVICE_ERROR, 0x30, wire.Remedy.REPLACE, certain=True)
+    rest = wire.ItemFailed(Reason.DEVICE_ERROR, 0x30, wire.Remedy.REPLACE, certain=True, begun=False)
     assert worker.ask(request).outcomes == (first, rest, rest)
     assert worker.ask(request).outcomes == (rest, rest, rest)
 
@@ -162,6 +162,49 @@ def test_a_locked_token_is_not_tried_at_all(start_odd, token: str) -> None:
     worker = start_odd("locked")
     worker.load()
     worker.open(token)
-    assert worker.login(by_officer=True).outcome is pin_wire.LoginOutcome.LOCKED
+    ended = worker.login(by_officer=True)
+    assert (ended.outcome, ended.ckr) == (pin_wire.LoginOutcome.LOCKED, 0)
     worker.control.close()
     assert worker.ended()[2] == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "outcome", "ckr"),
+    [
+        ("answers-length", pin_wire.LoginOutcome.REFUSED, 0xA2),
+        ("answers-lock", pin_wire.LoginOutcome.LOCKED, 0xA4),
+    ],
+)
+def test_what_the_module_answered_was_tried(
+    start_odd, token: str, words: str, outcome: pin_wire.LoginOutcome, ckr: int
+) -> None:
+    worker = start_odd(words)
+    worker.load()
+    worker.open(token)
+    ended = worker.login()
+    assert (ended.outcome, ended.ckr) == (outcome, ckr)
+
+
+@pytest.mark.parametrize("words", ["count-low", "final-try"])
+def test_after_an_open_attempt_a_low_count_is_not_risked(start_odd, token: str, words: str) -> None:
+    worker = start_odd(words)
+    worker.load()
+    worker.open(token)
+    ended = worker.login(open_attempt=True)
+    assert (ended.outcome, ended.ckr) == (pin_wire.LoginOutcome.NOT_TRIED, 0)
+    worker.control.close()
+    assert worker.ended()[2] == ""
+
+
+@pytest.mark.parametrize("how", [{"open_attempt": True, "by_officer": True}, {}])
+def test_a_low_count_alone_holds_nobody_back(start_odd, token: str, how: dict[str, bool]) -> None:
+    worker = start_odd("count-low")
+    worker.load()
+    worker.open(token)
+    assert worker.login(**how).outcome is pin_wire.LoginOutcome.OK
+
+
+def test_after_an_open_attempt_a_token_that_shows_nothing_is_tried(worker, token: str) -> None:
+    worker.load()
+    worker.open(token)
+    assert worker.login(open_attempt=True).outcome is pin_wire.LoginOutcome.OK

@@ -108,7 +108,7 @@ def test_what_cannot_be_signed_is_an_answer_for_each_item(worker, token: str) ->
     digest, short = bytes(32), bytes(20)
     late = worker.sign_request(ec_key, ecdsa, (digest, digest), deadline=1)
     unknown = worker.sign_request(b"no key", ecdsa, (digest,))
-    number = wire.Sign(worker.number(), late.key, 99, EcdsaEncoding.DER, False, 1, (digest,))
+    number = wire.Sign(worker.number(), late.key, 99, EcdsaEncoding.DER, False, (1,), (digest,))
     for request, reason in (
         (worker.sign_request(rsa_key, ecdsa, (digest, digest)), Reason.ALGORITHM_NOT_SUPPORTED),
         (worker.sign_request(rsa_key, pkcs1, (short,)), Reason.DIGEST_LENGTH),

@@ -1,11 +1,13 @@
 """Faults that take a look around to see: files, certificates, tokens, addresses."""
 
+import base64
 import os
+import socket
 
 import pytest
 
 from segeld import config
-from segeld.config import addresses, files
+from segeld.config import addresses
 from segeld.config.certificates import public_key_of
 
 
@@ -92,7 +94,7 @@ def test_officers_tls_is_looked_at_too(fault, minimal):
 
 @pytest.mark.parametrize(
     ("mode", "said"),
-    [(0o640, "others can read"), (0o604, "others can read"), (0o600, None), (0o400, None)],
+    [(0o640, "others can reach"), (0o604, "others can reach"), (0o600, None), (0o400, None)],
 )
 def test_a_pin_file_is_for_nobody_else(write, folder, minimal, mode, said):
     (folder / "pin").touch()
@@ -112,12 +114,82 @@ def test_a_pin_file_in_a_folder_for_all_to_write_in_is_refused(write, folder, mi
     assert "replace pin" in problem.text
 
 
-@pytest.mark.parametrize(("owner", "fine"), [(0, True), (1000, True), (1001, False)])
-def test_a_pin_file_is_roots_or_the_daemons_own(owner, fine):
-    status = os.stat_result((0o100600, 1, 1, 1, owner, 0, 4, 0, 0, 0))
-    assert list(files.not_private(status, 1000)) == (
-        [] if fine else [f"belongs to another user (uid {owner}); it must be root's or this user's"]
-    )
+@pytest.mark.parametrize(("mode", "fine"), [(0o440, True), (0o444, False)])
+def test_a_credential_of_systemd_shows_its_access_list_as_the_groups_right(
+    write, folder, minimal, monkeypatch, mode, fine
+):
+    (folder / "given").mkdir()
+    (folder / "given" / "pin").touch()
+    (folder / "given" / "pin").chmod(mode)
+    path = write(minimal + 'pin = { source = "file", path = "given/pin" }\n')
+    assert [problem.key for problem in config.check(path)] == ["tokens.payroll.pin.path"]
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(folder / "given"))
+    assert [problem.key for problem in config.check(path)] == ([] if fine else ["tokens.payroll.pin.path"])
+
+
+@pytest.fixture
+def descriptor():
+    reading, writing = os.pipe()
+    yield reading
+    os.close(reading)
+    os.close(writing)
+
+
+def test_a_pin_descriptor_must_be_open_where_the_daemon_is_started(write, minimal, descriptor):
+    path = write(minimal + f'pin = {{ source = "descriptor", number = {descriptor} }}\n')
+    config.load(path, descriptors=True)
+    path = write(minimal + 'pin = { source = "descriptor", number = 987 }\n')
+    config.load(path)  # by hand there is none
+    with pytest.raises(config.ConfigError, match="descriptor 987 is not open") as caught:
+        config.load(path, descriptors=True)
+    assert [problem.key for problem in caught.value.problems] == ["tokens.payroll.pin.number"]
+
+
+def test_a_pin_does_not_come_from_a_socket(write, minimal):
+    with socket.socket() as sock:
+        path = write(minimal + f'pin = {{ source = "descriptor", number = {sock.fileno()} }}\n')
+        (problem,) = config.check(path, descriptors=True)
+    assert "no pipe, file or device" in problem.text
+
+
+@pytest.fixture
+def odd_pem(odd_certificate):
+    lines = base64.encodebytes(odd_certificate).decode()
+    return f"-----BEGIN CERTIFICATE-----\n{lines}-----END CERTIFICATE-----\n".encode()
+
+
+def test_the_certificate_that_cannot_be_read_is_named(fault, folder, minimal, odd_pem):
+    good = (folder / "server.pem").read_bytes()
+    (folder / "more.pem").write_bytes(good + odd_pem)
+    text = fault("tokens.payroll.certificates[0]", minimal + 'certificates = ["more.pem"]\n')
+    assert text.startswith(f"certificate 2 in {folder / 'more.pem'} cannot be read (")
+
+
+@pytest.mark.parametrize("key", ["certificate", "client_ca"])
+def test_an_odd_certificate_of_a_listener_is_named_too(fault, folder, key, odd_pem):
+    (folder / "odd.pem").write_bytes(odd_pem)
+    text = fault(f"listen.tls.{key}", **{f'{key} = "server.pem"': f'{key} = "odd.pem"'})
+    assert text.startswith("certificate 1 in ")
+
+
+def test_an_odd_certificate_is_no_public_key(fault, folder, minimal, odd_pem):
+    (folder / "odd.pem").write_bytes(odd_pem)
+    text = fault("tokens.payroll.public_keys[0]", minimal + 'public_keys = ["odd.pem"]\n')
+    assert "holds a certificate that cannot be read (" in text
+
+
+def test_what_lies_beside_certificates_must_be_pem_too(fault, folder, minimal):
+    good = (folder / "server.pem").read_bytes()
+    (folder / "more.pem").write_bytes(good + b"-----BEGIN PUBLIC KEY-----\n!!\n-----END PUBLIC KEY-----\n")
+    text = fault("tokens.payroll.certificates[0]", minimal + 'certificates = ["more.pem"]\n')
+    assert "beside its certificates" in text
+
+
+def test_a_file_of_certificates_that_was_cut_short(fault, folder, minimal):
+    good = (folder / "server.pem").read_bytes()
+    (folder / "more.pem").write_bytes(good + good[: len(good) // 2])
+    text = fault("tokens.payroll.certificates[0]", minimal + 'certificates = ["more.pem"]\n')
+    assert "cut short" in text
 
 
 def test_a_token_names_a_module_that_is_there(fault):

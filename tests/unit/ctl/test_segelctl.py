@@ -182,7 +182,7 @@ def test_file_that_others_can_read(mode, run, officer, pin_file):
     pin_file.chmod(mode)
     answer = run("token", "activate", "seal", "--pin-file", pin_file)
     assert answer.exit_code == ExitCode.USAGE
-    assert f"can be read by others (mode {mode:04o}): chmod 600 it" in answer.stderr
+    assert f"has mode {mode:04o}, so others can reach it: chmod 600" in answer.stderr
     assert officer.pins == []
 
 
@@ -190,6 +190,8 @@ def test_credential_of_systemd(run, officer, pin_file, monkeypatch):
     pin_file.chmod(0o440)
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(pin_file.parent))
     assert run("token", "activate", "seal", "--pin-file", pin_file).exit_code == 0
+    pin_file.chmod(0o444)
+    assert run("token", "activate", "seal", "--pin-file", pin_file).exit_code == ExitCode.USAGE
 
 
 def test_file_of_somebody_else(run, officer, pin_file, monkeypatch):
@@ -198,7 +200,7 @@ def test_file_of_somebody_else(run, officer, pin_file, monkeypatch):
         os.chown(pin_file, 12345, -1)
     answer = run("token", "activate", "seal", "--pin-file", pin_file)
     assert answer.exit_code == ExitCode.USAGE
-    assert "belongs to somebody else" in answer.stderr
+    assert "belongs to another user" in answer.stderr
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ def test_a_frame_over_the_limit_is_refused_by_its_header_alone() -> None:
 
 def test_a_frame_over_the_limit_is_not_even_sent() -> None:
     sign = worker_wire.Sign(
-        1, bytes(32), 10, EcdsaEncoding.DER, urgent=False, deadline=0, inputs=(bytes(framing.MAX_FRAME),)
+        1, bytes(32), 10, EcdsaEncoding.DER, urgent=False, deadlines=(0,), inputs=(bytes(framing.MAX_FRAME),)
     )
     with pytest.raises(framing.FrameError, match="is the limit"):
         framing.encode(sign)

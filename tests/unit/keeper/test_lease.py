@@ -36,13 +36,13 @@ def test_the_second_worker_waits_for_the_first_ones_outcome() -> None:
 @pytest.mark.parametrize("outcome", SPENT)
 def test_a_refused_pin_is_given_to_nobody_else_and_not_taken_again(outcome) -> None:
     lease = lent(b"1234")
-    lease.ended(outcome)
+    lease.ended(outcome, 0xA0)
     assert lease.next_worker() is None
     assert not lease.hold(Pin(b"1234"), by_officer=True)
     assert lease.hold(Pin(b"9999"), by_officer=True)
 
 
-@pytest.mark.parametrize("outcome", [LoginOutcome.NOT_TRIED, LoginOutcome.LENGTH])
+@pytest.mark.parametrize("outcome", [LoginOutcome.NOT_TRIED, LoginOutcome.LENGTH, LoginOutcome.LOCKED])
 def test_a_pin_that_cost_no_try_is_dropped_but_may_come_again(outcome) -> None:
     lease = lent(b"1234")
     lease.ended(outcome)
@@ -62,11 +62,26 @@ def test_an_attempt_that_stays_open_allows_exactly_one_more(outcome) -> None:
 
 def test_an_officers_act_clears_the_memory() -> None:
     lease = lent(b"1234")
-    lease.ended(LoginOutcome.REFUSED)
+    lease.ended(LoginOutcome.REFUSED, 0xA0)
     lease.forget(refused_too=False)
     assert not lease.hold(Pin(b"1234"), by_officer=True)
     lease.forget(refused_too=True)
     assert lease.hold(Pin(b"1234"), by_officer=True)
+
+
+def test_the_same_pin_typed_again_while_it_is_on_trial_is_not_tried_again() -> None:
+    lease = lent(b"1234")
+    assert lease.hold(Pin(b"1234"), by_officer=True)
+    lease.ended(LoginOutcome.REFUSED, 0xA0)
+    assert lease.next_worker() is None
+
+
+def test_another_pin_typed_while_one_is_on_trial_gets_its_own_attempt() -> None:
+    lease = lent(b"1234")
+    assert lease.hold(Pin(b"9999"), by_officer=True)
+    lease.ended(LoginOutcome.REFUSED, 0xA0)
+    assert lease.next_worker() == 2
+    assert bytes(lease.pin.view()) == b"9999"
 
 
 class LeaseMachine(RuleBasedStateMachine):
@@ -101,7 +116,7 @@ class LeaseMachine(RuleBasedStateMachine):
     @rule(outcome=st.sampled_from([*LoginOutcome, None]))
     def end(self, outcome) -> None:
         """A PIN may have been exchanged, or forgotten, while another was on its way: the outcome is that one's."""
-        self.lease.ended(outcome)
+        self.lease.ended(outcome, 0xA0 if outcome in SPENT else 0)
         if outcome in SPENT:
             self.refused.add(self.on_trial)
 

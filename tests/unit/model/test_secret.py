@@ -57,6 +57,20 @@ def test_one_line_end_is_not_part_of_the_pin(written: bytes, pin: bytes) -> None
     os.close(reading)
 
 
+def test_a_wait_that_is_bounded_ends() -> None:
+    reading, writing = os.pipe()
+    with pytest.raises(TimeoutError, match="nothing came"):
+        Pin.read(reading, 0.01)
+    os.write(writing, b"1234")
+    with pytest.raises(TimeoutError, match="no end came"):
+        Pin.read(reading, 0.01)
+    os.write(writing, b"5678")
+    os.close(writing)
+    with Pin.read(reading, 60) as read, read.view() as view:
+        assert view == b"5678"
+    os.close(reading)
+
+
 @pytest.mark.parametrize("written", [b"", b"\n", bytes(MAX_PIN + 3)])
 def test_nothing_and_too_much_are_refused(written: bytes) -> None:
     reading, writing = os.pipe()

@@ -14,7 +14,8 @@ GONE = WorkerStatus(Stage.DOWN, absent=True, trouble="No slot holds it.")
 @pytest.mark.parametrize(
     ("pin", "workers", "was_active", "state"),
     [
-        (PinState.MISSING, [DOWN, DOWN], False, TokenState.STARTING),
+        (PinState.MISSING, [DOWN, DOWN], False, TokenState.INACTIVE),
+        (PinState.HELD, [DOWN, DOWN], False, TokenState.STARTING),
         (PinState.MISSING, [WAITING, LOADING], False, TokenState.INACTIVE),
         (PinState.MISSING, [GONE, GONE], False, TokenState.ABSENT),
         (PinState.MISSING, [LOST, LOST], False, TokenState.FAILED),
@@ -47,3 +48,8 @@ def test_it_is_active_only_with_a_ready_worker_and_never_in_quarantine(
     assert (state is TokenState.ACTIVE) == (ready and not quarantined)
     assert (state is TokenState.QUARANTINED) == quarantined
     assert bool(reason) or state in {TokenState.ACTIVE, TokenState.ABSENT}
+
+
+def test_before_it_was_ever_seen_it_is_starting() -> None:
+    state, _ = decide(PinState.MISSING, [DOWN, LOADING], was_active=False, quarantined=False, seen=False)
+    assert state is TokenState.STARTING

@@ -2,7 +2,11 @@
 
 import json
 import logging
+import os
+import subprocess
+import sys
 import urllib.request
+from pathlib import Path
 
 import pytest
 import structlog
@@ -68,6 +72,38 @@ def test_what_is_below_the_level_is_not_written(configured, capsys):
     structlog.get_logger("segeld.test").info("quiet")
     logging.getLogger("vendor").info("quiet")
     assert not capsys.readouterr().err
+
+
+LOGS = """
+import logging, sys, structlog
+from segeld import logs
+logs.configure("info", sys.argv[1])
+if sys.argv[2:] == ["closed"]:
+    sys.stderr.close()
+for _ in range(1000):  # more than a buffer holds
+    structlog.get_logger("segeld.test").info("event", key="x" * 100)
+    logging.getLogger("vendor").warning("event %s", "x" * 100)
+logging.getLogger("vendor").warning("%d", "no number")
+print("goes on", flush=True)
+"""
+
+
+@pytest.mark.parametrize("form", ["json", "console"])
+@pytest.mark.parametrize("stderr", ["full", "closed", "nobody reads", "none"])
+def test_a_stderr_that_takes_nothing_ends_nothing(form, stderr):
+    reading, writing = os.pipe()
+    os.close(reading)
+    with Path("/dev/full").open("wb") as full, os.fdopen(writing, "wb") as deaf:
+        shell = 'exec "$@" 2>&-' if stderr == "none" else 'exec "$@"'
+        done = subprocess.run(
+            ["sh", "-c", shell, "sh", sys.executable, "-c", LOGS, form, stderr],
+            stdout=subprocess.PIPE,
+            stderr={"full": full, "nobody reads": deaf}.get(stderr, subprocess.DEVNULL),
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+            timeout=60,
+            check=False,
+        )
+    assert (done.stdout, done.returncode) == (b"goes on\n", 0)
 
 
 def test_figures_are_served_until_closed():

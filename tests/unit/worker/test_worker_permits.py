@@ -16,8 +16,8 @@ REQUESTS = {
     wire.Survey: wire.Survey(1),
     wire.OpenToken: wire.OpenToken(1, "label", None, 1),
     wire.FindKeys: wire.FindKeys(1),
-    wire.Sign: wire.Sign(1, b"", 1, EcdsaEncoding.DER, False, 0, ()),
-    pin_wire.Login: pin_wire.Login(msgspec.Raw(b"\xc4\x01x"), False),
+    wire.Sign: wire.Sign(1, b"", 1, EcdsaEncoding.DER, False, (), ()),
+    pin_wire.Login: pin_wire.Login(msgspec.Raw(b"\xc4\x01x"), False, False),
 }
 
 
@@ -47,4 +47,4 @@ def test_the_worker_asks_the_table_before_it_does_anything() -> None:
         with pytest.raises(Violation):
             worker.answer(request)
     with pytest.raises(Violation):
-        worker.login(pin_wire.Login(msgspec.Raw(b"\xc4\x01x"), False))
+        worker.login(pin_wire.Login(msgspec.Raw(b"\xc4\x01x"), False, False))

@@ -25,7 +25,7 @@ def test_the_frame_is_wiped_when_the_login_was_used(
 ) -> None:
     keeper, channel = keeper_and_channel
     field, _ = pin_wire.wrap(Pin(b"31415926"))
-    keeper.sendall(framing.encode(pin_wire.Login(field, True)))
+    keeper.sendall(framing.encode(pin_wire.Login(field, True, False)))
     logins = channel.logins()
     login = next(logins)
     with pin_wire.unwrap(login.pin) as pin, pin.view() as view:
@@ -37,7 +37,7 @@ def test_the_frame_is_wiped_when_the_login_was_used(
 def test_a_login_in_two_parts(keeper_and_channel: tuple[socket.socket, PinChannel]) -> None:
     keeper, channel = keeper_and_channel
     field, _ = pin_wire.wrap(Pin(b"31415926"))
-    frame = framing.encode(pin_wire.Login(field, True))
+    frame = framing.encode(pin_wire.Login(field, True, False))
     keeper.sendall(frame[:9])
     assert list(channel.logins()) == []
     keeper.sendall(frame[9:])

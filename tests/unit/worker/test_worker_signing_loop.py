@@ -4,12 +4,14 @@ import ctypes
 from collections.abc import Callable
 from types import SimpleNamespace
 
+import msgspec
 import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed, decode_dss_signature
 
-from segeld.ipc.worker_wire import ItemFailed, Remedy, Sign
+from segeld.ipc.framing import FrameError, decode
+from segeld.ipc.worker_wire import REQUESTS, ItemFailed, Remedy, Sign
 from segeld.model.algorithm import Algorithm, EcdsaEncoding
 from segeld.model.faults import Reason
 from segeld.worker.ckr import Ckr
@@ -63,12 +65,13 @@ def run(
     fake: FakeModule,
     inputs: tuple[bytes, ...] = INPUTS,
     *,
-    deadline: int = 1000,
+    deadlines: tuple[int, ...] | None = None,
     clock: Callable[[], int] = lambda: 0,
     urgent: list[int] | None = None,
     serve_urgent: Callable[[], None] = lambda: None,
 ) -> tuple[bytes | ItemFailed, ...]:
-    request = Sign(3, b"", Algorithm.ECDSA_P256_SHA256.number, EcdsaEncoding.DER, False, deadline, inputs)
+    until = (1000,) * len(inputs) if deadlines is None else deadlines
+    request = Sign(3, b"", Algorithm.ECDSA_P256_SHA256.number, EcdsaEncoding.DER, False, until, inputs)
     plan = Plan(42, KEY.public_key(), Algorithm.ECDSA_P256_SHA256, EcdsaEncoding.DER)
     desk = Desk(fake.functions, 7)
     answer = sign(
@@ -98,11 +101,30 @@ def test_a_bad_signature_does_not_leave(fake: FakeModule) -> None:
 
 def test_the_deadline_is_looked_at_before_each_input(fake: FakeModule) -> None:
     ticks = iter(range(100))
-    outcomes = run(fake, deadline=4, clock=lambda: next(ticks))
+    outcomes = run(fake, deadlines=(4,) * 5, clock=lambda: next(ticks))
     assert isinstance(outcomes[0], bytes)
     assert isinstance(outcomes[1], bytes)
     assert outcomes[2:] == (ItemFailed(Reason.DEADLINE_PASSED, 0, Remedy.ITEM, certain=True),) * 3
     assert fake.inits == 2
+
+
+def test_each_input_has_its_own_deadline(fake: FakeModule) -> None:
+    outcomes = run(fake, deadlines=(9, 5, 9, 4, 5), clock=lambda: 5)
+    assert [isinstance(outcome, bytes) for outcome in outcomes] == [True, False, True, False, False]
+    assert fake.signed == [INPUTS[0], INPUTS[2]]
+
+
+def test_a_request_without_a_deadline_for_each_input_is_a_bad_frame() -> None:
+    frame = msgspec.msgpack.encode(
+        {
+            **msgspec.to_builtins(Sign(1, b"", 1, EcdsaEncoding.DER, False, (), ())),
+            "deadlines": [1],
+            "inputs": [b"one", b"two"],
+            "key": b"",
+        }
+    )
+    with pytest.raises(FrameError, match="one deadline for each input"):
+        decode(REQUESTS, frame)
 
 
 def test_another_length_never_reaches_the_module(fake: FakeModule) -> None:
@@ -124,14 +146,20 @@ def test_after_a_failure_that_ends_the_worker_the_rest_is_not_begun(fake: FakeMo
     outcomes = run(fake)
     assert isinstance(outcomes[0], bytes)
     assert outcomes[1] == ItemFailed(Reason.DEVICE_ERROR, 0x30, Remedy.REPLACE, certain=False)
-    assert outcomes[2:] == (ItemFailed(Reason.DEVICE_ERROR, 0x30, Remedy.REPLACE, certain=True),) * 3
+    assert (
+        outcomes[2:]
+        == (ItemFailed(Reason.DEVICE_ERROR, 0x30, Remedy.REPLACE, certain=True, begun=False),) * 3
+    )
     assert fake.inits == 2
 
 
 def test_what_failed_in_sign_init_was_surely_not_signed(fake: FakeModule) -> None:
     fake.at_init = {0: Ckr.GENERAL_ERROR}
     outcomes = run(fake)
-    assert outcomes == (ItemFailed(Reason.DEVICE_ERROR, 5, Remedy.REPLACE, certain=True),) * 5
+    assert outcomes[0] == ItemFailed(Reason.DEVICE_ERROR, 5, Remedy.REPLACE, certain=True)
+    assert (
+        outcomes[1:] == (ItemFailed(Reason.DEVICE_ERROR, 5, Remedy.REPLACE, certain=True, begun=False),) * 4
+    )
 
 
 def test_urgent_work_is_served_between_two_signatures(fake: FakeModule) -> None:
