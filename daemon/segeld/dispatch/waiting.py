@@ -71,8 +71,11 @@ class WaitingRoom:
 
     def review(self) -> None:
         """What no token can sign any more, nor soon, ends now; and all pumps look again."""
+        faults: dict[Kind, Fault | None] = {}  # thousands may wait, of a few kinds
         for ticket in [*self.urgent, *self.bulk, *self.suspects]:
-            if (fault := self.refusal(ticket.kind)) is not None:
+            if ticket.kind not in faults:
+                faults[ticket.kind] = self.refusal(ticket.kind)
+            if (fault := faults[ticket.kind]) is not None:
                 self.withdraw(ticket)
                 ticket.end_waiting(fault)
         self.wake_all()
