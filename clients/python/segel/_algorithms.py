@@ -23,8 +23,11 @@ class Algorithm(enum.StrEnum):
     def parse(cls, name: str) -> Self:
         """Takes the names above in any case, with ``-`` for ``_``, and those of JOSE (``ES256``, ``EdDSA``).
 
+        :raises TypeError: if it is no text.
         :raises ValueError: with the names there are, if it is none of them.
         """
+        if not isinstance(name, str):
+            raise TypeError(f"an algorithm is named by a str, not {type(name).__name__}")
         word = name.strip().upper().replace("-", "_").removeprefix("SIGNATURE_ALGORITHM_")
         word = _JOSE.get(word, word)
         if word in cls.__members__:

@@ -12,6 +12,16 @@ Item = bytes | tuple[str, bytes]
 Chunk = tuple[list[bytes], list[str] | None]
 
 
+def octets(value: object, what: str) -> bytes:
+    """`value` as bytes.
+
+    :raises TypeError: if it is something else: the hexadecimal text of a digest is no digest.
+    """
+    if not isinstance(value, bytes | bytearray | memoryview):
+        raise TypeError(f"{what} is bytes, not {type(value).__name__}")
+    return bytes(value)
+
+
 async def chunked(items: Iterable[Item] | AsyncIterable[Item], size: int = SIZE) -> AsyncIterator[Chunk]:
     """Yields up to `size` digests at a time, with their ids if any of them has one.
 
@@ -24,15 +34,15 @@ async def chunked(items: Iterable[Item] | AsyncIterable[Item], size: int = SIZE)
     async for item in _each(items):
         if isinstance(item, tuple):
             name, digest = item
+            if not isinstance(name, str):
+                raise TypeError(f"an id is a str, not {type(name).__name__}")
             if len(name.encode()) > MAX_ID:
                 raise ValueError(f"the id {name[:32]!r}… is longer than {MAX_ID} octets")
             named = named or bool(name)
         else:
             name, digest = "", item
-        if not isinstance(digest, bytes | bytearray | memoryview):
-            raise TypeError(f"a digest is bytes, not {type(digest).__name__}")
         ids.append(name)
-        data.append(bytes(digest))
+        data.append(octets(digest, "a digest"))
         if len(data) == size:
             yield data, ids if named else None
             data, ids, named = [], [], False

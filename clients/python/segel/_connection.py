@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import Final, TypeVar
+from typing import Final, Literal, TypeVar
 
 import grpc
 import grpc.aio
@@ -17,6 +17,7 @@ from segel.errors import ClientClosed, ConnectionFailed, SegelError, SettingsInv
 
 Request = TypeVar("Request")
 Response = TypeVar("Response")
+Listener = Literal["callers", "officers"]
 Method = Callable[[grpc.aio.Channel], grpc.aio.UnaryUnaryMultiCallable[Request, Response]]
 
 _FIRST_TRIES: Final = 3
@@ -41,8 +42,11 @@ class Connection:
     A connection that has not yet reached the daemon fails at once; one that has waits out a restart.
     """
 
-    def __init__(self, target: Target, tls: Tls, server_name: str | None = None) -> None:
+    def __init__(
+        self, target: Target, tls: Tls, server_name: str | None = None, listener: Listener = "callers"
+    ) -> None:
         self.target: Final = target
+        self._listener: Final = listener
         self._tls = tls
         self._server_name = server_name or target.server_name
         self._pem: Pem | None = None
@@ -114,6 +118,8 @@ class Connection:
         if _status.is_from_daemon(said):
             self._reached = True
             return said
+        if said.code == "UNIMPLEMENTED" and not self._reached:
+            return _wrong_listener(said, self.target, self._listener)
         unreached = said.code == "UNAVAILABLE" or (said.code == "DEADLINE_EXCEEDED" and not self._reached)
         if not unreached:
             return said
@@ -147,6 +153,21 @@ class Connection:
         for channel in channels:
             if channel is not None:
                 await channel.close()
+
+
+def _wrong_listener(said: SegelError, target: Target, wanted: Listener) -> SegelError:
+    text = {
+        "officers": "That is the listener for callers; segelctl wants the one for officers, "
+        "for example unix:/run/segel/officer.sock",
+        "callers": "That is the listener for officers; segel wants the one for callers, "
+        "for example localhost:7443",
+    }[wanted]
+    return ConnectionFailed(
+        text,
+        reason="WRONG_LISTENER",
+        code="UNIMPLEMENTED",
+        facts={"target": str(target), "listener": wanted, "details": said.text},
+    )
 
 
 def _broken(said: SegelError, target: Target) -> SegelError:

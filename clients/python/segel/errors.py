@@ -69,7 +69,10 @@ class SegelError(Exception):
 
     def __str__(self) -> str:
         text = self.text.rstrip(".")
-        if text.split(" ", 1)[0].isalpha():  # a resource's name, keys/seal, stays as it is
+        # A resource's name, keys/seal, stays as it is, and so does a file that happens to be called x.
+        if text.split(" ", 1)[0].isalpha() and not text.startswith(
+            tuple(f"{fact} " for fact in self.facts.values())
+        ):
             text = text[:1].upper() + text[1:]
         # Where the daemon went on after what happened, it said what to do, and knows more than a class can.
         if ". " in text or "; " in text:

@@ -34,7 +34,7 @@ class Officer:
         :param server_name: the name that the daemon's certificate must have, if not that of the target.
         :raises SettingsInvalid: if `target` is no address.
         """
-        return cls(Connection(Target.parse(target), tls, server_name))
+        return cls(Connection(Target.parse(target), tls, server_name, "officers"))
 
     @classmethod
     def from_settings(cls, settings: Settings | None = None) -> Self:
@@ -44,7 +44,7 @@ class Officer:
         """
         settings = settings or Settings.load(profile="officer")
         target = Target.parse(settings.target, settings.sources.get("target", "the settings"))
-        return cls(Connection(target, settings.tls, settings.server_name))
+        return cls(Connection(target, settings.tls, settings.server_name, "officers"))
 
     async def __aenter__(self) -> Self:
         return self

@@ -5,6 +5,7 @@ import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final, Literal, NoReturn, Self
 
 from segel._tls import Tls
@@ -51,6 +52,7 @@ class Settings:
         *,
         server_name: str | None = None,
         signing_key: str | None = None,
+        words: Mapping[str, str] = MappingProxyType({}),
     ) -> Self:
         """Takes each setting from the first place that has it.
 
@@ -60,6 +62,7 @@ class Settings:
         ``SEGELCTL_``, and files called ``officer.toml``. In files the settings are called as the arguments here;
         relative paths are relative to the file.
 
+        :param words: what those who read error messages call the arguments, for example ``{"key": "--tls-key"}``.
         :raises SettingsInvalid: if `target`, `ca`, `cert` or `key` is nowhere, naming the places; or if a file
             cannot be read or has a setting that there is not.
         """
@@ -75,7 +78,7 @@ class Settings:
         sources: dict[str, str] = {}
         files = [_read(path) for path in _files(profile)]
         lookups: list[Callable[[str], tuple[str | None, str]]] = [
-            lambda name: (_text(arguments[name]), f"the argument {name}"),
+            lambda name: (_text(arguments[name]), words.get(name, f"the argument {name}")),
             lambda name: (os.environ.get(_variable(profile, name)) or None, _variable(profile, name)),
             *(file.lookup for file in files),
         ]
@@ -87,7 +90,7 @@ class Settings:
                     break
         for name in ("target", "ca", "cert", "key"):
             if name not in values:
-                _lacking(name, profile, files)
+                _lacking(name, profile, files, words.get(name))
         return cls(
             target=values["target"],
             tls=Tls(ca=values["ca"], cert=values["cert"], key=values["key"], said_by=sources),
@@ -143,10 +146,13 @@ def _text(value: str | os.PathLike[str] | None) -> str | None:
     return None if value is None else os.fspath(value)
 
 
-def _lacking(name: str, profile: Profile, files: list[_File]) -> NoReturn:
+def _lacking(name: str, profile: Profile, files: list[_File], word: str | None) -> NoReturn:
     places = " or ".join(f"{name} in {file}" for file in files)
+    head = (
+        f"There is no setting {name!r}. Give the argument" if word is None else f"{word} is missing. Give it"
+    )
     raise SettingsInvalid(
-        f"There is no setting {name!r}. Give the argument, set {_variable(profile, name)}, or put {places}.",
+        f"{head}, set {_variable(profile, name)}, or put {places}.",
         reason="SETTING_MISSING",
         code="FAILED_PRECONDITION",
         facts={"setting": name, "variable": _variable(profile, name)},

@@ -8,7 +8,7 @@ from typing import Final, Literal
 
 from segel._algorithms import Algorithm
 from segel._batch import Bulk, Way
-from segel._chunks import Item, chunked
+from segel._chunks import Item, chunked, octets
 from segel._convert import NUMBER_OF
 from segel._gather import Gatherer
 from segel.errors import BadRequest
@@ -66,18 +66,22 @@ class Signer:
 
         Repeats by itself what may be repeated, within `timeout` seconds. Cancelling the call gives it up.
 
+        :raises TypeError: if it is not bytes.
         :raises SegelError: why there is no signature.
         """
-        refusal = self._refusal(digest)
+        data = octets(digest, "a digest")
+        refusal = self._refusal(data)
         if refusal is not None:
             raise refusal
-        return await self._gatherer.sign(self._way, bytes(digest), timeout)
+        return await self._gatherer.sign(self._way, data, timeout)
 
     async def sign_message(self, data: bytes, *, timeout: float = SIGN_TIMEOUT) -> bytes:  # noqa: ASYNC109
         """Signs a message: hashes it here; for Ed25519 sends it, and then it has at most 65,536 octets.
 
+        :raises TypeError: if it is not bytes.
         :raises SegelError: why there is no signature.
         """
+        data = octets(data, "a message")
         if self.algorithm.hash_name is None:
             if len(data) > MAX_MESSAGE:
                 raise BadRequest(
@@ -86,7 +90,7 @@ class Signer:
                     code="INVALID_ARGUMENT",
                     facts={"octets": str(len(data)), "most": str(MAX_MESSAGE)},
                 )
-            return await self._gatherer.sign(self._way, bytes(data), timeout)
+            return await self._gatherer.sign(self._way, data, timeout)
         if len(data) > _HASHED_IN_PLACE:
             digest = await asyncio.to_thread(self.digest, data)
         else:
@@ -100,7 +104,7 @@ class Signer:
         """
         if self.algorithm.hash_name is None:
             raise self._wants_messages()
-        return hashlib.new(self.algorithm.hash_name, data).digest()
+        return hashlib.new(self.algorithm.hash_name, octets(data, "a message")).digest()
 
     async def sign_digests(
         self,

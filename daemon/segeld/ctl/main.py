@@ -13,14 +13,14 @@ Settings come from options, the environment (SEGELCTL_TARGET, SEGELCTL_TLS_CA, S
 ~/.config/segel/officer.toml and /etc/segel/officer.toml, in this order. The target is the officer listener, for \
 example unix:/run/segel/officer.sock. PINs are never taken from options or the environment."""
 
-app = session.app("officer", "Look after the tokens of segeld.", _EPILOG)
+app = session.app("officer", "Look after the tokens of segeld.", _EPILOG, "segeld")
 status.register(app)
 app.add_typer(slot.app, name="slot")
 app.add_typer(token.app, name="token")
 
 
 def main() -> None:
-    app()
+    session.start(app)
 
 
 if __name__ == "__main__":

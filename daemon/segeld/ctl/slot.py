@@ -1,6 +1,6 @@
 """`segelctl slot list`"""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -19,15 +19,28 @@ Examples:
 
 Ends with 1 if a module could not be asked.
 
-Columns: slot, its description, label, serial number and model of the token in it, the token's name here, flags."""
+On a terminal only what tells tokens apart is shown; --wide shows all.
+
+Columns off a terminal: slot, its description, label, serial number and model of the token in it, the token's name here, flags."""
 
 
-async def list_slots(session: Session) -> ExitCode:
+Wide = Annotated[bool, typer.Option("--wide", help="Every column, however long the lines get.")]
+_COLUMNS = ("SLOT", "DESCRIPTION", "LABEL", "SERIAL", "MODEL", "NAME", "FLAGS")
+_SHORT = (0, 2, 3, 5)
+
+
+async def list_slots(session: Session, wide: Wide = False) -> ExitCode:
     """List the slots of every configured module, used or not."""
     async with session.officer() as officer:
         slots = await officer.slots()
-    rows = [(_record(slot), _row(slot)) for slot in slots]
-    session.output.table(("SLOT", "DESCRIPTION", "LABEL", "SERIAL", "MODEL", "NAME", "FLAGS"), rows)
+    if session.output.is_for_people:
+        shown = range(len(_COLUMNS)) if wide else _SHORT
+        rows = [[_row(slot)[number] for number in shown] for slot in slots]
+        # A token's name is copied: it is never cut.
+        session.output.lines([_COLUMNS[number] for number in shown], rows, cut=False)
+    else:
+        for slot in slots:
+            session.output.record(_record(slot), *_row(slot))
     for module in slots.unreachable:
         session.output.error(module)
     return ExitCode.FAILED if slots.unreachable else ExitCode.OK

@@ -1,14 +1,19 @@
 """`segelctl token list`, `show`, `activate` and `deactivate`"""
 
+import asyncio
 from collections.abc import Awaitable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from segel.cli.output import plain
 from segel.cli.session import Session, session_command
 from segeld.ctl.pin import read_pin
-from segeld.ctl.token_view import COLUMNS, facts, record, row
+from segeld.ctl.token_view import COLUMNS, facts, record, row, summary
+
+if TYPE_CHECKING:
+    from segel.models import Token
 
 app = typer.Typer(no_args_is_help=True, help="Tokens that the daemon uses.")
 
@@ -28,7 +33,7 @@ Examples:
   segelctl token activate seal --pin-file /run/keys/seal.pin
   pass show seal | segelctl token activate seal --pin-fd 0
 
-A wrong PIN costs one of the token's tries. It is tried once, and a PIN that was refused is not tried again."""
+A token that is active already needs no PIN, and none is asked for. A wrong PIN costs one of the token's tries. It is tried once, and a PIN that was refused is not tried again."""
 
 _DEACTIVATE = """\
 Examples:
@@ -54,14 +59,21 @@ async def list_tokens(session: Session) -> None:
 
 async def show(session: Session, name: Name) -> None:
     """Show one token with its keys."""
-    async with session.officer() as officer:
-        token = await officer.token(full_name(name))
+    token = await _look(session, full_name(name))
     session.output.facts(record(token), facts(token))
+
+
+async def _look(session: Session, name: str) -> "Token":
+    async with session.officer() as officer:
+        return await officer.token(name)
 
 
 def activate(session: Session, name: Name, pin_file: PinFile = None, pin_fd: PinFd = None) -> Awaitable[None]:
     """Log a token in with its PIN. Asks for it, unless a file or descriptor is named."""
-    session.settings()  # nobody should type a PIN to learn that a setting is missing
+    # Nobody should type a PIN to learn that a setting is missing, or that none is needed.
+    token = asyncio.run(_look(session, full_name(name)))
+    if token.state == "active" and not token.state_reason:
+        return _say(session, token, f"{token.name} is active already; no PIN is needed")
     # Asked for outside the event loop, or Ctrl-C would not end the question.
     pin = read_pin(full_name(name), file=pin_file, descriptor=pin_fd)
     return _activate(session, full_name(name), pin)
@@ -73,14 +85,21 @@ async def _activate(session: Session, name: str, pin: bytearray) -> None:
             token = await officer.activate(name, pin)
     finally:
         pin[:] = bytes(len(pin))
-    session.output.facts(record(token), facts(token))
+    await _say(session, token, summary(token))
+
+
+async def _say(session: Session, token: "Token", sentence: str) -> None:
+    if session.json:
+        session.output.record(record(token))
+    else:
+        session.output.line(plain(sentence))
 
 
 async def deactivate(session: Session, name: Name) -> None:
     """Log a token out. What it is signing is finished first; the daemon forgets the PIN."""
     async with session.officer() as officer:
         token = await officer.deactivate(full_name(name))
-    session.output.facts(record(token), facts(token))
+    await _say(session, token, f"{token.name} is {token.state}; its PIN is forgotten")
 
 
 def full_name(name: str) -> str:

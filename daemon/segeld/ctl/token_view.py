@@ -28,7 +28,7 @@ def facts(token: "Token") -> dict[str, object]:
         "label": token.label,
         "serial": token.serial,
         "made by": " ".join(filter(None, (token.manufacturer, token.model))),
-        "flags": ", ".join(token.flags),
+        "flags": ", ".join(flag.removeprefix("CKF_") for flag in token.flags),
         "workers": f"{token.workers_ready} of {token.workers_configured} ready",
         "PIN from": token.pin_source,
     }
@@ -36,6 +36,15 @@ def facts(token: "Token") -> dict[str, object]:
         name = f"key {key.label}" if key.label and f"key {key.label}" not in shown else f"key {key.id.hex()}"
         shown[name] = ", ".join(filter(None, (key.kind, key.key, key.unusable_reason)))
     return {name: value for name, value in shown.items() if value}
+
+
+def summary(token: "Token") -> str:
+    """One line for those who just activated it."""
+    keys = f"{len(token.keys)} key{'' if len(token.keys) == 1 else 's'}"
+    line = (
+        f"{token.name} is {token.state}: {token.workers_ready} of {token.workers_configured} workers, {keys}"
+    )
+    return f"{line}. {token.state_reason}" if token.state_reason else line
 
 
 def record(token: "Token") -> dict[str, Any]:

@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 import segel
-from segel.cli.main import app
+from segel.cli.app import app
 from segel.models import Key, KeyState, WhoAmI
 
 NAME = "keys/sha256-" + "ab" * 32

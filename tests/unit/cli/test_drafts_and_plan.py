@@ -1,15 +1,18 @@
 """Outputs: decided beforehand, whole or not at all, and nothing that was there is lost."""
 
+import asyncio
+import errno
 import os
 import stat
+import threading
 from pathlib import Path
 
 import pytest
 
 from segel.cli import drafts
 from segel.cli.drafts import OutputExistsError, draft
-from segel.cli.failures import UsageError
-from segel.cli.plan import plan
+from segel.cli.failures import CannotWrite, UsageError
+from segel.cli.plan import leave_out_finished, plan
 
 
 def tasks(*files: str, **options):
@@ -209,3 +212,68 @@ def test_out_dir_that_is_a_file(tmp_path):
         tasks("x", out_dir=tmp_path / "file")
     with pytest.raises(UsageError, match="cannot be made: Not a directory"):
         tasks("x", out_dir=tmp_path / "file" / "deeper")
+
+
+def test_output_that_is_a_folder(tmp_path):
+    with pytest.raises(UsageError, match=r"is a folder; use --out-dir"):
+        tasks("x", output=str(tmp_path))
+
+
+def test_finished_outputs_are_left_out(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    put(Path("x"), b"")
+    put(Path("x.sig"), b"done")
+    Path("z.sig").symlink_to("nowhere")
+    planned = tasks("x", "x.sig", "y", "z", skip_existing=True)
+    assert [task.name for task in planned] == ["x", "y", "z"]
+    assert [task.name for task in leave_out_finished(planned, skip=True, force=False)] == ["y", "z"]
+    assert leave_out_finished(planned, skip=False, force=True) == planned
+    for contradiction in ({"force": True}, {"force": False, "in_place": True}):
+        with pytest.raises(UsageError, match="cannot be given together"):
+            leave_out_finished(planned, skip=True, **contradiction)
+
+
+@pytest.mark.parametrize("number", [errno.EROFS, errno.EACCES, errno.ENOSPC])
+async def test_folder_in_which_nothing_can_be_written(number, tmp_path, monkeypatch):
+    def refuse(*_: object) -> int:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(drafts.os, "open", refuse)
+    with pytest.raises(CannotWrite, match=f"^cannot write in {tmp_path}: ") as caught:
+        await write(tmp_path / "a.sig")
+    assert caught.value.everywhere is (number == errno.ENOSPC)
+
+
+async def test_disk_that_is_full_at_the_end(tmp_path, monkeypatch):
+    def refuse(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(drafts.os, "fsync", refuse)
+    with pytest.raises(CannotWrite, match="no space left on device"):
+        await write(tmp_path / "a.sig")
+    assert names_in(tmp_path) == []
+
+
+async def test_name_that_cannot_be_given_is_the_targets(tmp_path):
+    (tmp_path / "a.sig").mkdir()
+    with pytest.raises(OSError, match="s a directory") as caught:
+        await write(tmp_path / "a.sig", replace=True)
+    assert caught.value.filename == str(tmp_path / "a.sig")
+
+
+async def test_what_is_being_named_is_there_in_spite_of_an_end(tmp_path, monkeypatch):
+    loop, naming_began, go_on = asyncio.get_running_loop(), asyncio.Event(), threading.Event()
+    really_publish = drafts._publish
+
+    def publish(beside: Path, target: Path) -> None:
+        loop.call_soon_threadsafe(naming_began.set)
+        go_on.wait(10)
+        really_publish(beside, target)
+
+    monkeypatch.setattr(drafts, "_publish", publish)
+    writing = asyncio.create_task(write(tmp_path / "a.sig"))
+    await naming_began.wait()
+    writing.cancel()
+    loop.call_soon(go_on.set)
+    await writing
+    assert names_in(tmp_path) == ["a.sig"]

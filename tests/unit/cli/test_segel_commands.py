@@ -1,12 +1,14 @@
 """`segel whoami` and `segel key`: what is printed, for people and for programs, and what they end with."""
 
 import json
+from importlib.metadata import version
 
 import pytest
 
 import segel
 from segel import errors
 from segel.cli.exit_codes import MEANING, ExitCode, of_many
+from segel.cli.failures import explain, naming
 from segel.models import KeyState
 
 
@@ -113,7 +115,8 @@ def test_unknown_key(run, client):
     assert answer.exit_code == ExitCode.NOT_ALLOWED
     assert answer.stdout == ""
     assert answer.stderr == (
-        "error: No such key, or not granted to you. List your keys, or ask an officer for a grant.\n"
+        "error: There is no key keys/other, or it is not granted to you. "
+        "`segel key list` shows those that are.\n"
     )
 
 
@@ -171,7 +174,76 @@ def test_missing_setting(run, client, monkeypatch):
     monkeypatch.delenv("SEGEL_TARGET")
     answer = run("whoami")
     assert answer.exit_code == ExitCode.USAGE
-    assert "There is no setting 'target'" in answer.stderr
+    assert "--target is missing. Give it, set SEGEL_TARGET, or put target in" in answer.stderr
+
+
+def test_settings_are_called_as_the_options_are(run, client):
+    name = "nix.pem"
+    client.raises = error(errors.SettingsInvalid)
+    run("whoami", "--tls-key", name)
+    assert client.settings[0].tls.said_by["key"] == "--tls-key"
+
+
+def test_keys_are_named_with_and_without_their_collection(run, client):
+    answers = [run("key", "show", name).stdout for name in ("seal-2026", "keys/seal-2026")]
+    assert answers[0] == answers[1] != ""
+
+
+@pytest.fixture
+def terminal(monkeypatch):
+    monkeypatch.setattr("segel.cli.output.Output.is_terminal", True)
+    monkeypatch.setenv("COLUMNS", "80")
+
+
+def test_key_list_on_a_terminal_is_one_line_for_each_key(run, client, new_key, terminal):
+    client.keys_there = (
+        new_key(aliases=("keys/z",)),
+        new_key(name="keys/sha256-" + "cd" * 32, aliases=("keys/a",), state_reason="It waits. " * 20),
+        new_key(name="keys/sha256-" + "ef" * 32, aliases=()),
+    )
+    _, *lines = run("key", "list").stdout.splitlines()
+    assert [line.split()[:2] for line in lines] == [
+        ["keys/a", "sha256-cdcdcdcd…"],
+        ["keys/z", "sha256-abababab…"],
+        ["-", "sha256-efefefef…"],
+    ]
+    assert max(map(len, lines)) == 80
+    _, *wide = run("key", "list", "--wide").stdout.splitlines()
+    assert len(wide) == 3
+    assert "keys/sha256-" + "cd" * 32 in wide[0]
+    assert wide[0].endswith("It waits.")
+
+
+def test_errors_show_the_alias_beside_the_name(new_key):
+    name = new_key().name
+    cause = errors.ConnectionFailed("Away", reason="AWAY")
+    refusal = errors.KeyNotUsable(f"{name} is broken", reason="KEY_UNUSABLE", request_id="r")
+    refusal.__cause__ = cause
+    with pytest.raises(errors.KeyNotUsable) as caught, naming("keys/seal"):
+        raise refusal
+    assert str(caught.value).startswith(f"keys/seal ({name}) is broken")
+    assert (caught.value.reason, caught.value.request_id, caught.value.__cause__) == (
+        "KEY_UNUSABLE",
+        "r",
+        cause,
+    )
+    with pytest.raises(errors.KeyNotUsable) as caught, naming(name):
+        raise refusal
+    assert caught.value is refusal
+
+
+def test_time_spent_on_an_absent_daemon_counts_as_no_connection():
+    late = errors.DeadlinePassed("Late", reason="DEADLINE_PASSED")
+    assert explain(late).code is ExitCode.TRY_LATER
+    late.__cause__ = errors.ConnectionFailed("Away", reason="AWAY")
+    assert explain(late).code is ExitCode.NOT_CONNECTED
+    assert explain(late).is_hopeless
+
+
+def test_version(run):
+    answer = run("--version")
+    assert answer.exit_code == 0
+    assert answer.stdout.rstrip().endswith(version("segel"))
 
 
 @pytest.mark.parametrize(

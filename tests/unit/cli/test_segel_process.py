@@ -12,11 +12,12 @@ import pytest
 from segel.cli.exit_codes import ExitCode
 
 PACKAGES = Path(__file__).parents[3] / "clients" / "python"
+CLEAN = {name: value for name, value in os.environ.items() if not name.startswith("SEGEL")}
 COMMAND = (sys.executable, "-m", "segel.cli.main")
 
 
 def start(*arguments: str, **how: object) -> "subprocess.Popen[bytes]":
-    environment = os.environ | {"PYTHONPATH": str(PACKAGES)}
+    environment = CLEAN | {"PYTHONPATH": str(PACKAGES)}
     return subprocess.Popen([*COMMAND, *arguments], env=environment, stderr=subprocess.PIPE, **how)
 
 
@@ -40,15 +41,81 @@ def test_output_that_nobody_reads(pdf):
     assert (process.returncode, said) == (ExitCode.OUTPUT_CLOSED, b"")
 
 
-def test_interrupted_while_it_reads():
-    """More than a pipe holds was taken, so it is reading; then it is interrupted."""
+@pytest.mark.parametrize(
+    ("number", "code", "text"),
+    [
+        (signal.SIGINT, ExitCode.INTERRUPTED, b"error: interrupted\n"),
+        (signal.SIGTERM, ExitCode.TERMINATED, b"error: ended by a signal\n"),
+        (signal.SIGHUP, ExitCode.TERMINATED, b"error: ended by a signal\n"),
+    ],
+)
+def test_ended_while_it_reads(number, code, text):
+    """More than a pipe holds was taken, so it is reading; then it is told to end."""
     with start("pdf", "verify", "-", stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdin is not None
         process.stdin.write(bytes(4 << 20))
         process.stdin.flush()
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
+        process.wait()  # its input stays open meanwhile: the end of that would be an answer
         said, complained = process.communicate()
-    assert (process.returncode, said, complained) == (ExitCode.INTERRUPTED, b"", b"error: interrupted\n")
+    assert (process.returncode, said, complained) == (code, b"", text)
+
+
+def test_help_that_nobody_reads():
+    reader, writer = os.pipe()
+    os.close(reader)
+    with start("--help", stdout=writer) as process:
+        os.close(writer)
+        process.communicate()
+    assert process.returncode == ExitCode.OUTPUT_CLOSED
+
+
+def test_full_standard_output(pdf):
+    with Path("/dev/full").open("wb") as full, start("pdf", "verify", pdf, stdout=full) as process:
+        _, said = process.communicate()
+    assert process.returncode == ExitCode.FAILED
+    assert said == b"error: cannot write to standard output: no space left on device\n"
+
+
+def test_closed_standard_output(pdf):
+    with start("pdf", "verify", pdf, preexec_fn=lambda: os.close(1)) as process:
+        _, said = process.communicate()
+    assert process.returncode == ExitCode.FAILED
+    assert said == b"error: cannot write to standard output: bad file descriptor\n"
+
+
+@pytest.mark.parametrize(
+    ("missing", "arguments", "text"),
+    [
+        ("pyhanko", ["pdf", "sign", "a.pdf"], "signing PDFs needs: pip install 'segel[pdf]'"),
+        ("asn1crypto", ["pdf", "verify", "a.pdf"], "checking PDFs needs: pip install 'segel[pdf]'"),
+        ("typer", ["whoami"], "the command segel needs: pip install 'segel[cli]'"),
+    ],
+)
+def test_extras_that_are_not_installed(missing, arguments, text):
+    code = f"import sys; sys.modules[{missing!r}] = None; sys.argv = {['segel', *arguments]!r}"
+    code += "; from segel.cli.main import main; main()"
+    process = subprocess.run(
+        [sys.executable, "-c", code],
+        env=CLEAN | {"PYTHONPATH": str(PACKAGES)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (process.returncode, process.stderr) == (ExitCode.USAGE, f"error: {text}\n")
+
+
+def test_grpc_says_nothing_itself():
+    code = "import os, sys; sys.argv = ['segel', 'whoami']; from segel.cli.main import main\n"
+    code += "try: main()\nfinally: print(os.environ['GRPC_VERBOSITY'])"
+    process = subprocess.run(
+        [sys.executable, "-c", code],
+        env={name: value for name, value in CLEAN.items() if name != "GRPC_VERBOSITY"}
+        | {"PYTHONPATH": str(PACKAGES)},
+        capture_output=True,
+        check=False,
+    )
+    assert process.stdout == b"NONE\n"
 
 
 def modules_loaded_by(*arguments: str) -> set[str]:

@@ -9,6 +9,7 @@ import ssl
 import tempfile
 from pathlib import Path
 
+import grpc.aio
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -236,3 +237,32 @@ async def test_a_file_that_only_others_may_read(tls, monkeypatch):
     async with failing("no-such-host.invalid:1", tls) as error:
         assert error.reason == "TLS_FILE_UNREADABLE"
         assert "Permission denied" in str(error)
+
+
+@pytest.fixture
+async def bare_target(issuer, server_files):
+    """A listener without any of segel's services."""
+    server = grpc.aio.server()
+    credentials = grpc.ssl_server_credentials(
+        [(server_files.key.read_bytes(), server_files.cert.read_bytes())],
+        root_certificates=issuer.file.read_bytes(),
+        require_client_auth=True,
+    )
+    port = server.add_secure_port("localhost:0", credentials)
+    await server.start()
+    yield f"localhost:{port}"
+    await server.stop(None)
+
+
+async def test_the_listener_for_others_is_named(bare_target, tls):
+    async with segel.Officer.connect(bare_target, tls=tls) as officer:
+        with pytest.raises(errors.ConnectionFailed) as caught:
+            await officer.tokens()
+    assert caught.value.reason == "WRONG_LISTENER"
+    assert str(caught.value) == (
+        "That is the listener for callers; segelctl wants the one for officers, "
+        "for example unix:/run/segel/officer.sock."
+    )
+    async with segel.Client.connect(bare_target, tls=tls) as client:
+        with pytest.raises(errors.ConnectionFailed, match="That is the listener for officers; segel wants"):
+            await client.whoami()

@@ -108,3 +108,8 @@ def test_errors_survive_copies_and_pickles(kind):
         assert vars(other) == vars(error)
         assert str(other) == str(error)
         assert repr(other) == f"{kind.__name__}(X, 'It failed')"
+
+
+def test_a_name_at_the_beginning_is_not_a_word():
+    error = errors.SettingsInvalid("x (its private key) does not exist", reason="X", facts={"file": "x"})
+    assert str(error).startswith("x (its")

@@ -132,3 +132,14 @@ def test_a_wrong_target_names_its_source(monkeypatch):
         errors.SettingsInvalid, match=r"'localhost' \(from SEGEL_TARGET\) is neither host:port"
     ):
         segel.connect(ca="a", cert="b", key="c")
+
+
+def test_settings_are_called_as_their_reader_knows_them(tmp_path):
+    words = {"target": "--target", "key": "--tls-key"}
+    with pytest.raises(
+        errors.SettingsInvalid, match=r"^--target is missing\. Give it, set SEGEL_TARGET, or put"
+    ):
+        Settings.load(words=words)
+    settings = Settings.load("a:1", "ca", "cert", tmp_path / "no.pem", words=words)
+    assert settings.sources["key"] == "--tls-key"
+    assert settings.sources["ca"] == "the argument ca"

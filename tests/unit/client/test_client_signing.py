@@ -271,3 +271,24 @@ async def test_a_batch_with_too_few_results_is_the_daemons_fault(signer, daemon,
     daemon.answer = answer
     with pytest.raises(errors.DaemonError, match="0 results for 1"):
         await signer.sign_digest(digests(1)[0])
+
+
+async def test_the_text_of_a_digest_is_no_digest(signer):
+    text = "a" * signer.algorithm.digest_size
+    for call in (signer.sign_digest, signer.sign_message):
+        with pytest.raises(TypeError, match="is bytes, not str"):
+            await call(text)
+    for digests in (text, [text], [("id", text)]):
+        with pytest.raises(TypeError, match="a digest is bytes, not str"):
+            await signer.sign_digests(digests)
+    with pytest.raises(TypeError, match="an id is a str, not int"):
+        await signer.sign_digests([(1, bytes(32))])
+    with pytest.raises(TypeError, match="a message is bytes, not str"):
+        signer.digest(text)
+
+
+async def test_algorithms_are_named_by_text(client):
+    with pytest.raises(TypeError, match="named by a str, not int"):
+        await client.signer("keys/seal", algorithm=256)
+    with pytest.raises(ValueError, match="'XX' is no algorithm"):
+        await client.signer("keys/seal", algorithm="XX")

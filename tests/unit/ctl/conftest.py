@@ -1,5 +1,6 @@
 """An officer listener that is not there: `segelctl` talks to a fake officer."""
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -81,7 +82,8 @@ class FakeOfficer:
         self.given = pin
         if self.raises is not None:
             raise self.raises
-        return await self.token(name)
+        found = await self.token(name)
+        return dataclasses.replace(found, state=TokenState.ACTIVE, state_reason="")
 
     async def deactivate(self, name: str) -> Token:
         await self.token(name)

@@ -6,6 +6,7 @@ import os
 import pty
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -84,7 +85,29 @@ def test_unknown_token(run, officer):
 def test_deactivate(run, officer):
     answer = run("token", "deactivate", "seal")
     assert answer.exit_code == 0
-    assert "state\tinactive\nwhat to do\tActivate it with its PIN.\n" in answer.stdout
+    assert answer.stdout == "tokens/seal is inactive; its PIN is forgotten\n"
+    assert json.loads(run("token", "deactivate", "seal", "--json").stdout)["state"] == "inactive"
+
+
+def test_flags_are_spelled_alike(run, officer):
+    assert "flags\tRNG, LOGIN_REQUIRED\n" in run("token", "show", "seal").stdout
+
+
+def test_slot_list_on_a_terminal(run, officer, monkeypatch):
+    monkeypatch.setattr("segel.cli.output.Output.is_terminal", True)
+    answer = run("slot", "list")
+    assert answer.exit_code == 0, answer.exception
+    header, first, second = answer.stdout.splitlines()
+    assert header.split() == ["SLOT", "LABEL", "SERIAL", "NAME"]
+    assert first.split() == ["modules/softhsm/slots/7", "Seal", "0123", "tokens/seal"]
+    assert second.split() == ["modules/softhsm/slots/8", "(empty)"]
+    assert "SoftHSM v2" in run("slot", "list", "--wide").stdout
+
+
+def test_version(run):
+    answer = run("--version")
+    assert answer.exit_code == 0
+    assert answer.stdout.rstrip().endswith(version("segeld"))
 
 
 @pytest.mark.parametrize(
@@ -142,6 +165,13 @@ def test_help_has_examples(arguments, run):
 
 
 @pytest.fixture
+def waiting(officer, new_token):
+    """One whose token waits for its PIN."""
+    officer.tokens_there = (new_token(state=TokenState.INACTIVE, state_reason="Activate it with its PIN."),)
+    return officer
+
+
+@pytest.fixture
 def pin_file(tmp_path) -> Path:
     path = tmp_path / "pin"
     path.write_bytes(b"1234\n")
@@ -149,24 +179,46 @@ def pin_file(tmp_path) -> Path:
     return path
 
 
-def test_pin_from_a_file(run, officer, pin_file):
+def test_pin_from_a_file(run, waiting, pin_file):
     answer = run("token", "activate", "seal", "--pin-file", pin_file)
     assert (answer.exit_code, answer.stderr) == (0, "")
-    assert officer.pins == [("tokens/seal", b"1234")]
-    assert officer.given == bytes(4)
+    assert answer.stdout == "tokens/seal is active: 2 of 2 workers, 1 key\n"
+    assert waiting.pins == [("tokens/seal", b"1234")]
+    assert waiting.given == bytes(4)
 
 
-def test_pin_is_overwritten_when_it_was_refused(run, officer, pin_file):
-    officer.raises = errors.PinRefused("The token refused the PIN", reason="PIN_INCORRECT")
+def test_token_that_is_active_needs_no_pin(run, waiting, new_token):
+    waiting.tokens_there = (new_token(),)
+    answer = run("token", "activate", "seal")
+    assert (answer.exit_code, answer.stderr) == (0, "")
+    assert answer.stdout == "tokens/seal is active already; no PIN is needed\n"
+    assert json.loads(run("token", "activate", "seal", "--json").stdout)["state"] == "active"
+    assert waiting.pins == []
+
+
+def test_active_token_with_something_to_do_takes_a_pin(run, waiting, new_token, pin_file):
+    waiting.tokens_there = (new_token(state_reason="One worker is not logged in: activate it again."),)
+    assert run("token", "activate", "seal", "--pin-file", pin_file).exit_code == 0
+    assert waiting.pins == [("tokens/seal", b"1234")]
+
+
+def test_unknown_token_comes_before_the_question(run, waiting):
+    answer = run("token", "activate", "other")
+    assert answer.exit_code == ExitCode.NOT_ALLOWED
+    assert "No token has that name" in answer.stderr
+
+
+def test_pin_is_overwritten_when_it_was_refused(run, waiting, pin_file):
+    waiting.raises = errors.PinRefused("The token refused the PIN", reason="PIN_INCORRECT")
     answer = run("token", "activate", "seal", "--pin-file", pin_file)
     assert answer.exit_code == ExitCode.NOT_ALLOWED
     assert answer.stderr == (
         "error: The token refused the PIN. Do not try the same PIN again; ask who keeps it.\n"
     )
-    assert officer.given == bytes(4)
+    assert waiting.given == bytes(4)
 
 
-def test_pin_from_a_descriptor(run, officer):
+def test_pin_from_a_descriptor(run, waiting):
     reader, writer = os.pipe()
     os.write(writer, b"rahasia 1\r\n")
     os.close(writer)
@@ -174,19 +226,19 @@ def test_pin_from_a_descriptor(run, officer):
         assert run("token", "activate", "seal", "--pin-fd", reader).exit_code == 0
     finally:
         os.close(reader)
-    assert officer.pins == [("tokens/seal", b"rahasia 1")]
+    assert waiting.pins == [("tokens/seal", b"rahasia 1")]
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o666, 0o644])
-def test_file_that_others_can_read(mode, run, officer, pin_file):
+def test_file_that_others_can_read(mode, run, waiting, pin_file):
     pin_file.chmod(mode)
     answer = run("token", "activate", "seal", "--pin-file", pin_file)
     assert answer.exit_code == ExitCode.USAGE
     assert f"has mode {mode:04o}, so others can reach it: chmod 600" in answer.stderr
-    assert officer.pins == []
+    assert waiting.pins == []
 
 
-def test_credential_of_systemd(run, officer, pin_file, monkeypatch):
+def test_credential_of_systemd(run, waiting, pin_file, monkeypatch):
     pin_file.chmod(0o440)
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(pin_file.parent))
     assert run("token", "activate", "seal", "--pin-file", pin_file).exit_code == 0
@@ -194,7 +246,7 @@ def test_credential_of_systemd(run, officer, pin_file, monkeypatch):
     assert run("token", "activate", "seal", "--pin-file", pin_file).exit_code == ExitCode.USAGE
 
 
-def test_file_of_somebody_else(run, officer, pin_file, monkeypatch):
+def test_file_of_somebody_else(run, waiting, pin_file, monkeypatch):
     monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
     if os.getuid() == 0:  # root's own files are anybody's
         os.chown(pin_file, 12345, -1)
@@ -207,14 +259,14 @@ def test_file_of_somebody_else(run, officer, pin_file, monkeypatch):
     ("content", "text"),
     [(b"", "1 to 255 octets"), (b"\n", "1 to 255 octets"), (b"x" * 300, "1 to 255 octets")],
 )
-def test_pin_of_no_length_or_too_long(content, text, run, officer, pin_file):
+def test_pin_of_no_length_or_too_long(content, text, run, waiting, pin_file):
     pin_file.write_bytes(content)
     answer = run("token", "activate", "seal", "--pin-file", pin_file)
     assert answer.exit_code == ExitCode.USAGE
     assert text in answer.stderr
 
 
-def test_what_is_no_pin_file(run, officer, tmp_path, pin_file):
+def test_what_is_no_pin_file(run, waiting, tmp_path, pin_file):
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe, 0o600)
     for arguments, text in [
@@ -227,10 +279,10 @@ def test_what_is_no_pin_file(run, officer, tmp_path, pin_file):
         answer = run("token", "activate", "seal", *arguments)
         assert answer.exit_code == ExitCode.USAGE
         assert text in answer.stderr
-    assert officer.pins == []
+    assert waiting.pins == []
 
 
-def test_missing_setting_comes_before_the_question(run, officer, monkeypatch):
+def test_missing_setting_comes_before_the_question(run, waiting, monkeypatch):
     monkeypatch.delenv("SEGELCTL_TARGET")
     answer = run("token", "activate", "seal")
     assert answer.exit_code == ExitCode.USAGE

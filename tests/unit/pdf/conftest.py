@@ -17,7 +17,7 @@ from typer.testing import CliRunner, Result
 
 import segel
 from segel import Algorithm
-from segel.cli.main import app
+from segel.cli.app import app
 
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 
@@ -226,7 +226,7 @@ def client(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, signer: FakeSigner) 
     for name in ("TARGET", "TLS_CA", "TLS_CERT", "TLS_KEY"):
         monkeypatch.setenv(f"SEGEL_{name}", "localhost:7443")
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "no-config"))
-    monkeypatch.delenv("SEGEL_KEY", raising=False)
+    monkeypatch.setenv("SEGEL_KEY", "keys/seal")
     monkeypatch.chdir(tmp_path)
     fake = FakeClient(signer)
     monkeypatch.setattr(segel, "Client", fake)

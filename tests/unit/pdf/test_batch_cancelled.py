@@ -20,7 +20,7 @@ def make(names: list[str], content: bytes) -> None:
         Path(name).write_bytes(content)
 
 
-async def test_nothing_half_written_is_left(client, signer, letter_bytes, monkeypatch):
+async def test_nothing_half_written_is_left(client, signer, letter_bytes, monkeypatch, capsys):
     waiting = asyncio.Event()
     released = asyncio.Semaphore(3)
     really_sign = signer.sign_digest
@@ -45,3 +45,5 @@ async def test_nothing_half_written_is_left(client, signer, letter_bytes, monkey
         await work
     assert len(written("*.out")) <= 3
     assert not written(".*.part")
+    said = f"{len(written('*.out'))} of 20 signed; run it again with --skip-existing\n"
+    assert capsys.readouterr().err == said

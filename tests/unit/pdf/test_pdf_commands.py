@@ -3,6 +3,7 @@
 import json
 import stat
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from segel import errors
 from segel.cli.exit_codes import ExitCode
+from segel.cli.failures import explain
+from segel.pdf import FieldTaken, PdfEncrypted
 
 
 @pytest.fixture
@@ -77,7 +80,7 @@ def test_what_cannot_be_signed_is_left_out(run, client, letter, letter_bytes):
     assert answer.stdout == "surat.pdf\tsurat-signed.pdf\n"
     said = sorted(answer.stderr.splitlines())
     assert [line for line in said if "putus" not in line] == [
-        "1 of 7 signed, 6 failed",
+        "1 of 7 signed, 6 failed; what is signed lies in this folder",
         "error: folder.pdf: is a directory",
         "error: hilang.pdf: no such file or directory",
         "error: kosong.pdf: the file is empty",
@@ -125,6 +128,7 @@ def test_stamp_reason_and_field(run, client, letter):
     ("options", "text"),
     [
         (["--box", "1,2,3,4"], "give --visible as well"),
+        (["--page", "1"], "--page, --box and --text say how the stamp looks; give --visible as well"),
         (["--visible", "--box", "1,2,3"], "--box is X1,Y1,X2,Y2 in whole points, not '1,2,3'"),
         (["--password-file", "nichts"], "--password-file nichts: No such file"),
         (["--in-place", "-o", "x"], "cannot be given together"),
@@ -138,11 +142,64 @@ def test_options_that_make_no_sense(options, text, run, client, letter):
     assert client.asked == []
 
 
-def test_without_pyhanko_it_says_what_to_install(run, client, letter, monkeypatch):
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    answer = run("pdf", "verify", "surat.pdf")
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("Dinas 漢", "--text: the stamp's text has '漢' (U+6F22), which the stamp's font lacks"),
+        ("{signer} {foo}", "--text: the stamp's text has {foo}, which nothing fills in"),
+    ],
+)
+def test_stamp_that_cannot_be_drawn(text, said, run, client, letter):
+    answer = run("pdf", "sign", "surat.pdf", "--visible", "--text", text)
     assert answer.exit_code == ExitCode.USAGE
-    assert "pip install 'segel[cli,pdf]'" in answer.stderr
+    assert said in answer.stderr
+    assert client.asked == []
+
+
+def test_name_in_the_certificate_that_cannot_be_drawn(run, client, letter, authority, signer):
+    certificate = authority.certify("Дінас", signer.private_key).public_bytes(Encoding.DER)
+    signer.key = replace(signer.key, certificate_chain=(certificate,))
+    answer = run("pdf", "sign", "surat.pdf", "--visible")
+    assert answer.exit_code == ExitCode.USAGE
+    assert "the name in the certificate, Дінас, has 'Д' (U+0414)" in answer.stderr
+    assert signer.asked == []
+    assert run("pdf", "sign", "surat.pdf", "--visible", "--text", "{time}").exit_code == 0
+
+
+def test_goes_on_where_it_stopped(run, client, letter, letter_bytes, signer):
+    Path("lain.pdf").write_bytes(letter_bytes)
+    assert run("pdf", "sign", "surat.pdf").exit_code == 0
+    again = sorted(str(path) for path in Path().glob("*.pdf"))
+    answer = run("pdf", "sign", "--skip-existing", *again)
+    assert answer.exit_code == 0
+    assert answer.stderr == "1 of 2 signed, 1 there already; what is signed lies in this folder\n"
+    asked = len(client.asked)
+    answer = run("pdf", "sign", "--skip-existing", *again)
+    assert (answer.exit_code, answer.stderr) == (0, "0 of 2 signed, 2 there already\n")
+    assert len(client.asked) == asked
+    assert run("pdf", "sign", "--skip-existing", "--in-place", "surat.pdf").exit_code == ExitCode.USAGE
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (
+            PdfEncrypted("the PDF is encrypted; give its password"),
+            "give its password with --password-file FILE",
+        ),
+        (FieldTaken("the field Kepala is signed already"), "name another with --field NAME"),
+    ],
+)
+def test_what_documents_need_is_named_as_an_option(error, said):
+    assert explain(error).text.endswith(said)
+
+
+def test_field_that_is_signed_names_the_option(run, client, letter):
+    assert run("pdf", "sign", "surat.pdf", "--field", "Kepala", "-o", "satu.pdf").exit_code == 0
+    answer = run("pdf", "sign", "satu.pdf", "--field", "Kepala")
+    assert answer.stderr == (
+        "error: satu.pdf: the field Kepala is signed already; name another with --field NAME\n"
+    )
 
 
 # verify
@@ -155,7 +212,7 @@ def test_verify_without_certificates(run, signed):
     assert (file, verdict, field, signer, coverage) == (
         "surat-signed.pdf", "intact", "Segel", "Segel Dinas Contoh", "whole document",
     )  # fmt: skip
-    assert detail == "the signer was not checked: no trusted certificates were given"
+    assert detail == "the signer was not checked: no trusted certificates were given; give --trust root.pem"
 
 
 @pytest.mark.parametrize("encoding", [Encoding.PEM, Encoding.DER])

@@ -26,6 +26,7 @@ from segel.pdf import (
     SegelSigner,
     Stamp,
     StampMisplaced,
+    StampUndrawable,
     Verdict,
     verify,
 )
@@ -136,11 +137,17 @@ async def test_stamp_is_drawn_on_the_last_page(signer, letter_bytes, tmp_path, a
 
 
 async def test_stamp_text_may_hold_anything(signer, letter_bytes, tmp_path):
-    stamp = Stamp(page=1, box=(50, 50, 500, 120), text="100% {signer} %(x)s é 漢 {other}")
+    stamp = Stamp(page=1, box=(50, 50, 500, 120), text="100% {signer} %(x)s é {")
     path = tmp_path / "stamped.pdf"
     path.write_bytes(await seal(signer, letter_bytes, SealOptions(stamp=stamp)))
     text = text_of(path, 1)
-    assert "100% Segel Dinas Contoh %(x)s é ? {other}" in text
+    assert "100% Segel Dinas Contoh %(x)s é {" in text
+
+
+@pytest.mark.parametrize("text", ["漢", "{other}", "\t"])
+def test_stamp_text_that_cannot_be_drawn(text, signer):
+    with pytest.raises(StampUndrawable):
+        PdfSealer(signer, SealOptions(stamp=Stamp(text=text)))
 
 
 @pytest.mark.parametrize(

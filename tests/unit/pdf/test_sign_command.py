@@ -1,5 +1,6 @@
 """`segel sign`: files, standard input, formats, and what goes wrong."""
 
+import errno
 import hashlib
 import json
 import os
@@ -153,7 +154,7 @@ def test_the_others_are_signed(run, client):
     assert answer.exit_code == ExitCode.FAILED
     assert sorted(answer.stdout.splitlines()) == ["a\ta.sig", "b\tb.sig"]
     assert sorted(answer.stderr.splitlines()) == [
-        "2 of 4 signed, 2 failed",
+        "2 of 4 signed, 2 failed; what is signed lies in this folder",
         "error: folder: is a directory",
         "error: missing: no such file or directory",
     ]
@@ -211,3 +212,83 @@ def test_two_inputs_for_one_output(run, client):
     assert answer.exit_code == ExitCode.USAGE
     assert answer.stderr == "error: x/a and y/a would be written to out/a.sig; nothing was done\n"
     assert not Path("out").exists()
+
+
+def make(count: int) -> list[str]:
+    names = [f"file-{number:03}" for number in range(count)]
+    for name in names:
+        Path(name).write_bytes(b"")
+    return names
+
+
+def test_key_without_its_collection(run, client):
+    assert run("sign", "--key", "seal-p256", *make(1)).exit_code == 0
+    assert client.settings[0].signing_key == "keys/seal-p256"
+
+
+def test_no_key_at_all(run, client, monkeypatch):
+    monkeypatch.delenv("SEGEL_KEY")
+    answer = run("sign", *make(1))
+    assert answer.exit_code == ExitCode.USAGE
+    assert "there is no key to sign with: give --key, set SEGEL_KEY" in answer.stderr
+
+
+def test_goes_on_where_it_stopped(run, client, signer):
+    names = make(5)
+    Path("file-002.sig").write_bytes(b"old")
+    answer = run("sign", "--skip-existing", *names)
+    assert answer.exit_code == 0
+    assert answer.stderr == "4 of 5 signed, 1 there already; what is signed lies in this folder\n"
+    assert Path("file-002.sig").read_bytes() == b"old"
+    assert len(signer.asked) == 4
+
+
+def test_daemon_that_does_not_come_back_stops_the_batch(run, client, signer, monkeypatch):
+    really_sign = signer.sign_digest
+
+    async def vanish(digest: bytes) -> bytes:
+        if len(signer.asked) < 3:
+            return await really_sign(digest)
+        late = errors.DeadlinePassed("There was no signature within 60 s", reason="DEADLINE_PASSED")
+        raise late from errors.ConnectionFailed("Nothing listens", reason="NOTHING_LISTENS")
+
+    monkeypatch.setattr(signer, "sign_digest", vanish)
+    answer = run("sign", *make(100))
+    assert answer.exit_code == ExitCode.NOT_CONNECTED
+    error, summary = answer.stderr.splitlines()
+    assert "There was no signature within 60 s" in error
+    assert summary == "3 of 100 signed, 1 failed, 96 not tried; what is signed lies in this folder"
+
+
+def test_full_disk_is_said_once(run, client, monkeypatch):
+    def refuse(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("segel.cli.drafts.os.fsync", refuse)
+    answer = run("sign", *make(79), "--out-dir", "out")
+    assert answer.exit_code == ExitCode.FAILED
+    error, summary = answer.stderr.splitlines()
+    assert error == "error: cannot write in out: no space left on device"
+    assert summary == "0 of 79 signed, 1 failed, 78 not tried"
+    assert not list(Path("out").iterdir())
+
+
+def test_one_folder_of_several_in_which_nothing_can_be_written(run, client, monkeypatch):
+    really_open = os.open
+    for name in ("x", "y"):
+        Path(name).mkdir()
+        Path(name, "a").write_bytes(b"")
+
+    def refuse(path: object, *how: object) -> int:
+        if str(path).startswith("x/.segel-"):
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return really_open(path, *how)
+
+    monkeypatch.setattr("segel.cli.drafts.os.open", refuse)
+    answer = run("sign", "x/a", "y/a")
+    assert answer.exit_code == ExitCode.FAILED
+    assert answer.stdout == "y/a\ty/a.sig\n"
+    assert answer.stderr.splitlines() == [
+        "error: x/a: cannot write in x: permission denied",
+        "1 of 2 signed, 1 failed; what is signed lies beside the originals",
+    ]

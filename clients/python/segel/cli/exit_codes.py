@@ -19,6 +19,7 @@ class ExitCode(enum.IntEnum):
     TRY_LATER = 9
     INTERRUPTED = 130
     OUTPUT_CLOSED = 141
+    TERMINATED = 143
 
 
 MEANING: Final = {
@@ -34,6 +35,7 @@ MEANING: Final = {
     ExitCode.TRY_LATER: "busy or away at the moment; try again later",
     ExitCode.INTERRUPTED: "interrupted",
     ExitCode.OUTPUT_CLOSED: "whoever read the output closed it",
+    ExitCode.TERMINATED: "ended by SIGTERM or SIGHUP",
 }
 
 

@@ -1,11 +1,14 @@
 """`segel key list` and `segel key show`"""
 
 import base64
+import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from segel.cli.session import Session, session_command
+from segel.cli.failures import naming
+from segel.cli.session import Session, full_key_name, session_command
 
 if TYPE_CHECKING:
     from segel import Key
@@ -17,47 +20,69 @@ Examples:
   segel key list
   segel key list | cut -f1
 
-Columns: name, aliases, state, algorithms, holder of the certificate, why it cannot sign."""
+On a terminal keys are sorted by alias and their immutable names are cut; --wide shows all.
+
+Columns off a terminal: name, aliases, state, algorithms, holder of the certificate, why it cannot sign."""
 
 _SHOW = """\
 Examples:
   segel key show keys/seal-2026
   segel key show keys/seal-2026 --pem > chain.pem"""
 
-Name = Annotated[str, typer.Argument(metavar="KEY", help="keys/ALIAS or keys/sha256-….", show_default=False)]
+Name = Annotated[
+    str, typer.Argument(metavar="KEY", help="ALIAS or sha256-…, with or without keys/.", show_default=False)
+]
+Wide = Annotated[bool, typer.Option("--wide", help="Every column in full, however long the lines get.")]
 Pem = Annotated[bool, typer.Option("--pem", help="The certificate chain in PEM, and nothing else.")]
 
 
-async def list_keys(session: Session) -> None:
+async def list_keys(session: Session, wide: Wide = False) -> None:
     """List the keys that you may use."""
     async with session.client() as client:
         keys = await client.keys()
-    rows = [
-        (
-            _record(key),
-            (
-                key.name,
-                ",".join(key.aliases),
-                str(key.state),
-                ",".join(map(str, key.algorithms)),
-                _holder(key),
-                key.state_reason,
-            ),
-        )
-        for key in keys
-    ]
-    session.output.table(("NAME", "ALIASES", "STATE", "ALGORITHMS", "CERTIFICATE", "REASON"), rows)
-    if not rows and not session.json:
+    if session.output.is_for_people and keys:
+        _print_for_people(session, keys, wide=wide)
+    for key in () if session.output.is_for_people else keys:
+        columns = (key.name, ",".join(key.aliases), key.state, ",".join(key.algorithms))
+        session.output.record(_record(key), *columns, _holder(key), key.state_reason)
+    if not keys and not session.json:
         session.output.note("You may use no key. Ask an officer for a grant.")
+
+
+def _print_for_people(session: Session, keys: Sequence["Key"], *, wide: bool) -> None:
+    ordered = sorted(keys, key=lambda key: (not key.aliases, key.aliases, key.name))
+    if wide:
+        columns: tuple[str, ...] = ("ALIAS", "KEY", "STATE", "ALGORITHMS", "CERTIFICATE", "REASON")
+        rows: list[tuple[object, ...]] = [
+            (_aliases(key), key.name, key.state, ",".join(key.algorithms), _holder(key), key.state_reason)
+            for key in ordered
+        ]
+    else:
+        columns = ("ALIAS", "KEY", "STATE", "CERTIFICATE, OR WHY IT CANNOT SIGN")
+        rows = [
+            (_aliases(key), _short(key.name), key.state, key.state_reason or _holder(key)) for key in ordered
+        ]
+    session.output.lines(columns, rows, cut=not wide)
+
+
+def _aliases(key: "Key") -> str:
+    return ",".join(key.aliases) or "-"
+
+
+def _short(name: str) -> str:
+    """Enough of a hash to tell keys apart; the whole is in `segel key show`."""
+    return re.sub(r"^keys/(sha256-[0-9a-f]{8})[0-9a-f]+$", r"\1…", name)
 
 
 async def show(session: Session, name: Name, pem: Pem = False) -> None:
     """Show one key, with its certificates."""
+    asked = full_key_name(name)
     async with session.client() as client:
-        key = await client.key(name)
+        with naming(asked):
+            key = await client.key(asked)
     if pem:
         for certificate in key.certificate_chain:
-            typer.echo(_pem(certificate))
+            session.output.line(_pem(certificate))
         return
     facts = {
         "name": key.name,

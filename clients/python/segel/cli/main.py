@@ -1,27 +1,18 @@
-"""The command `segel`: sign files and PDFs with keys that stay in hardware."""
+"""Starts the command `segel`; says what to install where a part of it is missing."""
 
-from segel.cli import key, pdf, session, sign, whoami
-
-_EPILOG = """\
-Examples:
-  segel whoami
-  segel key list
-  segel sign --key keys/seal-2026 decree.xml
-  segel pdf sign --key keys/seal-2026 letters/*.pdf --out-dir signed
-  segel pdf verify --trust root.pem signed/*.pdf
-
-Settings come from options, the environment (SEGEL_TARGET, SEGEL_TLS_CA, SEGEL_TLS_CERT, SEGEL_TLS_KEY, SEGEL_KEY), \
-~/.config/segel/client.toml and /etc/segel/client.toml, in this order."""
-
-app = session.app("client", "Sign with keys that stay in PKCS#11 hardware.", _EPILOG)
-whoami.register(app)
-app.add_typer(key.app, name="key")
-sign.register(app)
-app.add_typer(pdf.app, name="pdf")
+import sys
 
 
 def main() -> None:
-    app()
+    try:
+        from segel.cli.app import app
+        from segel.cli.session import start
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] == "segel":
+            raise
+        print("error: the command segel needs: pip install 'segel[cli]'", file=sys.stderr)  # noqa: T201
+        sys.exit(2)
+    start(app)
 
 
 if __name__ == "__main__":

@@ -1,16 +1,31 @@
 """What a command prints: a table on a terminal, tab-separated lines off it, JSON lines if asked."""
 
 import json
+import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import typer
+from rich.cells import cell_len, set_cell_size
+
+from segel.cli.failures import OutputFailed
 
 
 def plain(text: object) -> str:
     """`text` without what could move a terminal's cursor or break a line: names in certificates are not ours."""
     return "".join(letter if letter.isprintable() else " " for letter in str(text))
+
+
+@contextmanager
+def _of_standard_output() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OutputFailed(error) from error
 
 
 class Output:
@@ -23,12 +38,35 @@ class Output:
     def is_terminal(self) -> bool:
         return sys.stdout.isatty()
 
+    @property
+    def is_for_people(self) -> bool:
+        return self.is_terminal and not self.as_json
+
+    def line(self, text: str) -> None:
+        """:raises OutputFailed: if it cannot be written, unless nobody reads it any more."""
+        with _of_standard_output():
+            typer.echo(text)
+
+    def flush(self) -> None:
+        """:raises OutputFailed: if it cannot be written, unless nobody reads it any more."""
+        with _of_standard_output():
+            sys.stdout.flush()
+
+    def write(self, content: bytes) -> None:
+        """A result that is no text.
+
+        :raises OutputFailed: if it cannot be written, unless nobody reads it any more.
+        """
+        with _of_standard_output():
+            sys.stdout.buffer.write(content)
+            sys.stdout.flush()
+
     def record(self, record: Mapping[str, Any], *columns: object) -> None:
         """One result, as soon as it is there."""
         if self.as_json:
-            typer.echo(json.dumps(record))
+            self.line(json.dumps(record))
         else:
-            typer.echo("\t".join(map(plain, columns)))
+            self.line("\t".join(map(plain, columns)))
 
     def table(
         self, columns: Sequence[str], rows: Sequence[tuple[Mapping[str, Any], Sequence[object]]]
@@ -44,19 +82,38 @@ class Output:
 
         table = Table(*columns, box=None, pad_edge=False, header_style="bold")
         for _, row in rows:
-            table.add_row(*(Text(plain(cell).replace(",", ", "), overflow="fold") for cell in row))
-        Console().print(table)
+            name, *others = map(plain, row)
+            cells = (Text(other.replace(",", ", "), overflow="fold") for other in others)
+            table.add_row(Text(name, no_wrap=True, overflow="ignore"), *cells)
+        with _of_standard_output():
+            Console().print(table)
+
+    def lines(self, columns: Sequence[str], rows: Sequence[Sequence[object]], *, cut: bool) -> None:
+        """One line for each row on a terminal, in which names can be copied; only the last cell is ever cut.
+
+        :param cut: to the terminal's width; else lines are as long as they are.
+        """
+        cells = [list(columns), *([plain(cell) for cell in row] for row in rows)]
+        widths = [max(map(cell_len, column)) for column in zip(*cells, strict=True)]
+        room = shutil.get_terminal_size().columns - sum(widths[:-1]) - 2 * (len(widths) - 1)
+        for row in cells:
+            *names, last = row
+            if cut and cell_len(last) > room:
+                last = f"{last[: max(room - 1, 0)]}…" if room > 0 else ""
+            padded = [set_cell_size(name, width) for name, width in zip(names, widths, strict=False)]
+            line = "  ".join([*padded, last]).rstrip()
+            self.line(typer.style(line, bold=True) if row is cells[0] else line)
 
     def facts(self, record: Mapping[str, Any], facts: Mapping[str, object]) -> None:
         """One thing with its properties: `name: value` lines, the names aligned on a terminal."""
         if self.as_json:
-            typer.echo(json.dumps(record))
+            self.line(json.dumps(record))
             return
         width = max(map(len, facts), default=0) + 2
         for name, value in facts.items():
             for line in str(value).splitlines() or [""]:
                 head = f"{name}:".ljust(width) if self.is_terminal else f"{name}\t"
-                typer.echo(head + plain(line))
+                self.line(head + plain(line))
 
     def note(self, text: str) -> None:
         """Something for people, which is no result."""

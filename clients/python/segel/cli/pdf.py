@@ -1,6 +1,7 @@
 """`segel pdf sign` and `segel pdf verify`: the options. The work is in `pdf_work`, which loads pyHanko."""
 
-import importlib.util
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -8,9 +9,9 @@ import typer
 
 from segel.cli.exit_codes import ExitCode
 from segel.cli.failures import UsageError
-from segel.cli.plan import plan
+from segel.cli.plan import leave_out_finished, plan
 from segel.cli.session import Session, session_command
-from segel.cli.sign import Algorithm, Force, KeyName, OutDir, OutputFile
+from segel.cli.sign import Algorithm, Force, KeyName, OutDir, OutputFile, SkipExisting
 
 app = typer.Typer(no_args_is_help=True, help="Sign and verify PDF documents.")
 
@@ -21,7 +22,8 @@ Examples:
   segel pdf sign --key keys/seal-2026 --visible --reason "Surat keputusan" letter.pdf
 
 Writes NAME-signed.pdf beside the document if nothing else is said. The documents stay here: one digest for each is sent. A document that cannot be signed is named and left out; the \
-others are signed. The signatures are PAdES B-B.
+others are signed. The signatures are PAdES B-B. What would stop every document alike stops the run, and decides the exit code; \
+--skip-existing goes on where it stopped.
 
 Columns off a terminal: file, output."""
 
@@ -49,12 +51,15 @@ Files = Annotated[
 ]
 Field = Annotated[
     str | None,
-    typer.Option(help="An empty signature field to fill, or the name of a new one. A new one, if not given."),
+    typer.Option(
+        metavar="NAME",
+        help="An empty signature field to fill, or the name of a new one. A new one, if not given.",
+    ),
 ]
 Reason = Annotated[str | None, typer.Option(help="Why it is signed.")]
 Location = Annotated[str | None, typer.Option(help="Where it is signed.")]
 Visible = Annotated[bool, typer.Option("--visible", help="Draw a stamp with name and time.")]
-Page = Annotated[int, typer.Option(help="The stamp's page, from 1; -1 is the last one.")]
+Page = Annotated[int | None, typer.Option(help="The stamp's page, from 1; the last one if not given.")]
 Box = Annotated[
     str | None,
     typer.Option(
@@ -65,7 +70,9 @@ Box = Annotated[
 Text = Annotated[
     str | None, typer.Option(help="The stamp's text; {signer} and {time} are filled in, \\n is a new line.")
 ]
-PasswordFile = Annotated[Path | None, typer.Option(help="A file with the password of encrypted documents.")]
+PasswordFile = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="A file with the password of encrypted documents.")
+]
 InPlace = Annotated[
     bool, typer.Option("--in-place", help="Replace the documents themselves by the signed ones.")
 ]
@@ -84,19 +91,20 @@ async def sign(
     output: OutputFile = None,
     in_place: InPlace = False,
     force: Force = False,
+    skip_existing: SkipExisting = False,
     field: Field = None,
     reason: Reason = None,
     location: Location = None,
     visible: Visible = False,
-    page: Page = -1,
+    page: Page = None,
     box: Box = None,
     text: Text = None,
     password_file: PasswordFile = None,
 ) -> ExitCode:
     """Sign PDF documents."""
-    _need_pyhanko()
-    from segel.cli import pdf_work as work  # takes half a second, and only here
-    from segel.pdf import SealOptions
+    with _pdf_extra("signing PDFs"):
+        from segel.cli import pdf_work as work  # takes half a second, and only here
+        from segel.pdf import SealOptions
 
     stamp = work.stamp(visible=visible, page=page, box=box, text=text)
     password = work.read_password(password_file)
@@ -107,10 +115,19 @@ async def sign(
         output=output,
         out_dir=out_dir,
         in_place=in_place,
+        skip_existing=skip_existing,
     )
+    left = leave_out_finished(tasks, skip=skip_existing, force=force, in_place=in_place)
     options = SealOptions(field=field, reason=reason, location=location, stamp=stamp)
     return await work.sign(
-        session, tasks, options, key=key, algorithm=algorithm, force=force, password=password
+        session,
+        left,
+        options,
+        key=key,
+        algorithm=algorithm,
+        force=force,
+        password=password,
+        finished_before=len(tasks) - len(left),
     )
 
 
@@ -118,9 +135,8 @@ async def verify(
     session: Session, files: Files, trust: Trust = None, password_file: PasswordFile = None
 ) -> ExitCode:
     """Check the signatures of PDF documents."""
-    _need_pyhanko()
-    from segel.cli import pdf_work as work  # takes half a second, and only here
-
+    with _pdf_extra("checking PDFs"):
+        from segel.cli import pdf_work as work  # takes half a second, and only here
     return await work.verify(
         session, files, work.read_certificates(trust or []), work.read_password(password_file)
     )
@@ -130,6 +146,12 @@ session_command(app, "sign", epilog=_SIGN)(sign)
 session_command(app, "verify", epilog=_VERIFY, codes=_VERIFY_CODES)(verify)
 
 
-def _need_pyhanko() -> None:
-    if importlib.util.find_spec("pyhanko") is None:
-        raise UsageError("PDF documents need the extra segel[pdf]: pip install 'segel[cli,pdf]'")
+@contextmanager
+def _pdf_extra(what: str) -> Iterator[None]:
+    """:raises UsageError: if pyHanko, or what it needs itself, is not installed."""
+    try:
+        yield
+    except ImportError as error:
+        if (error.name or "").partition(".")[0] == "segel":
+            raise
+        raise UsageError(f"{what} needs: pip install 'segel[pdf]'") from None

@@ -12,13 +12,14 @@ from typing import Any
 from segel.cli.batch import work_on
 from segel.cli.drafts import draft
 from segel.cli.exit_codes import ExitCode
-from segel.cli.failures import UsageError, explain
+from segel.cli.failures import UsageError, explain, naming
 from segel.cli.plan import STANDARD, Task
 from segel.cli.session import Session
 from segel.cli.sign import parse_algorithm
 from segel.cli.sources import seekable
-from segel.pdf import DocumentReport, PdfSealer, SealOptions, Stamp, Verdict
+from segel.pdf import DocumentReport, PdfSealer, SealOptions, SignatureReport, Stamp, StampUndrawable, Verdict
 from segel.pdf import verify as verify_document
+from segel.pdf.stamp import check as check_text
 
 # What pyHanko logs about odd documents is said in our words where it matters.
 logging.getLogger("pyhanko").setLevel(logging.CRITICAL)
@@ -51,24 +52,35 @@ async def sign(
     algorithm: str | None,
     force: bool,
     password: str | None,
+    finished_before: int = 0,
 ) -> ExitCode:
     if any(task.target is None for task in tasks) and sys.stdout.isatty():
         raise UsageError("a PDF is binary and would garble the terminal; name an output with -o")
     wanted = parse_algorithm(algorithm)
-    async with session.client(key) as client:
-        sealer = PdfSealer(await client.signer(algorithm=wanted), options)
+    if not tasks:
+        return await work_on([], _nothing, session.output, done="signed", finished_before=finished_before)
+    async with session.signer(key, algorithm=wanted) as signer:
+        with naming(signer.asking.asked):
+            try:
+                sealer = PdfSealer(signer, options)
+            except StampUndrawable as error:
+                raise UsageError(str(error)) from None
 
         async def work(task: Task) -> None:
             async with seekable(task.source) as source:
                 if task.target is None:
                     signed = io.BytesIO()
                     await sealer.seal(source, signed, password=password)
-                    sys.stdout.buffer.write(signed.getbuffer())
+                    session.output.write(signed.getvalue())
                     return
                 async with draft(task.target, replace=force or task.in_place, like=task.source) as target:
                     await sealer.seal(source, target, password=password)
 
-        return await work_on(tasks, work, session.output, done="signed")
+        return await work_on(tasks, work, session.output, done="signed", finished_before=finished_before)
+
+
+async def _nothing(_task: Task) -> None:
+    """Every output is there."""
 
 
 async def verify(
@@ -115,9 +127,9 @@ def _print(session: Session, file: str, report: DocumentReport) -> None:
     elif not rows:
         output.record({}, file, report.verdict, "", "", "", "", "there is no signature")
     else:
-        for row in rows:
-            columns = ("verdict", "field", "signer", "signed_at", "coverage", "detail")
-            output.record({}, file, *(row[column] or "" for column in columns))
+        for row, detail in zip(rows, map(_detail, report.signatures), strict=True):
+            columns = ("verdict", "field", "signer", "signed_at", "coverage")
+            output.record({}, file, *(row[column] or "" for column in columns), detail)
 
 
 def _print_for_people(session: Session, file: str, report: DocumentReport) -> None:
@@ -129,16 +141,20 @@ def _print_for_people(session: Session, file: str, report: DocumentReport) -> No
             {}, f"  {one.verdict}: {one.signer or 'unknown signer'}, {when}, {one.coverage} ({one.field})"
         )
         if one.detail:
-            output.record({}, f"    {one.detail}")
+            output.record({}, f"    {_detail(one)}")
 
 
-def stamp(*, visible: bool, page: int, box: str | None, text: str | None) -> Stamp | None:
+def _detail(one: SignatureReport) -> str:
+    return f"{one.detail}; give --trust root.pem" if one.verdict is Verdict.INTACT else one.detail
+
+
+def stamp(*, visible: bool, page: int | None, box: str | None, text: str | None) -> Stamp | None:
     """:raises UsageError: if the stamp's options make no sense."""
     if not visible:
-        if box is not None or text is not None:
-            raise UsageError("--box and --text say how the stamp looks; give --visible as well")
+        if box is not None or text is not None or page is not None:
+            raise UsageError("--page, --box and --text say how the stamp looks; give --visible as well")
         return None
-    chosen = Stamp(page=page)
+    chosen = Stamp()
     place = None
     if box is not None:
         corners = re.fullmatch(r"(\d+),(\d+),(\d+),(\d+)", box.replace(" ", ""))
@@ -146,7 +162,12 @@ def stamp(*, visible: bool, page: int, box: str | None, text: str | None) -> Sta
             raise UsageError(f"--box is X1,Y1,X2,Y2 in whole points, not {box!r}")
         x1, y1, x2, y2 = map(int, corners.groups())
         place = (x1, y1, x2, y2)
-    return Stamp(page=page, box=place, text=chosen.text if text is None else text.replace("\\n", "\n"))
+    wording = chosen.text if text is None else text.replace("\\n", "\n")
+    try:
+        check_text(wording)
+    except StampUndrawable as error:
+        raise UsageError(f"--text: {error}") from None
+    return Stamp(page=chosen.page if page is None else page, box=place, text=wording)
 
 
 def read_certificates(paths: Sequence[Path]) -> list[bytes]:

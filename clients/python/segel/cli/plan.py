@@ -34,11 +34,14 @@ def plan(
     output: str | None = None,
     out_dir: Path | None = None,
     in_place: bool = False,
+    skip_existing: bool = False,
 ) -> list[Task]:
     """The tasks, in the order of `files`.
 
     :param beside: the output for an input when nothing is said about it.
     :param in_folder: the output's name in `out_dir`.
+    :param skip_existing: whether inputs that are the outputs of others are left out: a pattern that is given
+        again finds them too.
     :raises UsageError: if two inputs would be written to one output, an input would be written over, or the
         options contradict each other.
     """
@@ -46,6 +49,8 @@ def plan(
         raise UsageError("-o, --out-dir and --in-place cannot be given together")
     if output is not None and len(files) > 1:
         raise UsageError(f"-o names one output, but {len(files)} files were given; use --out-dir")
+    if output is not None and output != STANDARD and Path(output).is_dir():
+        raise UsageError(f"{output} is a folder; use --out-dir")
     if files.count(STANDARD) > 1 or (STANDARD in files and (out_dir is not None or in_place)):
         raise UsageError("standard input (-) is read once, and its output goes to -o or to standard output")
 
@@ -63,10 +68,19 @@ def plan(
         target = target_of(file)
         source = None if file == STANDARD else target if in_place else Path(file)
         tasks.append(Task("standard input" if file == STANDARD else file, source, target))
+    if skip_existing:
+        outputs = {_place(task.target) for task in tasks if task.target is not None}
+        tasks = [
+            task for task in tasks if task.source is None or os.path.realpath(task.source) not in outputs
+        ]
     _refuse_collisions(tasks, in_place=in_place)
     if out_dir is not None:
         make_folder(out_dir)
     return tasks
+
+
+def _place(target: Path) -> str:
+    return str(Path(os.path.realpath(target.parent)) / target.name)
 
 
 def _refuse_collisions(tasks: Sequence[Task], *, in_place: bool) -> None:
@@ -75,7 +89,7 @@ def _refuse_collisions(tasks: Sequence[Task], *, in_place: bool) -> None:
     for task in tasks:
         if task.target is None:
             continue
-        place = str(Path(os.path.realpath(task.target.parent)) / task.target.name)
+        place = _place(task.target)
         if place in targets:
             both = (
                 f"{targets[place]} and {task.name}"
@@ -86,3 +100,19 @@ def _refuse_collisions(tasks: Sequence[Task], *, in_place: bool) -> None:
         if not in_place and os.path.realpath(place) in sources:
             raise UsageError(f"{task.target} is an input and would be written over; nothing was done")
         targets[place] = task.name
+
+
+def leave_out_finished(
+    tasks: Sequence[Task], *, skip: bool, force: bool, in_place: bool = False
+) -> list[Task]:
+    """The tasks whose output is not there yet, if `skip`; outputs are there whole or not at all.
+
+    :raises UsageError: if the options contradict each other.
+    """
+    if not skip:
+        return list(tasks)
+    if force or in_place:
+        raise UsageError(
+            f"--skip-existing and {'--force' if force else '--in-place'} cannot be given together"
+        )
+    return [task for task in tasks if task.target is None or not task.target.is_file()]

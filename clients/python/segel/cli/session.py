@@ -9,15 +9,21 @@ The options stand at the command itself and before it: `segel --json key list` i
 import asyncio
 import inspect
 import os
+import select
+import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING, Any, Literal
+from importlib import metadata
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import typer
 
+from segel.cli.asking import AskedSigner, Asking
 from segel.cli.exit_codes import ExitCode, describe
-from segel.cli.failures import explain
+from segel.cli.failures import OutputFailed, UsageError, explain
 from segel.cli.options import Ca, Cert, Json, Target, TlsKey, show_options
 from segel.cli.output import Output
 
@@ -25,6 +31,16 @@ if TYPE_CHECKING:  # gRPC takes longer to load than a help text should take to a
     from segel import Client, Officer, Settings
 
 Profile = Literal["client", "officer"]
+
+_WORDS: Final = {
+    "target": "--target",
+    "ca": "--ca",
+    "cert": "--cert",
+    "key": "--tls-key",
+    "signing_key": "--key",
+}
+"""What the settings are called here."""
+_ENDING: Final = (signal.SIGTERM, signal.SIGHUP)
 
 
 @dataclass(frozen=True)
@@ -46,14 +62,45 @@ class Session:
         """Options first, then the environment, then the files."""
         from segel import Settings
 
-        return Settings.load(
-            self.target, self.ca, self.cert, self.tls_key, profile=self.profile, signing_key=signing_key
+        settings = Settings.load(
+            self.target,
+            self.ca,
+            self.cert,
+            self.tls_key,
+            profile=self.profile,
+            signing_key=signing_key,
+            words=_WORDS,
+        )
+        return (
+            settings
+            if settings.signing_key is None
+            else replace(settings, signing_key=full_key_name(settings.signing_key))
         )
 
-    def client(self, signing_key: str | None = None) -> "Client":
+    def client(self) -> "Client":
         from segel import Client
 
-        return Client.from_settings(self.settings(signing_key))
+        return Client.from_settings(self.settings())
+
+    @asynccontextmanager
+    async def signer(self, key: str | None, **how: Any) -> AsyncIterator[AskedSigner]:
+        """A signer of `key`, or of the key in the settings.
+
+        :raises UsageError: if there is none.
+        """
+        from segel import Client
+
+        settings = self.settings(key)
+        if settings.signing_key is None:
+            raise UsageError(
+                "there is no key to sign with: give --key, set SEGEL_KEY, or put signing_key in client.toml; "
+                "`segel key list` shows the keys"
+            )
+        asking = Asking(self.output, settings.signing_key)
+        async with Client.from_settings(settings) as client:
+            with asking.daemon():
+                signer = await client.signer(**how)
+            yield AskedSigner(signer, asking)
 
     def officer(self) -> "Officer":
         from segel import Officer
@@ -61,11 +108,18 @@ class Session:
         return Officer.from_settings(self.settings())
 
 
+def full_key_name(name: str) -> str:
+    return name if name.startswith("keys/") else f"keys/{name}"
+
+
 Command = Callable[..., Awaitable[ExitCode | None]]
 
 
-def app(profile: Profile, summary: str, epilog: str) -> typer.Typer:
-    """The root of a command line, which takes the common options before any command."""
+def app(profile: Profile, summary: str, epilog: str, package: str) -> typer.Typer:
+    """The root of a command line, which takes the common options before any command.
+
+    :param package: whose version `--version` says.
+    """
     root = typer.Typer(
         no_args_is_help=True,
         help=summary,
@@ -75,6 +129,11 @@ def app(profile: Profile, summary: str, epilog: str) -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
 
+    def say(context: typer.Context, wanted: bool) -> None:
+        if wanted:
+            typer.echo(f"{context.info_name} {metadata.version(package)}")
+            raise typer.Exit
+
     @root.callback()
     def remember(
         context: typer.Context,
@@ -83,6 +142,9 @@ def app(profile: Profile, summary: str, epilog: str) -> typer.Typer:
         cert: Cert = None,
         tls_key: TlsKey = None,
         json: Json = False,
+        version: Annotated[  # noqa: ARG001  # its callback ends it all
+            bool, typer.Option("--version", callback=say, is_eager=True, help="Show the version and exit.")
+        ] = False,
     ) -> None:
         context.obj = Session(profile, target, ca, cert, tls_key, json)
 
@@ -108,16 +170,68 @@ def session_command(group: typer.Typer, name: str, *, epilog: str, codes: tuple[
     return register
 
 
+_ran = False
+
+
+def start(root: typer.Typer) -> None:
+    """Runs a command line as a process: with whole standard streams, and ended in good order by signals."""
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # what it logs, errors say in our words
+    _open_standard_streams()
+    for number in _ENDING:
+        if signal.getsignal(number) is signal.SIG_DFL:  # nohup ignores one of them
+            signal.signal(number, _end)
+    output = os.dup(1)
+    try:
+        root()
+    except SystemExit as end:
+        if end.code == 1 and not _ran and _nobody_reads(output):
+            raise SystemExit(int(ExitCode.OUTPUT_CLOSED)) from None  # of a help text
+        raise
+
+
+class _Ended(KeyboardInterrupt):
+    """As Ctrl-C, but by a signal that asks for an end."""
+
+
+def _end(_number: int, _frame: FrameType | None) -> None:
+    raise _Ended
+
+
+def _open_standard_streams() -> None:
+    """Closed ones are opened in a way that fails, lest a file or a connection gets their numbers."""
+    for number, mode in ((0, os.O_RDONLY), (1, os.O_RDONLY), (2, os.O_WRONLY)):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, mode)  # takes the lowest number that is free
+    if sys.stdin is None:
+        sys.stdin = os.fdopen(0, closefd=False)
+    if sys.stdout is None:
+        sys.stdout = os.fdopen(1, "w", closefd=False)
+    if sys.stderr is None:
+        sys.stderr = os.fdopen(2, "w", closefd=False)
+
+
+def _nobody_reads(descriptor: int) -> bool:
+    poll = select.poll()
+    poll.register(descriptor, 0)
+    return any(event & select.POLLERR for _, event in poll.poll(0))
+
+
 def run_session(session: Session, function: Command, given: dict[str, Any]) -> ExitCode:
     """Runs a command to its exit code. What nobody expected keeps its traceback."""
+    global _ran  # noqa: PLW0603  # there is one command in a process
+    _ran = True
     try:
         try:
-            code = asyncio.run(_awaited(function(session, **given))) or ExitCode.OK
-            sys.stdout.flush()
+            code = asyncio.run(_until_ended(function(session, **given))) or ExitCode.OK
+            session.output.flush()
         except BrokenPipeError:
-            # Python would flush once more at the end, and complain.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            _drop_output()
             return ExitCode.OUTPUT_CLOSED
+        except _Ended:
+            session.output.error("ended by a signal")
+            return ExitCode.TERMINATED
         except KeyboardInterrupt:
             session.output.error("interrupted")
             return ExitCode.INTERRUPTED
@@ -127,9 +241,37 @@ def run_session(session: Session, function: Command, given: dict[str, Any]) -> E
         failure = explain(error)
         if failure is None:
             raise
+        if isinstance(error, OutputFailed):
+            _drop_output()
         session.output.error(failure.text)
         return failure.code
 
 
-async def _awaited(result: Awaitable[ExitCode | None]) -> ExitCode | None:
-    return await result
+def _drop_output() -> None:
+    """Python would flush once more at the end, and complain."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, sys.stdout.fileno())
+    os.close(null)
+
+
+async def _until_ended(result: Awaitable[ExitCode | None]) -> ExitCode | None:
+    """:raises _Ended: if a signal asked for it; what runs has cleaned up by then."""
+    loop = asyncio.get_running_loop()
+    task = asyncio.current_task()
+    assert task is not None
+    ended = False
+
+    def end() -> None:
+        nonlocal ended
+        ended = True
+        task.cancel()
+
+    for number in _ENDING:
+        if signal.getsignal(number) is _end:
+            loop.add_signal_handler(number, end)
+    try:
+        return await result
+    except asyncio.CancelledError:
+        if ended:
+            raise _Ended from None
+        raise

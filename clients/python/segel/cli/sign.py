@@ -5,20 +5,18 @@ import sys
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from segel.cli.asking import AskedSigner
 from segel.cli.batch import work_on
-from segel.cli.drafts import draft, refuse_existing
+from segel.cli.drafts import draft
 from segel.cli.exit_codes import ExitCode
-from segel.cli.failures import FileRefused, UsageError
-from segel.cli.plan import Task, plan
+from segel.cli.failures import FileRefused, UsageError, naming
+from segel.cli.plan import Task, leave_out_finished, plan
 from segel.cli.session import Session, session_command
 from segel.cli.sources import Readable, digest, opened, read_up_to
-
-if TYPE_CHECKING:
-    from segel import Signer
 
 _EPILOG = """\
 Examples:
@@ -28,6 +26,8 @@ Examples:
   openssl cms -verify -binary -inform DER -in decree.xml.p7s -content decree.xml -CAfile root.pem
 
 Writes FILE.sig or FILE.p7s beside the file if nothing else is said. The files stay here: only digests are sent, except for Ed25519, which signs the file itself.
+
+A file that cannot be signed is named and left out. What would stop every file alike (no daemon, no PIN, a full disk) stops the run, and decides the exit code; --skip-existing goes on where it stopped.
 
 Columns off a terminal: file, output."""
 
@@ -49,7 +49,10 @@ Files = Annotated[
     typer.Argument(metavar="FILE...", help="What to sign; - is standard input.", show_default=False),
 ]
 KeyName = Annotated[
-    str | None, typer.Option("--key", "-k", help="keys/ALIAS or keys/sha256-…. Else SEGEL_KEY.")
+    str | None,
+    typer.Option(
+        "--key", "-k", metavar="KEY", help="ALIAS or sha256-…, with or without keys/. Else SEGEL_KEY."
+    ),
 ]
 Algorithm = Annotated[
     str | None,
@@ -71,6 +74,9 @@ OutputFile = Annotated[
     str | None, typer.Option("--output", "-o", help="Write this file; - is standard output.")
 ]
 Force = Annotated[bool, typer.Option("--force", help="Replace outputs that are there already.")]
+SkipExisting = Annotated[
+    bool, typer.Option("--skip-existing", help="Leave out files whose output is there: goes on after a stop.")
+]
 
 _Signing = Callable[[Readable], Awaitable[bytes]]
 
@@ -89,6 +95,7 @@ async def sign(
     out_dir: OutDir = None,
     output: OutputFile = None,
     force: Force = False,
+    skip_existing: SkipExisting = False,
 ) -> ExitCode:
     """Sign files: a bare signature or a detached CMS for each."""
     if form is Format.CMS and ecdsa is Ecdsa.P1363:
@@ -100,26 +107,34 @@ async def sign(
         in_folder=lambda path: path.name + suffix,
         output=output,
         out_dir=out_dir,
+        skip_existing=skip_existing,
     )
+    left = leave_out_finished(tasks, skip=skip_existing, force=force)
     if any(task.target is None for task in tasks) and sys.stdout.isatty():
         raise UsageError("a signature is binary and would garble the terminal; name an output with -o")
     wanted = parse_algorithm(algorithm)
-    async with session.client(key) as client:
-        signer = await client.signer(algorithm=wanted, ecdsa=ecdsa.value)
+    output_there = len(tasks) - len(left)
+    if not left:
+        return await work_on([], _nothing, session.output, done="signed", finished_before=output_there)
+    async with session.signer(key, algorithm=wanted, ecdsa=ecdsa.value) as signer:
         signing = _cms(signer) if form is Format.CMS else _bare(signer)
 
         async def work(task: Task) -> None:
-            if task.target is not None:
-                refuse_existing(task.target, replace=force)  # before a signature is spent on it
             with opened(task.source) as stream:
-                signature = await signing(stream)
-            if task.target is None:
-                sys.stdout.buffer.write(signature)
-                return
-            async with draft(task.target, replace=force) as target:
-                target.write(signature)
+                if task.target is None:
+                    session.output.write(await signing(stream))
+                    return
+                # Made before a signature is spent on it.
+                async with draft(task.target, replace=force) as target:
+                    target.write(await signing(stream))
 
-        return await work_on(tasks, work, session.output, done="signed")
+        return await work_on(
+            left, work, session.output, done="signed", finished_before=output_there, hashes=True
+        )
+
+
+async def _nothing(_task: Task) -> None:
+    """Every output is there."""
 
 
 def parse_algorithm(name: str | None) -> str | None:
@@ -134,7 +149,7 @@ def parse_algorithm(name: str | None) -> str | None:
         raise UsageError(str(error)) from None
 
 
-def _bare(signer: "Signer") -> _Signing:
+def _bare(signer: AskedSigner) -> _Signing:
     async def sign_stream(stream: Readable) -> bytes:
         hash_name = signer.algorithm.hash_name
         if hash_name is not None:
@@ -149,10 +164,11 @@ def _bare(signer: "Signer") -> _Signing:
     return sign_stream
 
 
-def _cms(signer: "Signer") -> _Signing:
+def _cms(signer: AskedSigner) -> _Signing:
     from segel.cms import CmsTemplate
 
-    template = CmsTemplate.of(signer)
+    with naming(signer.asking.asked):
+        template = CmsTemplate.of(signer)
 
     async def sign_stream(stream: Readable) -> bytes:
         return await template.sign(signer, await digest(stream, template.hash_name), datetime.now(UTC))

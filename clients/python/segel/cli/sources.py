@@ -7,13 +7,28 @@ import os
 import select
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import BinaryIO, Final, Protocol, cast
 
 _AT_ONCE: Final = 1 << 20
 _IN_MEMORY: Final = 64 << 20
+
+
+_report: ContextVar[Callable[[int], None] | None] = ContextVar("_report", default=None)
+
+
+@contextmanager
+def reported_to(report: Callable[[int], None]) -> Iterator[None]:
+    """Whoever hashes within it tells `report` how many octets more were read; from any thread."""
+    before = _report.set(report)
+    try:
+        yield
+    finally:
+        _report.reset(before)
 
 
 class Readable(Protocol):
@@ -79,14 +94,21 @@ async def seekable(source: Path | None) -> AsyncIterator[BinaryIO]:
 
 async def digest(stream: Readable, hash_name: str) -> bytes:
     """Its hash, a mebibyte at a time, in a thread: the rest goes on signing."""
+    given_up = threading.Event()
+    report = _report.get()
 
     def read_all() -> bytes:
         state = hashlib.new(hash_name)
-        while block := stream.read(_AT_ONCE):
+        while not given_up.is_set() and (block := stream.read(_AT_ONCE)):
             state.update(block)
+            if report is not None:
+                report(len(block))
         return state.digest()
 
-    return await asyncio.to_thread(read_all)
+    try:
+        return await asyncio.to_thread(read_all)
+    finally:
+        given_up.set()  # the end of the program waits for its threads
 
 
 async def read_up_to(stream: Readable, size: int) -> bytes:

@@ -15,6 +15,7 @@ from segel.pdf.errors import (
     PdfError,
     PdfLocked,
     StampMisplaced,
+    StampUndrawable,
 )
 from segel.pdf.sealing import PdfSealer, SealOptions
 from segel.pdf.signer import SegelSigner
@@ -35,6 +36,7 @@ __all__ = [
     "SignatureReport",
     "Stamp",
     "StampMisplaced",
+    "StampUndrawable",
     "Verdict",
     "verify",
 ]

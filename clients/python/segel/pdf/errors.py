@@ -6,7 +6,8 @@ PdfError
 ├── PdfEncrypted      it has a password, and the right one was not given
 ├── PdfLocked         an earlier signature or the owner forbids what was asked
 ├── FieldTaken        the signature field cannot be used
-└── StampMisplaced    the visible stamp does not fit on the page
+├── StampMisplaced    the visible stamp does not fit on the page
+└── StampUndrawable   the visible stamp's text cannot be drawn
 """
 
 
@@ -36,3 +37,7 @@ class FieldTaken(PdfError):
 
 class StampMisplaced(PdfError):
     """Name a page that is there, and a box on it."""
+
+
+class StampUndrawable(PdfError):
+    """Use letters that the stamp's font has, and no other names in braces than those there are."""

@@ -21,7 +21,7 @@ from segel.pdf.errors import PdfLocked
 from segel.pdf.permissions import choose_field
 from segel.pdf.reading import check_may_change, damage_named, open_reader
 from segel.pdf.signer import mechanism
-from segel.pdf.stamp import Stamp, drawable, place, style
+from segel.pdf.stamp import Stamp, check, drawable, place, style
 
 _READ_SIZE: Final = 1 << 20
 
@@ -42,10 +42,16 @@ class PdfSealer:
     """Signs documents with one key. Safe to use from many tasks at once."""
 
     def __init__(self, signer: DigestSigner, options: SealOptions = SealOptions()) -> None:
-        """:raises CertificateError: if the key has no certificate, or it is another key's."""
+        """Looks at what can be known before the first document.
+
+        :raises CertificateError: if the key has no certificate, or it is another key's.
+        :raises StampUndrawable: if the stamp's text cannot be drawn.
+        """
         self._signer: Final = signer
         self._options: Final = options
         self._template: Final = CmsTemplate.of(signer)
+        if options.stamp is not None:
+            check(options.stamp.text, self._certified().subject_name or "")
 
     async def seal(self, source: BinaryIO, target: BinaryIO, *, password: str | None = None) -> None:
         """Writes `source` with one more signature to `target`, which is empty and open for reading and writing.
@@ -99,14 +105,17 @@ class PdfSealer:
                 location=options.location,
                 app_build_props=BuildProps(name="segel"),
             ),
-            # Made anew for each document: asn1crypto decodes lazily, and these run in threads.
-            ExternalSigner(
-                x509.Certificate.load(self._template.certificate_chain[0]),
-                cert_registry=None,  # the template has the chain
-                signature_mechanism=mechanism(self._template.algorithm),
-            ),
+            self._certified(),
             stamp_style=style(stamp or Stamp()),
             new_field_spec=new_field,
+        )
+
+    def _certified(self) -> ExternalSigner:
+        """Made anew for each document: asn1crypto decodes lazily, and documents are prepared in threads."""
+        return ExternalSigner(
+            x509.Certificate.load(self._template.certificate_chain[0]),
+            cert_registry=None,  # the template has the chain
+            signature_mechanism=mechanism(self._template.algorithm),
         )
 
 

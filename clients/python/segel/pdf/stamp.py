@@ -1,5 +1,6 @@
 """The visible form of a signature: who and when, in a box on one page."""
 
+import re
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -8,7 +9,7 @@ from pyhanko.pdf_utils.reader import PdfFileReader
 from pyhanko.pdf_utils.text import TextBoxStyle
 from pyhanko.stamp import TextStampStyle
 
-from segel.pdf.errors import StampMisplaced
+from segel.pdf.errors import StampMisplaced, StampUndrawable
 
 Box = tuple[int, int, int, int]
 
@@ -16,6 +17,9 @@ _WIDTH: Final = 230
 _HEIGHT: Final = 52
 _MARGIN: Final = 36
 _MAX_DEPTH: Final = 50
+
+_PLACEHOLDER: Final = re.compile(r"\{(\w+)\}")
+_FILLED_IN: Final = frozenset({"signer", "time"})
 
 DEFAULT_TEXT: Final = "Ditandatangani secara elektronik oleh:\n{signer}\n{time}"
 
@@ -53,8 +57,29 @@ def style(stamp: Stamp) -> TextStampStyle:
     )
 
 
+def check(text: str, signer: str = "") -> None:
+    """:raises StampUndrawable: if the text, or the signer's name in it, cannot be drawn as it is written."""
+    for name in _PLACEHOLDER.findall(text):
+        if name not in _FILLED_IN:
+            raise StampUndrawable(
+                f"the stamp's text has {{{name}}}, which nothing fills in; there are {{signer}} and {{time}}"
+            )
+    where = "the stamp's text has"
+    _check_letters(text, where)
+    if "{signer}" in text:
+        _check_letters(signer, f"the name in the certificate, {signer}, has")
+
+
+def _check_letters(text: str, where: str) -> None:
+    for letter in text:
+        if letter != "\n" and (ord(letter) > 0xFF or not letter.isprintable()) and letter != "\xa0":
+            raise StampUndrawable(
+                f"{where} {letter!r} (U+{ord(letter):04X}), which the stamp's font lacks: it has Latin letters only"
+            )
+
+
 def drawable(text: str) -> str:
-    """`text` with a question mark for what the standard fonts do not have."""
+    """`text` with a question mark for what the standard fonts do not have: for a stamp that nobody asked for."""
     return text.encode("latin-1", "replace").decode("latin-1")
 
 

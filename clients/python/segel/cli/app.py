@@ -1,0 +1,20 @@
+"""The command `segel`: sign files and PDFs with keys that stay in hardware."""
+
+from segel.cli import key, pdf, session, sign, whoami
+
+_EPILOG = """\
+Examples:
+  segel whoami
+  segel key list
+  segel sign --key keys/seal-2026 decree.xml
+  segel pdf sign --key keys/seal-2026 letters/*.pdf --out-dir signed
+  segel pdf verify --trust root.pem signed/*.pdf
+
+Settings come from options, the environment (SEGEL_TARGET, SEGEL_TLS_CA, SEGEL_TLS_CERT, SEGEL_TLS_KEY, SEGEL_KEY), \
+~/.config/segel/client.toml and /etc/segel/client.toml, in this order."""
+
+app = session.app("client", "Sign with keys that stay in PKCS#11 hardware.", _EPILOG, "segel")
+whoami.register(app)
+app.add_typer(key.app, name="key")
+sign.register(app)
+app.add_typer(pdf.app, name="pdf")
