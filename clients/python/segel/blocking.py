@@ -6,7 +6,7 @@ may be called from several threads at once, and concurrent calls are gathered as
 
 from collections.abc import Iterable
 from types import TracebackType
-from typing import Self
+from typing import Generic, Self, TypeVar
 
 from segel._algorithms import Algorithm
 from segel._chunks import Item
@@ -18,8 +18,30 @@ from segel.officer import Officer
 from segel.settings import Settings
 from segel.signer import SIGN_TIMEOUT, Ecdsa, Signer
 
+Inner = TypeVar("Inner")
 
-class BlockingClient:
+
+class _Owner(Generic[Inner]):
+    """A connection and the thread that serves it; both end together."""
+
+    def __init__(self, portal: Portal, inner: Inner) -> None:
+        self._portal = portal
+        self._inner = inner
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends the connection, what is under way with it, and the thread."""
+        self._portal.close()
+
+
+class BlockingClient(_Owner[Client]):
     """`Client` without ``await``.
 
         with segel.BlockingClient.connect("localhost:7443", tls=segel.Tls(ca=..., cert=..., key=...)) as client:
@@ -28,10 +50,6 @@ class BlockingClient:
 
     Not to be used after a fork, nor from an event loop, which it would block.
     """
-
-    def __init__(self, portal: Portal, inner: Client) -> None:
-        self._portal = portal
-        self._inner = inner
 
     @classmethod
     def connect(cls, target: str, *, tls: Tls, server_name: str | None = None) -> Self:
@@ -44,18 +62,6 @@ class BlockingClient:
     def from_settings(cls, settings: Settings | None = None) -> Self:
         """See `Client.from_settings`."""
         return cls(*Portal.owning(lambda: Client.from_settings(settings), Client.aclose))
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """See `Client.aclose`."""
-        self._portal.close()
 
     def whoami(self) -> WhoAmI:
         """See `Client.whoami`."""
@@ -119,12 +125,8 @@ class BlockingSigner:
         return self._portal.run(self._inner.sign_digests(digests, timeout=timeout))
 
 
-class BlockingOfficer:
+class BlockingOfficer(_Owner[Officer]):
     """`Officer` without ``await``."""
-
-    def __init__(self, portal: Portal, inner: Officer) -> None:
-        self._portal = portal
-        self._inner = inner
 
     @classmethod
     def connect(cls, target: str, *, tls: Tls, server_name: str | None = None) -> Self:
@@ -137,18 +139,6 @@ class BlockingOfficer:
     def from_settings(cls, settings: Settings | None = None) -> Self:
         """See `Officer.from_settings`."""
         return cls(*Portal.owning(lambda: Officer.from_settings(settings), Officer.aclose))
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """See `Officer.aclose`."""
-        self._portal.close()
 
     def slots(self) -> Slots:
         """See `Officer.slots`."""

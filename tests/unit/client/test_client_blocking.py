@@ -28,7 +28,8 @@ RENAMED = {"aclose": "close", "__aenter__": "__enter__", "__aexit__": "__exit__"
 def public(kind):
     return {
         RENAMED.get(name, name): member
-        for name, member in vars(kind).items()
+        for one in reversed(kind.__mro__[:-1])  # what a class shares with its twins counts as its own
+        for name, member in vars(one).items()
         if not name.startswith("_") or name in {"__aenter__", "__aexit__", "__enter__", "__exit__"}
     }
 

@@ -1,0 +1,121 @@
+"""Stands where tokens and workers stand, for tests of the dispatcher."""
+
+import asyncio
+from dataclasses import dataclass, field
+
+from segeld.ipc.worker_wire import ItemFailed, Remedy, Signed
+from segeld.model.algorithm import Algorithm, EcdsaEncoding, KeyKind
+from segeld.model.deadline import Deadline
+from segeld.model.faults import Fault, Reason
+from segeld.model.inventory import KeyRecord, Order
+from segeld.model.names import KeyName, TokenName
+from segeld.model.token_state import TokenState
+from segeld.supervisor.worker_handle import WorkerLost
+
+KEY = KeyName(bytes(32))
+TOKEN = TokenName("payroll")
+OTHER = TokenName("letters")
+TIMEOUT = 5
+
+
+@dataclass
+class FakeTokens:
+    state: TokenState = TokenState.ACTIVE
+    bad: int = 0
+    holders: tuple[TokenName, ...] = (TOKEN,)
+
+    def key(self, name):
+        if name != KEY:
+            return None
+        holders = tuple((token, self.state) for token in self.holders)
+        return KeyRecord(KEY, KeyKind.RSA_2048, b"", (), holders, None, "")
+
+    def names_on(self, token):
+        return frozenset({KEY})
+
+    def patience_of(self, token):
+        return 1.0
+
+    def note_bad_signature(self, token):
+        self.bad += 1
+
+
+@dataclass
+class FakeWorker:
+    """Answers chunks when it is told to; remembers what it was given."""
+
+    pid: int = 1
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+    leaving: asyncio.Event = field(default_factory=asyncio.Event)
+    given: list[tuple[bytes, ...]] = field(default_factory=list)
+    arrived: asyncio.Event = field(default_factory=asyncio.Event)
+    script: list = field(default_factory=list)
+    sessions: int = 1
+    killed: str = ""
+
+    async def sign(self, key, algorithm, encoding, *, urgent, deadlines, inputs, patience):
+        if self.ended.is_set():
+            raise WorkerLost("ended before", sent=False)
+        self.given.append(inputs)
+        self.deadlines = deadlines
+        self.arrived.set()
+        step = self.script.pop(0) if self.script else None
+        if isinstance(step, asyncio.Event):
+            await step.wait()
+        if isinstance(step, str):
+            self.kill(step)
+        if isinstance(step, Exception):
+            raise step
+        if self.ended.is_set():
+            raise WorkerLost("killed")
+        outcomes = step(inputs) if callable(step) else tuple(b"signed " + data for data in inputs)
+        return Signed(1, outcomes, 1000)
+
+    @property
+    def why(self):
+        return self.killed
+
+    def kill(self, why):
+        self.killed = self.killed or why
+        self.ended.set()
+        self.leaving.set()
+
+
+def order(
+    count: int = 1,
+    *,
+    caller: str = "a",
+    seconds: float = TIMEOUT,
+    algorithm: Algorithm = Algorithm.RSA_PKCS1_SHA256,
+    size: int = 32,
+) -> Order:
+    inputs = tuple(number.to_bytes(size, "big") for number in range(count))
+    return Order(caller, KEY, algorithm, EcdsaEncoding.DER, inputs, Deadline.after(seconds), "r")
+
+
+def reasons(outcomes) -> list[Reason | None]:
+    return [outcome.reason if isinstance(outcome, Fault) else None for outcome in outcomes]
+
+
+def failing(reason: Reason, remedy: Remedy, *, certain: bool):
+    """The first input fails so; if that ends the worker, the others are not begun."""
+
+    def fail(inputs):
+        first = ItemFailed(reason, 5, remedy, certain)
+        rest = first if remedy is Remedy.ITEM else ItemFailed(reason, 5, remedy, True, begun=False)
+        return (first, *(rest for _ in inputs[1:]))
+
+    return fail
+
+
+def refusing(*, certain: bool = True):
+    return failing(Reason.DEVICE_ERROR, Remedy.REPLACE, certain=certain)
+
+
+def spent(inputs):
+    """All that a worker answers after its end was decided elsewhere."""
+    return tuple(ItemFailed(Reason.DEVICE_ERROR, 5, Remedy.REPLACE, True, begun=False) for _ in inputs)
+
+
+async def ended(worker: FakeWorker) -> None:
+    await asyncio.wait_for(asyncio.shield(worker.serving), TIMEOUT)

@@ -1,0 +1,52 @@
+"""A dispatcher, and workers for it."""
+
+import asyncio
+
+import pytest
+from dispatch_fakes import (
+    TIMEOUT,
+    TOKEN,
+    FakeTokens,
+    FakeWorker,
+)
+from prometheus_client import CollectorRegistry
+from structlog.testing import capture_logs
+
+from segeld.dispatch.dispatcher import Dispatcher
+from segeld.dispatch.metrics import DispatchMetrics
+from segeld.model.names import TokenName
+
+
+@pytest.fixture
+def tokens() -> FakeTokens:
+    return FakeTokens()
+
+
+@pytest.fixture
+def dispatcher(tokens) -> Dispatcher:
+    return Dispatcher(lambda: tokens, DispatchMetrics(CollectorRegistry()), queue=100, queue_per_caller=50)
+
+
+@pytest.fixture
+def logged():
+    """Log events as data: a traceback is not written out, which would read files."""
+    with capture_logs() as events:
+        yield events
+
+
+@pytest.fixture
+async def serving(dispatcher):
+    """Starts workers; ends their serving afterwards."""
+    tasks: list[tuple[FakeWorker, asyncio.Task[None]]] = []
+
+    def start(*script, token: TokenName = TOKEN, sessions: int = 1) -> FakeWorker:
+        worker = FakeWorker(script=list(script), sessions=sessions)
+        tasks.append((worker, asyncio.create_task(dispatcher.serve(token, worker))))
+        worker.serving = tasks[-1][1]
+        return worker
+
+    yield start
+    for worker, task in tasks:
+        worker.kill("the test is over")
+        await asyncio.wait({task}, timeout=TIMEOUT)
+        assert task.done()
