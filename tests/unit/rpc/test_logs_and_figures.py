@@ -103,7 +103,9 @@ def test_a_stderr_that_takes_nothing_ends_nothing(form, stderr):
             timeout=60,
             check=False,
         )
-    assert (done.stdout, done.returncode) == (b"goes on\n", 0)
+    assert done.stdout == b"goes on\n"
+    # 120 is Python's own word, at the very end, for a standard stream that could not be flushed.
+    assert done.returncode in {0, 120}
 
 
 def test_figures_are_served_until_closed():
