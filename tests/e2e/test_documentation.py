@@ -77,6 +77,58 @@ def test_the_python_of_the_readme_signs(tmp_path, daemon) -> None:
     assert done.stdout == "True\n", done.stderr
 
 
+def letters(folder: Path) -> list[Path]:
+    sys.path.insert(0, str(ROOT / "tests/demo"))
+    try:
+        from letters import write_letters
+    finally:
+        sys.path.pop(0)
+    return write_letters(folder)
+
+
+def test_the_doors_of_the_readme_open(tmp_path, daemon) -> None:
+    commands = re.findall(r"\| `(segel [^`]+)` \|", (ROOT / "README.md").read_text())
+    assert len(commands) == 2
+    letters(tmp_path / "letters")[0].rename(tmp_path / "letter.pdf")
+    for command in commands:
+        done = subprocess.run(
+            ["sh", "-c", command.replace("keys/seal-2026", "keys/seal-p256")],
+            cwd=tmp_path,
+            env={**environment(), **daemon.environment},
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+    assert (tmp_path / "letter-signed.pdf").is_file()
+    assert len(list((tmp_path / "signed").iterdir())) == 4
+
+
+@pytest.mark.parametrize("which", ["asyncio.run", "from_settings"])
+def test_the_examples_of_the_library_run(tmp_path, daemon, which) -> None:
+    (code,) = [block for block in blocks("clients/python/README.md", "python") if which in block]
+    for name, variable in (("ca.pem", "CA"), ("backoffice.pem", "CERT"), ("backoffice.key", "KEY")):
+        (tmp_path / name).symlink_to(daemon.environment[f"SEGEL_TLS_{variable}"])
+    letters(tmp_path / "outbox")[0].rename(tmp_path / "letter.pdf")
+    (tmp_path / "signed").mkdir()
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            code.replace("localhost:7443", daemon.target).replace("keys/seal-2026", "keys/seal-p256"),
+        ],
+        cwd=tmp_path,
+        env={**environment(), **daemon.environment},
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "letter.sig").is_file() or len(list((tmp_path / "signed").iterdir())) == 4
+
+
 def test_three_lines_give_another_project_a_daemon(tmp_path) -> None:
     (code,) = [block for block in blocks("README.md", "python") if "pytest_plugins" in block]
     plugin, test = code.split("\n\n", 1)
@@ -95,12 +147,7 @@ def test_three_lines_give_another_project_a_daemon(tmp_path) -> None:
 
 
 def test_the_demo_signs_the_users_own_files_and_says_so(tmp_path) -> None:
-    sys.path.insert(0, str(ROOT / "tests/demo"))
-    try:
-        from letters import write_letters
-    finally:
-        sys.path.pop(0)
-    own = write_letters(tmp_path / "my letters")[:2]
+    own = letters(tmp_path / "my letters")[:2]
     for _ in range(2):  # it works twice in a row
         done = subprocess.run(
             [sys.executable, ROOT / "tests/demo/run.py", *own],
