@@ -47,6 +47,9 @@ class Supervisor:
                 for token in self._tokens.values():
                     group.create_task(token.run(), name=str(token.name))
         finally:
+            if self._surveying is not None:
+                self._surveying.cancel()
+                await asyncio.wait({self._surveying})
             if self._keeper is not None:
                 await self._keeper.close()
 

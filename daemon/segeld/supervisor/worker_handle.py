@@ -84,7 +84,13 @@ class WorkerHandle:
             control.close()
             pin.close()
             raise
-        reader, writer = await asyncio.open_connection(sock=control)
+        try:
+            reader, writer = await asyncio.open_connection(sock=control)
+        except BaseException:  # the daemon stops just now: what was started is ended too
+            control.close()
+            pin.close()
+            await asyncio.shield(end(process, grace=0))
+            raise
         return cls(process, reader, writer, pin)
 
     def take_pin_socket(self) -> socket.socket:

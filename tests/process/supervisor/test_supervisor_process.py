@@ -18,8 +18,10 @@ from segeld.model.faults import Fault, Reason
 from segeld.model.names import KeyName, TokenName
 from segeld.model.secret import Pin
 from segeld.model.token_state import TokenState
+from segeld.supervisor.spawn import spawn
 from segeld.supervisor.supervisor import Supervisor
 from segeld.supervisor.token import TokenSupervisor
+from segeld.supervisor.worker_handle import WorkerHandle
 
 TIMEOUT = 30
 A, B = TokenName("a"), TokenName("b")
@@ -345,3 +347,25 @@ async def test_slots_are_surveyed_once_for_all_who_ask_at_the_same_time(testbed)
     async with running(config(testbed)) as (supervisor, _):
         first, second = await asyncio.gather(supervisor.survey(), supervisor.survey())
         assert first is second
+
+
+async def test_a_worker_whose_start_is_given_up_is_ended(monkeypatch) -> None:
+    started = []
+    there = asyncio.Event()
+
+    async def noted(*arguments, **options):
+        started.append(await spawn(*arguments, **options))
+        there.set()
+        return started[-1]
+
+    async def never(**_) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr("segeld.supervisor.worker_handle.spawn", noted)
+    monkeypatch.setattr(asyncio, "open_connection", never)
+    starting = asyncio.create_task(WorkerHandle.start({}))
+    await asyncio.wait_for(there.wait(), TIMEOUT)
+    starting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await starting
+    assert started[0].returncode is not None
