@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from blockbuster import blockbuster_ctx
+from hypothesis import settings
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -14,6 +15,11 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
 from segel_softhsm import Testbed, provision
+
+settings.register_profile(
+    "shared-machine", deadline=None
+)  # how long an example takes says nothing about the code
+settings.load_profile("shared-machine")
 
 BLOCKS_ONCE = (
     ("os.mkdir", "segeld/rpc/unix_socket.py", "prepare"),

@@ -71,11 +71,6 @@ class FrameReader:
         del self._buffer[:end]
         return frame
 
-    @property
-    def empty(self) -> bool:
-        """Whether the stream stands between two frames."""
-        return not self._buffer
-
 
 def decode(decoder: msgspec.msgpack.Decoder[T], frame: bytes | bytearray | memoryview) -> T:
     """Reads one frame's payload.

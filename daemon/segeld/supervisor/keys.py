@@ -3,6 +3,7 @@
 import hashlib
 import secrets
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Final
 
 import structlog
@@ -93,16 +94,8 @@ async def _prove(worker: WorkerHandle, key: TokenKey, patience: float) -> TokenK
     _log.error(
         "key unusable", key=str(key.name), label=key.label, reason=outcome.reason, ckr=f"{outcome.ckr:#x}"
     )
-    return TokenKey(
-        label=key.label,
-        cka_id=key.cka_id,
-        kind=key.kind,
-        name=key.name,
-        public_key=key.public_key,
-        chain=key.chain,
-        unusable=Reason.KEY_UNUSABLE,
-        trouble=f"A probe signature with it failed ({outcome.reason}, CKR {outcome.ckr:#x}).",
-    )
+    trouble = f"A probe signature with it failed ({outcome.reason}, CKR {outcome.ckr:#x})."
+    return replace(key, unusable=Reason.KEY_UNUSABLE, trouble=trouble)
 
 
 async def _sign_probe(

@@ -24,7 +24,7 @@ def test_frames_come_out_as_they_went_in_wherever_the_stream_is_cut(
         piece, stream = stream[:size], stream[size:]
         seen += [framing.decode(worker_wire.REQUESTS, frame).id for frame in reader.feed(piece)]
     assert seen == numbers
-    assert reader.empty
+    assert not reader._buffer
 
 
 def test_a_frame_over_the_limit_is_refused_by_its_header_alone() -> None:
