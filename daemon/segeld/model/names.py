@@ -2,11 +2,13 @@
 
 import hashlib
 import re
+import secrets
 from dataclasses import dataclass
 from typing import Final, Self
 
 _WORD: Final = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,61}[a-z0-9])?")
 _FINGERPRINT: Final = re.compile(r"sha256-[0-9a-f]{64}")
+_JOB: Final = re.compile(r"jobs/[0-9a-f]{32}")
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
 
@@ -83,6 +85,30 @@ class TokenName:
 
     def __str__(self) -> str:
         return f"tokens/{self.word}"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class JobName:
+    """The name of a job: 128 random bits, so that none can be guessed."""
+
+    token: bytes
+
+    @classmethod
+    def new(cls) -> Self:
+        return cls(secrets.token_bytes(16))
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Reads `jobs/…`.
+
+        :raises BadName: for anything else.
+        """
+        if not _JOB.fullmatch(text):
+            raise BadName(f"{text!r} is no job name: jobs/ and 32 hex digits in lower case")
+        return cls(bytes.fromhex(text.removeprefix("jobs/")))
+
+    def __str__(self) -> str:
+        return f"jobs/{self.token.hex()}"
 
 
 def is_request_id(text: str) -> bool:

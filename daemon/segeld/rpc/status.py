@@ -22,7 +22,7 @@ RETRY_AFTER: Final = 1.0
 
 _CODES: Final[Mapping[grpc.StatusCode, tuple[Reason, ...]]] = {
     grpc.StatusCode.INTERNAL: (Reason.INTERNAL, Reason.SIGNATURE_SELF_CHECK_FAILED),
-    grpc.StatusCode.NOT_FOUND: (Reason.KEY_NOT_FOUND, Reason.TOKEN_NOT_FOUND),
+    grpc.StatusCode.NOT_FOUND: (Reason.KEY_NOT_FOUND, Reason.TOKEN_NOT_FOUND, Reason.JOB_NOT_FOUND),
     grpc.StatusCode.FAILED_PRECONDITION: (
         Reason.KEY_AMBIGUOUS,
         Reason.KEY_UNUSABLE,
@@ -32,6 +32,8 @@ _CODES: Final[Mapping[grpc.StatusCode, tuple[Reason, ...]]] = {
         Reason.PIN_REFUSED_BEFORE,
         Reason.PIN_LOCKED,
         Reason.PIN_EXPIRED,
+        Reason.JOB_STATE,
+        Reason.ITEMS_CHANGED,
     ),
     grpc.StatusCode.INVALID_ARGUMENT: (
         Reason.ALGORITHM_UNKNOWN,
@@ -43,7 +45,9 @@ _CODES: Final[Mapping[grpc.StatusCode, tuple[Reason, ...]]] = {
         Reason.BATCH_TOO_LARGE,
         Reason.FIELD_INVALID,
         Reason.PIN_LENGTH,
+        Reason.JOB_TOO_LARGE,
     ),
+    grpc.StatusCode.OUT_OF_RANGE: (Reason.OFFSET_OUT_OF_RANGE,),
     grpc.StatusCode.UNAUTHENTICATED: (Reason.CALLER_UNKNOWN,),
     grpc.StatusCode.PERMISSION_DENIED: (
         Reason.ROLE_REQUIRED,
@@ -57,6 +61,8 @@ _CODES: Final[Mapping[grpc.StatusCode, tuple[Reason, ...]]] = {
         Reason.WORKER_LOST,
         Reason.DAEMON_STOPPING,
         Reason.DEVICE_ERROR,
+        Reason.STORAGE_FULL,
+        Reason.STORAGE_UNAVAILABLE,
     ),
     grpc.StatusCode.DEADLINE_EXCEEDED: (Reason.DEADLINE_TOO_SHORT, Reason.DEADLINE_PASSED),
     grpc.StatusCode.ALREADY_EXISTS: (Reason.IDEMPOTENCY_MISMATCH,),

@@ -34,6 +34,8 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     """No such key, or not granted to the caller. (NOT_FOUND)"""
     REASON_TOKEN_NOT_FOUND: _Reason.ValueType  # 11
     """No token of that name is configured. (NOT_FOUND)"""
+    REASON_JOB_NOT_FOUND: _Reason.ValueType  # 12
+    """No such job, or not the caller's. (NOT_FOUND)"""
     REASON_KEY_AMBIGUOUS: _Reason.ValueType  # 20
     """The key matches more than one object on a token. (FAILED_PRECONDITION)"""
     REASON_KEY_UNUSABLE: _Reason.ValueType  # 21
@@ -50,6 +52,10 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     """The token says that its PIN is locked. (FAILED_PRECONDITION)"""
     REASON_PIN_EXPIRED: _Reason.ValueType  # 27
     """The token says that its PIN must be changed first. (FAILED_PRECONDITION)"""
+    REASON_JOB_STATE: _Reason.ValueType  # 28
+    """The job is in a state that does not allow it. (FAILED_PRECONDITION)"""
+    REASON_ITEMS_CHANGED: _Reason.ValueType  # 29
+    """The approval was for other items. (FAILED_PRECONDITION)"""
     REASON_ALGORITHM_UNKNOWN: _Reason.ValueType  # 40
     """The algorithm is missing or not known. (INVALID_ARGUMENT)"""
     REASON_ALGORITHM_NOT_SUPPORTED: _Reason.ValueType  # 41
@@ -68,6 +74,12 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     """A field is missing or malformed; BadRequest says which. (INVALID_ARGUMENT)"""
     REASON_PIN_LENGTH: _Reason.ValueType  # 48
     """The PIN is shorter or longer than the token allows. (INVALID_ARGUMENT)"""
+    REASON_JOB_TOO_LARGE: _Reason.ValueType  # 49
+    """More items than one job may hold. (INVALID_ARGUMENT)"""
+    REASON_OFFSET_OUT_OF_RANGE: _Reason.ValueType  # 50
+    """Items before or after what the job holds, or results past its end; the fact "committed" says where it is.
+    (OUT_OF_RANGE)
+    """
     REASON_CALLER_UNKNOWN: _Reason.ValueType  # 60
     """The certificate belongs to nobody in the policy. (UNAUTHENTICATED)"""
     REASON_ROLE_REQUIRED: _Reason.ValueType  # 61
@@ -90,6 +102,10 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     """The daemon is shutting down and takes no new work. (UNAVAILABLE)"""
     REASON_DEVICE_ERROR: _Reason.ValueType  # 94
     """The token or its module failed. (UNAVAILABLE)"""
+    REASON_STORAGE_FULL: _Reason.ValueType  # 95
+    """The disk has no room for more work; what was accepted is kept. (UNAVAILABLE)"""
+    REASON_STORAGE_UNAVAILABLE: _Reason.ValueType  # 96
+    """The database or the audit log cannot be written; nothing is signed until it can. (UNAVAILABLE)"""
     REASON_DEADLINE_TOO_SHORT: _Reason.ValueType  # 100
     """Too little time is left to sign. (DEADLINE_EXCEEDED)"""
     REASON_DEADLINE_PASSED: _Reason.ValueType  # 101
@@ -112,6 +128,8 @@ REASON_KEY_NOT_FOUND: Reason.ValueType  # 10
 """No such key, or not granted to the caller. (NOT_FOUND)"""
 REASON_TOKEN_NOT_FOUND: Reason.ValueType  # 11
 """No token of that name is configured. (NOT_FOUND)"""
+REASON_JOB_NOT_FOUND: Reason.ValueType  # 12
+"""No such job, or not the caller's. (NOT_FOUND)"""
 REASON_KEY_AMBIGUOUS: Reason.ValueType  # 20
 """The key matches more than one object on a token. (FAILED_PRECONDITION)"""
 REASON_KEY_UNUSABLE: Reason.ValueType  # 21
@@ -128,6 +146,10 @@ REASON_PIN_LOCKED: Reason.ValueType  # 26
 """The token says that its PIN is locked. (FAILED_PRECONDITION)"""
 REASON_PIN_EXPIRED: Reason.ValueType  # 27
 """The token says that its PIN must be changed first. (FAILED_PRECONDITION)"""
+REASON_JOB_STATE: Reason.ValueType  # 28
+"""The job is in a state that does not allow it. (FAILED_PRECONDITION)"""
+REASON_ITEMS_CHANGED: Reason.ValueType  # 29
+"""The approval was for other items. (FAILED_PRECONDITION)"""
 REASON_ALGORITHM_UNKNOWN: Reason.ValueType  # 40
 """The algorithm is missing or not known. (INVALID_ARGUMENT)"""
 REASON_ALGORITHM_NOT_SUPPORTED: Reason.ValueType  # 41
@@ -146,6 +168,12 @@ REASON_FIELD_INVALID: Reason.ValueType  # 47
 """A field is missing or malformed; BadRequest says which. (INVALID_ARGUMENT)"""
 REASON_PIN_LENGTH: Reason.ValueType  # 48
 """The PIN is shorter or longer than the token allows. (INVALID_ARGUMENT)"""
+REASON_JOB_TOO_LARGE: Reason.ValueType  # 49
+"""More items than one job may hold. (INVALID_ARGUMENT)"""
+REASON_OFFSET_OUT_OF_RANGE: Reason.ValueType  # 50
+"""Items before or after what the job holds, or results past its end; the fact "committed" says where it is.
+(OUT_OF_RANGE)
+"""
 REASON_CALLER_UNKNOWN: Reason.ValueType  # 60
 """The certificate belongs to nobody in the policy. (UNAUTHENTICATED)"""
 REASON_ROLE_REQUIRED: Reason.ValueType  # 61
@@ -168,6 +196,10 @@ REASON_DAEMON_STOPPING: Reason.ValueType  # 93
 """The daemon is shutting down and takes no new work. (UNAVAILABLE)"""
 REASON_DEVICE_ERROR: Reason.ValueType  # 94
 """The token or its module failed. (UNAVAILABLE)"""
+REASON_STORAGE_FULL: Reason.ValueType  # 95
+"""The disk has no room for more work; what was accepted is kept. (UNAVAILABLE)"""
+REASON_STORAGE_UNAVAILABLE: Reason.ValueType  # 96
+"""The database or the audit log cannot be written; nothing is signed until it can. (UNAVAILABLE)"""
 REASON_DEADLINE_TOO_SHORT: Reason.ValueType  # 100
 """Too little time is left to sign. (DEADLINE_EXCEEDED)"""
 REASON_DEADLINE_PASSED: Reason.ValueType  # 101

@@ -27,7 +27,7 @@ from google.rpc import status_pb2 as google_dot_rpc_dot_status__pb2
 from segel.v1 import resources_pb2 as segel_dot_v1_dot_resources__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16segel/v1/signing.proto\x12\x08segel.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x17google/rpc/status.proto\x1a\x18segel/v1/resources.proto\"\x0f\n\rWhoAmIRequest\"X\n\x0eWhoAmIResponse\x12\x0e\n\x06\x63\x61ller\x18\x01 \x01(\t\x12\x0c\n\x04role\x18\x02 \x01(\t\x12\x10\n\x08identity\x18\x03 \x01(\t\x12\x16\n\x0e\x64\x61\x65mon_version\x18\x04 \x01(\t\"8\n\x0fListKeysRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"H\n\x10ListKeysResponse\x12\x1b\n\x04keys\x18\x01 \x03(\x0b\x32\r.segel.v1.Key\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x1d\n\rGetKeyRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"E\n\tSignInput\x12\n\n\x02id\x18\x01 \x01(\t\x12\x10\n\x06\x64igest\x18\x02 \x01(\x0cH\x00\x12\x11\n\x07message\x18\x03 \x01(\x0cH\x00\x42\x07\n\x05input\"c\n\nSignResult\x12\n\n\x02id\x18\x01 \x01(\t\x12\x13\n\tsignature\x18\x02 \x01(\x0cH\x00\x12#\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\t\n\x07outcomeJ\x04\x08\x04\x10\x08\"\xbb\x01\n\x0bSignRequest\x12\x0b\n\x03key\x18\x01 \x01(\t\x12/\n\talgorithm\x18\x02 \x01(\x0e\x32\x1c.segel.v1.SignatureAlgorithm\x12/\n\x0e\x65\x63\x64sa_encoding\x18\x03 \x01(\x0e\x32\x17.segel.v1.EcdsaEncoding\x12#\n\x06inputs\x18\x04 \x03(\x0b\x32\x13.segel.v1.SignInput\x12\x12\n\nrequest_id\x18\x05 \x01(\tJ\x04\x08\x06\x10\n\"B\n\x0cSignResponse\x12%\n\x07results\x18\x01 \x03(\x0b\x32\x14.segel.v1.SignResult\x12\x0b\n\x03key\x18\x02 \x01(\t\"e\n\x11SignStreamRequest\x12$\n\x05\x62\x61tch\x18\x01 \x01(\x0b\x32\x15.segel.v1.SignRequest\x12*\n\x07timeout\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"s\n\x12SignStreamResponse\x12,\n\x06limits\x18\x01 \x01(\x0b\x32\x1a.segel.v1.SignStreamLimitsH\x00\x12&\n\x05\x62\x61tch\x18\x02 \x01(\x0b\x32\x15.segel.v1.SignedBatchH\x00\x42\x07\n\x05\x65vent\"<\n\x10SignStreamLimits\x12\x15\n\rmax_in_flight\x18\x01 \x01(\x05\x12\x11\n\tmax_batch\x18\x02 \x01(\x05\"}\n\x0bSignedBatch\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12*\n\x08response\x18\x02 \x01(\x0b\x32\x16.segel.v1.SignResponseH\x00\x12#\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\t\n\x07outcome2\xbf\x02\n\x07Signing\x12;\n\x06WhoAmI\x12\x17.segel.v1.WhoAmIRequest\x1a\x18.segel.v1.WhoAmIResponse\x12\x41\n\x08ListKeys\x12\x19.segel.v1.ListKeysRequest\x1a\x1a.segel.v1.ListKeysResponse\x12\x30\n\x06GetKey\x12\x17.segel.v1.GetKeyRequest\x1a\r.segel.v1.Key\x12\x35\n\x04Sign\x12\x15.segel.v1.SignRequest\x1a\x16.segel.v1.SignResponse\x12K\n\nSignStream\x12\x1b.segel.v1.SignStreamRequest\x1a\x1c.segel.v1.SignStreamResponse(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16segel/v1/signing.proto\x12\x08segel.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x17google/rpc/status.proto\x1a\x18segel/v1/resources.proto\"\x0f\n\rWhoAmIRequest\"X\n\x0eWhoAmIResponse\x12\x0e\n\x06\x63\x61ller\x18\x01 \x01(\t\x12\x0c\n\x04role\x18\x02 \x01(\t\x12\x10\n\x08identity\x18\x03 \x01(\t\x12\x16\n\x0e\x64\x61\x65mon_version\x18\x04 \x01(\t\"8\n\x0fListKeysRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"H\n\x10ListKeysResponse\x12\x1b\n\x04keys\x18\x01 \x03(\x0b\x32\r.segel.v1.Key\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x1d\n\rGetKeyRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"E\n\tSignInput\x12\n\n\x02id\x18\x01 \x01(\t\x12\x10\n\x06\x64igest\x18\x02 \x01(\x0cH\x00\x12\x11\n\x07message\x18\x03 \x01(\x0cH\x00\x42\x07\n\x05input\"\x88\x01\n\nSignResult\x12\n\n\x02id\x18\x01 \x01(\t\x12\x13\n\tsignature\x18\x02 \x01(\x0cH\x00\x12#\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x12\x12\n\nleaf_index\x18\x04 \x01(\x03\x12\x15\n\rleaf_position\x18\x05 \x01(\x05\x42\t\n\x07outcome\"\xbb\x01\n\x0bSignRequest\x12\x0b\n\x03key\x18\x01 \x01(\t\x12/\n\talgorithm\x18\x02 \x01(\x0e\x32\x1c.segel.v1.SignatureAlgorithm\x12/\n\x0e\x65\x63\x64sa_encoding\x18\x03 \x01(\x0e\x32\x17.segel.v1.EcdsaEncoding\x12#\n\x06inputs\x18\x04 \x03(\x0b\x32\x13.segel.v1.SignInput\x12\x12\n\nrequest_id\x18\x05 \x01(\tJ\x04\x08\x06\x10\n\"V\n\x0cSignResponse\x12%\n\x07results\x18\x01 \x03(\x0b\x32\x14.segel.v1.SignResult\x12\x0b\n\x03key\x18\x02 \x01(\t\x12\x12\n\nlog_origin\x18\x03 \x01(\t\"e\n\x11SignStreamRequest\x12$\n\x05\x62\x61tch\x18\x01 \x01(\x0b\x32\x15.segel.v1.SignRequest\x12*\n\x07timeout\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"s\n\x12SignStreamResponse\x12,\n\x06limits\x18\x01 \x01(\x0b\x32\x1a.segel.v1.SignStreamLimitsH\x00\x12&\n\x05\x62\x61tch\x18\x02 \x01(\x0b\x32\x15.segel.v1.SignedBatchH\x00\x42\x07\n\x05\x65vent\"<\n\x10SignStreamLimits\x12\x15\n\rmax_in_flight\x18\x01 \x01(\x05\x12\x11\n\tmax_batch\x18\x02 \x01(\x05\"}\n\x0bSignedBatch\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12*\n\x08response\x18\x02 \x01(\x0b\x32\x16.segel.v1.SignResponseH\x00\x12#\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\t\n\x07outcome2\xbf\x02\n\x07Signing\x12;\n\x06WhoAmI\x12\x17.segel.v1.WhoAmIRequest\x1a\x18.segel.v1.WhoAmIResponse\x12\x41\n\x08ListKeys\x12\x19.segel.v1.ListKeysRequest\x1a\x1a.segel.v1.ListKeysResponse\x12\x30\n\x06GetKey\x12\x17.segel.v1.GetKeyRequest\x1a\r.segel.v1.Key\x12\x35\n\x04Sign\x12\x15.segel.v1.SignRequest\x1a\x16.segel.v1.SignResponse\x12K\n\nSignStream\x12\x1b.segel.v1.SignStreamRequest\x1a\x1c.segel.v1.SignStreamResponse(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -46,20 +46,20 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETKEYREQUEST']._serialized_end=387
   _globals['_SIGNINPUT']._serialized_start=389
   _globals['_SIGNINPUT']._serialized_end=458
-  _globals['_SIGNRESULT']._serialized_start=460
-  _globals['_SIGNRESULT']._serialized_end=559
-  _globals['_SIGNREQUEST']._serialized_start=562
-  _globals['_SIGNREQUEST']._serialized_end=749
-  _globals['_SIGNRESPONSE']._serialized_start=751
-  _globals['_SIGNRESPONSE']._serialized_end=817
-  _globals['_SIGNSTREAMREQUEST']._serialized_start=819
-  _globals['_SIGNSTREAMREQUEST']._serialized_end=920
-  _globals['_SIGNSTREAMRESPONSE']._serialized_start=922
-  _globals['_SIGNSTREAMRESPONSE']._serialized_end=1037
-  _globals['_SIGNSTREAMLIMITS']._serialized_start=1039
-  _globals['_SIGNSTREAMLIMITS']._serialized_end=1099
-  _globals['_SIGNEDBATCH']._serialized_start=1101
-  _globals['_SIGNEDBATCH']._serialized_end=1226
-  _globals['_SIGNING']._serialized_start=1229
-  _globals['_SIGNING']._serialized_end=1548
+  _globals['_SIGNRESULT']._serialized_start=461
+  _globals['_SIGNRESULT']._serialized_end=597
+  _globals['_SIGNREQUEST']._serialized_start=600
+  _globals['_SIGNREQUEST']._serialized_end=787
+  _globals['_SIGNRESPONSE']._serialized_start=789
+  _globals['_SIGNRESPONSE']._serialized_end=875
+  _globals['_SIGNSTREAMREQUEST']._serialized_start=877
+  _globals['_SIGNSTREAMREQUEST']._serialized_end=978
+  _globals['_SIGNSTREAMRESPONSE']._serialized_start=980
+  _globals['_SIGNSTREAMRESPONSE']._serialized_end=1095
+  _globals['_SIGNSTREAMLIMITS']._serialized_start=1097
+  _globals['_SIGNSTREAMLIMITS']._serialized_end=1157
+  _globals['_SIGNEDBATCH']._serialized_start=1159
+  _globals['_SIGNEDBATCH']._serialized_end=1284
+  _globals['_SIGNING']._serialized_start=1287
+  _globals['_SIGNING']._serialized_end=1606
 # @@protoc_insertion_point(module_scope)

@@ -189,10 +189,16 @@ class SignResult(_message.Message):
     ID_FIELD_NUMBER: _builtins.int
     SIGNATURE_FIELD_NUMBER: _builtins.int
     ERROR_FIELD_NUMBER: _builtins.int
+    LEAF_INDEX_FIELD_NUMBER: _builtins.int
+    LEAF_POSITION_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The id of the input."""
     signature: _builtins.bytes
     """The signature; verified with the public key before it was released."""
+    leaf_index: _builtins.int
+    """The receipt: the leaf of the audit log that records this signature. log_origin, beside, says which log."""
+    leaf_position: _builtins.int
+    """The receipt: the position in that leaf."""
     @_builtins.property
     def error(self) -> _status_pb2.Status:
         """Why there is none. Carries ErrorInfo with a Reason of segel.v1."""
@@ -203,10 +209,12 @@ class SignResult(_message.Message):
         id: _builtins.str = ...,
         signature: _builtins.bytes = ...,
         error: _status_pb2.Status | None = ...,
+        leaf_index: _builtins.int = ...,
+        leaf_position: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "outcome", b"outcome", "signature", b"signature"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "id", b"id", "outcome", b"outcome", "signature", b"signature"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "id", b"id", "leaf_index", b"leaf_index", "leaf_position", b"leaf_position", "outcome", b"outcome", "signature", b"signature"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_outcome: _TypeAlias = _typing.Literal["signature", "error"]  # noqa: Y015
     _WhichOneofArgType_outcome: _TypeAlias = _typing.Literal["outcome", b"outcome"]  # noqa: Y015
@@ -232,7 +240,9 @@ class SignRequest(_message.Message):
     ecdsa_encoding: _resources_pb2.EcdsaEncoding.ValueType
     """Optional. DER unless said otherwise."""
     request_id: _builtins.str
-    """Optional. Names this request, so that a repetition is known as one; 1 to 128 of A-Z a-z 0-9 . _ : -"""
+    """Optional. Names this request, so that a repetition is known as one: a signature that was made for it in the last
+    24 hours is sent again instead of a new one. 1 to 128 of A-Z a-z 0-9 . _ : -
+    """
     @_builtins.property
     def inputs(self) -> _containers.RepeatedCompositeFieldContainer[Global___SignInput]:
         """Required. 1 to 1024."""
@@ -262,8 +272,11 @@ class SignResponse(_message.Message):
 
     RESULTS_FIELD_NUMBER: _builtins.int
     KEY_FIELD_NUMBER: _builtins.int
+    LOG_ORIGIN_FIELD_NUMBER: _builtins.int
     key: _builtins.str
     """The key that signed. Format: keys/sha256-{64 hex digits}."""
+    log_origin: _builtins.str
+    """The audit log of the receipts: the origin of its checkpoints."""
     @_builtins.property
     def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___SignResult]:
         """One for each input, in order."""
@@ -273,10 +286,11 @@ class SignResponse(_message.Message):
         *,
         results: _abc.Iterable[Global___SignResult] | None = ...,
         key: _builtins.str = ...,
+        log_origin: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "results", b"results"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "log_origin", b"log_origin", "results", b"results"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,0 +1,297 @@
+"""`JobStore`: all that the daemon asks of its database. One conformance suite says what each method must do.
+
+Every method is one transaction, and returns when it is durable. Methods that change something raise `StoreFull` or
+`StoreBroken` if it could not be written, and then nothing of it was; whoever calls may try again.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from segeld.audit.leaf import AnyLeaf
+from segeld.model.faults import Fault, Reason
+from segeld.model.job import Ended, Failure, Items, Job, JobFilter, JobSpec, Results
+from segeld.model.kind import Kind
+from segeld.model.names import JobName, TokenName
+
+
+class StoreFull(Fault):
+    """The disk is full. What was accepted is kept."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            Reason.STORAGE_FULL, "The disk has no room for more work; try again later.", retry_after=5.0
+        )
+
+
+class StoreBroken(Fault):
+    """The database cannot be read or written: an I/O error, or damage. The log says more."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            Reason.STORAGE_UNAVAILABLE,
+            "The database cannot be used just now; nothing is lost. Try again later.",
+            retry_after=5.0,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """An interactive request that has an id: what was signed for it is kept until it expires."""
+
+    caller: str
+    request_id: str
+    content: bytes
+    """SHA-256 over kind and inputs: the same id with other content is a mistake of its caller."""
+    expires: float
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Consecutive inputs of one job, of one request, or of a request without an id (None)."""
+
+    work: int | Request | None
+    """A job by its id."""
+    first: int
+    inputs: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A chunk that is about to be signed. One caller's."""
+
+    at: float
+    """Seconds since the epoch."""
+    caller: str
+    kind: Kind
+    token: TokenName
+    parts: tuple[Part, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """The part may be signed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """The request was seen before, nothing of this part was claimed: what is known of the request as a whole."""
+
+    signatures: tuple[tuple[int, Ended], ...]
+    """Position and Signature, for the inputs that have one."""
+    lost: tuple[int, ...]
+    """Positions of attempts whose outcome is unknown, once for each attempt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Nothing of this part may be signed: the job has ended, or the request_id had other content."""
+
+    fault: Fault
+
+
+Verdict = Granted | Known | Refused
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """What became of a claim."""
+
+    id: int
+    """The index of the intent's leaf; -1 if no part was granted (then nothing was written)."""
+    verdicts: tuple[Verdict, ...]
+    """One for each part. The intent names the granted ones only, in order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """The worker was lost while it held the item."""
+
+
+@dataclass(frozen=True, slots=True)
+class NotBegun:
+    """The item was surely not signed, and waits again."""
+
+
+ItemOutcome = bytes | Failure | Unknown | NotBegun
+"""What came of one attempt: a signature, or why not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    leaf: int
+    """The index of the outcome's leaf. Positions count through the granted parts."""
+    jobs: tuple[Job, ...]
+    """The jobs among its parts, as they are now."""
+
+
+class StaleClaim(Exception):
+    """The claim was settled before, or by a recovery: nothing was recorded, nothing may be released."""
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A block of a job as the dispatcher needs it."""
+
+    first: int
+    inputs: tuple[bytes, ...]
+    waiting: tuple[int, ...]
+    """Offsets in the job of items that have no outcome and are in no claim, ascending."""
+    lost: tuple[int, ...]
+    """Offsets of attempts whose outcome is unknown, once for each attempt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Upkeep:
+    """What a round of `tidy` did."""
+
+    ended: tuple[Job, ...]
+    """Jobs whose deadline passed, and open jobs that were never sealed."""
+    removed: tuple[Job, ...]
+    """Jobs that were removed, their time being over. Unread results are a warning."""
+    unread: tuple[Job, ...]
+    """Jobs that will be removed within three days and have results that nobody read."""
+
+
+class CallerJobs(Protocol):
+    """What the services ask. Whoever asks for another caller's job gets JOB_NOT_FOUND."""
+
+    async def create_job(self, spec: JobSpec, items: Items, *, seal: bool) -> tuple[Job, bool]:
+        """The job, and whether it is new. The same caller and request_id: the job that is there.
+
+        :raises Fault: IDEMPOTENCY_MISMATCH if that job has another kind, priority, labels or retention, or other items;
+            or was deleted less than 7 days ago.
+        """
+        ...
+
+    async def append_items(self, caller: str, name: JobName, offset: int, items: Items, *, limit: int) -> Job:
+        """Appends at `offset`, or finds that exactly these items are there already.
+
+        :param limit: items that the job may have at most.
+        :raises Fault: JOB_NOT_FOUND; JOB_STATE if it takes no items; OFFSET_OUT_OF_RANGE (fact: committed) for a gap or an
+            overlap; IDEMPOTENCY_MISMATCH for other items where some are already; JOB_TOO_LARGE.
+        """
+        ...
+
+    async def seal_job(self, caller: str, name: JobName, count: int) -> Job:
+        """OPEN to QUEUED, or to HELD if the spec wants approval. Repeated: the job as it is.
+
+        :raises Fault: JOB_NOT_FOUND; JOB_STATE; BATCH_EMPTY; OFFSET_OUT_OF_RANGE if it has not `count` items.
+        """
+        ...
+
+    async def job(self, caller: str, name: JobName) -> Job:
+        """:raises Fault: JOB_NOT_FOUND."""
+        ...
+
+    async def jobs(
+        self, caller: str, wanted: JobFilter, *, before: int | None, limit: int
+    ) -> tuple[Job, ...]:
+        """The newest first; only ids below `before`."""
+        ...
+
+    async def usage(self, caller: str) -> tuple[int, int]:
+        """How many jobs of the caller have not ended, and how many items are in them."""
+        ...
+
+    async def cancel_job(self, caller: str, name: JobName, who: str) -> Job:
+        """To CANCELLED, or to ENDING while a token holds some of it. Repeated: the job as it is. Audited.
+
+        :raises Fault: JOB_NOT_FOUND; JOB_STATE if it ended otherwise.
+        """
+        ...
+
+    async def delete_job(self, caller: str, name: JobName) -> None:
+        """:raises Fault: JOB_NOT_FOUND; JOB_STATE if it is neither OPEN nor ended."""
+        ...
+
+    async def decide_job(self, name: JobName, who: str, items_hash: bytes | None, text: str) -> Job:
+        """Approves a HELD job (to QUEUED), or rejects it if `items_hash` is None. Audited.
+
+        :raises Fault: JOB_NOT_FOUND; JOB_STATE; ITEMS_CHANGED if the hash is another.
+        """
+        ...
+
+    async def results(self, caller: str, name: JobName, offset: int) -> Results:
+        """Outcomes from `offset` to the end of its block at most, and to the first item that has none yet.
+
+        In a job that has ended items without outcome read as Failure CANCELLED or DEADLINE_PASSED. Empty at the end.
+
+        :raises Fault: JOB_NOT_FOUND; JOB_STATE if it is OPEN, HELD or REJECTED; OFFSET_OUT_OF_RANGE past the end.
+        """
+        ...
+
+    async def note_read(self, caller: str, name: JobName, offset: int) -> None:
+        """The caller has all results before `offset`. Never goes back."""
+        ...
+
+
+class Queue(Protocol):
+    """What the dispatcher asks."""
+
+    async def recover(self, at: float) -> int:
+        """For the start: each claim of an earlier run is settled as Unknown. Gives their number."""
+        ...
+
+    async def signable(self, after: int, limit: int) -> tuple[Job, ...]:
+        """Jobs in QUEUED and RUNNING with an id above `after`, ascending."""
+        ...
+
+    async def block(self, job: int, offset: int) -> Block | None:
+        """The first block at or after the one that holds `offset` in which something waits; None if there is none."""
+        ...
+
+    async def claim(self, claim: Claim) -> Claimed:
+        """Writes the intent leaf and what says that the parts are with a token: before any of it may be signed.
+
+        A job's part is refused unless the job is in QUEUED (then it becomes RUNNING) or RUNNING and its deadline has not
+        passed. A request's part is Known if the request has signatures or lost attempts that are not in the part's
+        request yet told: that is, on the first claim of a Request object's (caller, request_id) in this run.
+        """
+        ...
+
+    async def settle(self, claim: int, outcomes: Sequence[ItemOutcome], at: float) -> Settled:
+        """Records the outcomes of a claim's granted items, in order, with the outcome leaf: before any is released.
+
+        Signatures and Failures of jobs are kept with the job; signatures of requests with the request, Failures of
+        requests are not kept (a repetition tries again). The last outcome of a job ends it.
+
+        :raises StaleClaim: if there is no such claim any more.
+        """
+        ...
+
+
+class Leaves(Protocol):
+    """What the audit log asks."""
+
+    async def record(self, leaf: AnyLeaf) -> int:
+        """Appends a leaf; gives its index."""
+        ...
+
+    async def leaf_count(self) -> int: ...
+
+    async def leaves(self, first: int, limit: int) -> tuple[bytes, ...]:
+        """Consecutive leaves from `first`, at most `limit` and about 4 MiB."""
+        ...
+
+    async def trim_leaves(self, before: int) -> None:
+        """Forgets leaves below that index: they are safe in the log's files."""
+        ...
+
+
+class JobStore(CallerJobs, Queue, Leaves, Protocol):
+    """The whole of it."""
+
+    async def tidy(self, at: float) -> Upkeep:
+        """Ends what is past its deadline, removes what was kept long enough (jobs, answers, tombstones)."""
+        ...
+
+    async def setting(self, name: str) -> bytes | None:
+        """A value that belongs to the database itself, such as the log's origin."""
+        ...
+
+    async def set_setting(self, name: str, value: bytes) -> None: ...
+
+    async def aclose(self) -> None:
+        """Returns when everything that was begun is durable or has failed."""
+        ...

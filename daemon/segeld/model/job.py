@@ -1,0 +1,108 @@
+"""Jobs, and what comes of items, as every layer above the database sees them. Times are seconds since the epoch."""
+
+from dataclasses import dataclass
+
+from segeld.model.faults import Reason
+from segeld.model.job_state import JobState
+from segeld.model.kind import Kind
+from segeld.model.names import JobName, KeyName
+from segeld.model.priority import Priority
+
+BLOCK = 256
+"""Items of one block: consecutive items that lie in one database row."""
+
+
+@dataclass(frozen=True, slots=True)
+class Items:
+    """Consecutive items, checked: digests of the algorithm's length, or messages."""
+
+    inputs: tuple[bytes, ...] = ()
+    ids: tuple[str, ...] = ()
+    """As many as inputs, or none if every id is empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobSpec:
+    """What a caller wants, checked and allowed."""
+
+    caller: str
+    request_id: str
+    kind: Kind
+    priority: Priority
+    labels: tuple[tuple[str, str], ...]
+    """Sorted by name."""
+    deadline: float
+    retention: float
+    """Seconds."""
+    approval: bool = False
+    """Sealing leads to HELD."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A job as it is now."""
+
+    id: int
+    """The database's own; ascending with creation."""
+    name: JobName
+    spec: JobSpec
+    state: JobState
+    reason: str
+    """One sentence for people; may be empty."""
+    count: int
+    signed: int
+    failed: int
+    items_hash: bytes
+    """Empty until it is sealed. Chain over its blocks: SHA-256(what was before ‖ SHA-256(the block's items)), from 32
+    zero octets. A block ends after 256 items, or after the item with which it reaches 256 KiB."""
+    read: int
+    created: float
+    sealed: float | None = None
+    started: float | None = None
+    ended: float | None = None
+    expires: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why an item ended without a signature."""
+
+    reason: Reason
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """Where the log records a signature."""
+
+    leaf: int
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    value: bytes
+    receipt: Receipt
+
+
+Ended = Signature | Failure
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """Outcomes of consecutive items."""
+
+    first: int
+    ids: tuple[str, ...]
+    """As many as outcomes, or none if every id is empty."""
+    outcomes: tuple[Ended, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class JobFilter:
+    """Which jobs of a caller; None or empty is every one."""
+
+    states: frozenset[JobState] = frozenset()
+    key: KeyName | None = None
+    labels: tuple[tuple[str, str], ...] = ()
+    request_id: str = ""
