@@ -84,7 +84,7 @@ NOT_BEGUN: Final = "NOT_BEGUN"
 """Surely not signed; it waits again."""
 
 _ENCODER: Final = msgspec.msgpack.Encoder()
-_DECODER: Final = msgspec.msgpack.Decoder(AnyLeaf)
+_DECODER: Final[msgspec.msgpack.Decoder[AnyLeaf]] = msgspec.msgpack.Decoder(AnyLeaf)
 
 
 class BadLeaf(ValueError):

@@ -4,7 +4,7 @@ Every method is one transaction, and returns when it is durable. Methods that ch
 `StoreBroken` if it could not be written, and then nothing of it was; whoever calls may try again.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -12,7 +12,7 @@ from segeld.audit.leaf import AnyLeaf
 from segeld.model.faults import Fault, Reason
 from segeld.model.job import Ended, Failure, Items, Job, JobFilter, JobSpec, Results
 from segeld.model.kind import Kind
-from segeld.model.names import JobName, TokenName
+from segeld.model.names import JobName, KeyName, TokenName
 
 
 class StoreFull(Fault):
@@ -43,7 +43,10 @@ class Request:
     request_id: str
     content: bytes
     """SHA-256 over kind and inputs: the same id with other content is a mistake of its caller."""
+    count: int
     expires: float
+    told: bool
+    """Whether the dispatcher knows what is kept of it: it had a verdict before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +126,8 @@ class Settled:
     """The index of the outcome's leaf. Positions count through the granted parts."""
     jobs: tuple[Job, ...]
     """The jobs among its parts, as they are now."""
+    exhausted: tuple[int, ...]
+    """Positions, through the granted parts, of items that ended now because no attempt is left."""
 
 
 class StaleClaim(Exception):
@@ -229,7 +234,7 @@ class CallerJobs(Protocol):
 class Queue(Protocol):
     """What the dispatcher asks."""
 
-    async def recover(self, at: float) -> int:
+    async def recover(self, attempts: Callable[[KeyName], int], at: float) -> int:
         """For the start: each claim of an earlier run is settled as Unknown. Gives their number."""
         ...
 
@@ -245,16 +250,19 @@ class Queue(Protocol):
         """Writes the intent leaf and what says that the parts are with a token: before any of it may be signed.
 
         A job's part is refused unless the job is in QUEUED (then it becomes RUNNING) or RUNNING and its deadline has not
-        passed. A request's part is Known if the request has signatures or lost attempts that are not in the part's
-        request yet told: that is, on the first claim of a Request object's (caller, request_id) in this run.
+        passed. A request's part is refused with IDEMPOTENCY_MISMATCH if its id was used for other content, and Known if
+        signatures or lost attempts are kept of it and it was not told so.
         """
         ...
 
-    async def settle(self, claim: int, outcomes: Sequence[ItemOutcome], at: float) -> Settled:
+    async def settle(
+        self, claim: int, outcomes: Sequence[ItemOutcome], *, attempts: int, at: float
+    ) -> Settled:
         """Records the outcomes of a claim's granted items, in order, with the outcome leaf: before any is released.
 
         Signatures and Failures of jobs are kept with the job; signatures of requests with the request, Failures of
-        requests are not kept (a repetition tries again). The last outcome of a job ends it.
+        requests are not kept (a repetition tries again). The last outcome of a job ends it. An Unknown that makes an
+        item's lost attempts `attempts` is recorded as Failure WORKER_LOST.
 
         :raises StaleClaim: if there is no such claim any more.
         """

@@ -1,10 +1,12 @@
-"""What the services ask of the layers below: two narrow protocols, so that each side is tested without the other."""
+"""What the services ask of the layers below: narrow protocols, so that each side is tested without the other."""
 
+from collections.abc import AsyncIterator
 from typing import Protocol
 
 from segeld.model.faults import Fault
 from segeld.model.inventory import KeyRecord, Order, Survey, TokenRecord
-from segeld.model.names import KeyName, TokenName
+from segeld.model.job import Items, Job, JobFilter, JobSpec, Results
+from segeld.model.names import JobName, KeyName, TokenName
 from segeld.model.secret import Pin
 
 
@@ -16,6 +18,58 @@ class Dispatch(Protocol):
 
         :raises Fault: if the order as a whole is refused: queue full, no healthy token, stopping.
         """
+        ...
+
+
+class JobDesk(Protocol):
+    """Jobs, as a caller deals with them. What cannot be found, or is another's, is JOB_NOT_FOUND."""
+
+    async def create(self, spec: JobSpec, items: Items, *, seal: bool) -> Job:
+        """The job; the one that is there if caller and request_id are those of an earlier one.
+
+        :raises Fault: IDEMPOTENCY_MISMATCH, CALLER_QUOTA, QUEUE_FULL, JOB_TOO_LARGE, STORAGE_FULL, STORAGE_UNAVAILABLE.
+        """
+        ...
+
+    async def append(self, caller: str, name: JobName, offset: int, items: Items) -> Job:
+        """:raises Fault: JOB_STATE, OFFSET_OUT_OF_RANGE, IDEMPOTENCY_MISMATCH, JOB_TOO_LARGE, CALLER_QUOTA, STORAGE_…"""
+        ...
+
+    async def seal(self, caller: str, name: JobName, count: int) -> Job:
+        """:raises Fault: JOB_STATE, BATCH_EMPTY, OFFSET_OUT_OF_RANGE, STORAGE_…"""
+        ...
+
+    async def job(self, caller: str, name: JobName) -> Job: ...
+
+    async def jobs(
+        self, caller: str, wanted: JobFilter, *, before: int | None, limit: int
+    ) -> tuple[Job, ...]: ...
+
+    def watch(self, caller: str, name: JobName) -> AsyncIterator[Job]:
+        """The job now, then whenever it changed (not more than five times a second), last when it has ended."""
+        ...
+
+    def results(self, caller: str, name: JobName, offset: int, *, wait: bool) -> AsyncIterator[Results]:
+        """Block by block; at most one block is held. With `wait` it goes on until the job has ended.
+
+        :raises Fault: JOB_STATE, OFFSET_OUT_OF_RANGE.
+        """
+        ...
+
+    async def cancel(self, caller: str, name: JobName) -> Job: ...
+
+    async def delete(self, caller: str, name: JobName) -> None: ...
+
+    async def decide(self, name: JobName, who: str, items_hash: bytes | None, text: str) -> Job:
+        """Approves a held job; rejects it if `items_hash` is None.
+
+        :raises Fault: JOB_STATE, ITEMS_CHANGED.
+        """
+        ...
+
+    @property
+    def log_origin(self) -> str:
+        """The audit log of the receipts."""
         ...
 
 
