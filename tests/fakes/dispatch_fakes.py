@@ -9,6 +9,7 @@ from segeld.model.deadline import Deadline
 from segeld.model.faults import Fault, Reason
 from segeld.model.inventory import KeyRecord, Order
 from segeld.model.names import KeyName, TokenName
+from segeld.model.priority import Priority
 from segeld.model.token_state import TokenState
 from segeld.supervisor.worker_handle import WorkerLost
 
@@ -52,6 +53,7 @@ class FakeWorker:
     script: list = field(default_factory=list)
     sessions: int = 1
     killed: str = ""
+    device_ns: int = 1000
 
     async def sign(self, key, algorithm, encoding, *, urgent, deadlines, inputs, patience):
         if self.ended.is_set():
@@ -61,7 +63,10 @@ class FakeWorker:
         self.arrived.set()
         step = self.script.pop(0) if self.script else None
         if isinstance(step, asyncio.Event):
-            await step.wait()
+            waits = [asyncio.ensure_future(step.wait()), asyncio.ensure_future(self.ended.wait())]
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            for wait in waits:
+                wait.cancel()
         if isinstance(step, str):
             self.kill(step)
         if isinstance(step, Exception):
@@ -69,7 +74,7 @@ class FakeWorker:
         if self.ended.is_set():
             raise WorkerLost("killed")
         outcomes = step(inputs) if callable(step) else tuple(b"signed " + data for data in inputs)
-        return Signed(1, outcomes, 1000)
+        return Signed(1, outcomes, self.device_ns)
 
     @property
     def why(self):
@@ -88,13 +93,33 @@ def order(
     seconds: float = TIMEOUT,
     algorithm: Algorithm = Algorithm.RSA_PKCS1_SHA256,
     size: int = 32,
+    request_id: str = "",
+    priority: Priority = Priority.INTERACTIVE,
 ) -> Order:
     inputs = tuple(number.to_bytes(size, "big") for number in range(count))
-    return Order(caller, KEY, algorithm, EcdsaEncoding.DER, inputs, Deadline.after(seconds), "r")
+    return Order(
+        caller, KEY, algorithm, EcdsaEncoding.DER, inputs, Deadline.after(seconds), request_id, priority
+    )
 
 
-def reasons(outcomes) -> list[Reason | None]:
-    return [outcome.reason if isinstance(outcome, Fault) else None for outcome in outcomes]
+def reasons(signed) -> list[Reason | None]:
+    return [outcome.reason if isinstance(outcome, Fault) else None for outcome in signed.outcomes]
+
+
+def values(signed) -> tuple[bytes, ...]:
+    return tuple(outcome.value for outcome in signed.outcomes)
+
+
+@dataclass
+class FakeRules:
+    weights: dict[str, int] = field(default_factory=dict)
+    tries: int = 3
+
+    def weight(self, caller):
+        return self.weights.get(caller, 1)
+
+    def attempts(self, key):
+        return self.tries
 
 
 def failing(reason: Reason, remedy: Remedy, *, certain: bool):

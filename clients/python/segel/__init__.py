@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from segel.client import Client as Client
     from segel.client import connect as connect
     from segel.errors import SegelError as SegelError
+    from segel.job import JobHandle as JobHandle
     from segel.models import Failure as Failure
+    from segel.models import Job as Job
+    from segel.models import JobState as JobState
     from segel.models import Key as Key
     from segel.models import Signature as Signature
     from segel.officer import Officer as Officer
@@ -34,6 +37,9 @@ _HOME = {
     "BlockingOfficer": "segel.blocking",
     "Client": "segel.client",
     "Failure": "segel.models",
+    "Job": "segel.models",
+    "JobHandle": "segel.job",
+    "JobState": "segel.models",
     "Key": "segel.models",
     "Officer": "segel.officer",
     "SegelError": "segel.errors",
@@ -50,6 +56,9 @@ __all__ = [
     "BlockingOfficer",
     "Client",
     "Failure",
+    "Job",
+    "JobHandle",
+    "JobState",
     "Key",
     "Officer",
     "SegelError",

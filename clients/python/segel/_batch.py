@@ -11,6 +11,8 @@ from segel.errors import SegelError
 from segel.v1 import signing_pb2 as signing
 
 Outcome = bytes | SegelError
+Leaf = tuple[str, int, int]
+"""Where a signature is in the audit log: its origin, the leaf, the position in it."""
 
 
 class Way(NamedTuple):
@@ -28,7 +30,7 @@ class Way(NamedTuple):
 class Receiver(Protocol):
     """Whoever waits for the outcomes of a batch, each at a place of its own."""
 
-    def settle(self, place: int, outcome: Outcome) -> None:
+    def settle(self, place: int, outcome: Outcome, leaf: Leaf | None = None, /) -> None:
         """Takes the outcome; ignores it where nobody waits any more."""
         ...
 
@@ -56,7 +58,7 @@ class Singles:
     def __init__(self, singles: Sequence[Single]) -> None:
         self._singles: Final = singles
 
-    def settle(self, place: int, outcome: Outcome) -> None:
+    def settle(self, place: int, outcome: Outcome, _leaf: Leaf | None = None, /) -> None:
         future = self._singles[place].future
         if future.done():
             return
@@ -92,13 +94,13 @@ class Bulk:
         self._missing = count
         self.future: Final[asyncio.Future[list[models.Signature | models.Failure]]] = loop.create_future()
 
-    def settle(self, place: int, outcome: Outcome) -> None:
+    def settle(self, place: int, outcome: Outcome, leaf: Leaf | None = None, /) -> None:
         outcomes = self._outcomes
         if outcomes[place] is not None:
             return
         name = self._ids[place] if self._ids is not None else ""
         if isinstance(outcome, bytes):
-            outcomes[place] = models.Signature(outcome, name)
+            outcomes[place] = models.Signature(outcome, name, None, *(leaf or ()))
         else:
             outcomes[place] = models.Failure(outcome, name)
         self._missing -= 1

@@ -8,27 +8,22 @@ import grpc
 import grpc.aio
 
 from segel import _status
-from segel._backoff import Backoff
 from segel._channel import open_channel
 from segel._diagnosis import diagnose
+from segel._patience import Patience, worth_repeating
 from segel._target import Target
 from segel._tls import Pem, Tls
 from segel.errors import ClientClosed, ConnectionFailed, SegelError, SettingsInvalid
+
+__all__ = ["CALL_TIMEOUT", "Connection", "Listener", "Method", "closed", "worth_repeating"]
 
 Request = TypeVar("Request")
 Response = TypeVar("Response")
 Listener = Literal["callers", "officers"]
 Method = Callable[[grpc.aio.Channel], grpc.aio.UnaryUnaryMultiCallable[Request, Response]]
 
-_FIRST_TRIES: Final = 3
-
 CALL_TIMEOUT: Final = 30.0
 """Seconds that a call may take which asks no token for a signature."""
-
-
-def worth_repeating(error: SegelError) -> bool:
-    """Whether the same thing may be sent again after `error.retry_after`."""
-    return error.code in _status.RETRIED_CODES and error.retry_after is not None
 
 
 def closed() -> ClientClosed:
@@ -75,39 +70,47 @@ class Connection:
         *,
         timeout: float = CALL_TIMEOUT,  # noqa: ASYNC109 -- travels to the daemon as the call's deadline
         repeat: bool = True,
+        attempt: float | None = None,
     ) -> Response:
         """Calls a unary method; repeats it while that helps, if `repeat`, within `timeout` seconds.
 
+        :param attempt: seconds after which one attempt is given up and repeated; all there are if None.
         :raises SegelError: what the daemon said, or why it cannot be reached.
         """
-        now = asyncio.get_running_loop().time
-        deadline = now() + timeout
-        backoff = Backoff()
-        tries = 0
+        patience = Patience(timeout)
         while True:
             reached = self._reached
+            limit = patience.left if attempt is None else min(patience.left, attempt)
             try:
-                response = await method(self.channel())(request, timeout=max(deadline - now(), 0.001))
+                response = await method(self.channel())(request, timeout=limit)
             except grpc.aio.AioRpcError as error:
                 failure = await self.explain(error)
+                if attempt is not None and failure.code == "DEADLINE_EXCEEDED":
+                    failure = _broken(failure, self.target)
             except asyncio.CancelledError:
-                # gRPC cancels the calls of a channel that is closed; only a task's own cancellation is one.
-                task = asyncio.current_task()
-                if self._closed and task is not None and not task.cancelling():
+                if self.was_cut_off():
                     raise closed() from None
                 raise
             else:
                 self._reached = True
                 return response
-            tries += 1
-            patient = reached or not isinstance(failure, ConnectionFailed)
-            if failure.reason == "CONNECTION_BROKE":
-                # Nothing seems to stand in the way, but that may be wrong: not to be tried for long.
-                patient = patient or tries < _FIRST_TRIES
-            delay = backoff.next(failure.retry_after or 0.0)
-            if not (repeat and patient and worth_repeating(failure) and now() + delay < deadline):
+            if not repeat:
                 raise failure
-            await asyncio.sleep(delay)
+            await patience.wait(failure, reached=reached)
+
+    @property
+    def reached(self) -> bool:
+        """Whether the daemon ever answered on this connection."""
+        return self._reached
+
+    def note_answer(self) -> None:
+        """The daemon answered, on a stream that somebody else reads."""
+        self._reached = True
+
+    def was_cut_off(self) -> bool:
+        """Whether a CancelledError is `aclose`: gRPC cancels the calls of a channel that is closed."""
+        task = asyncio.current_task()
+        return self._closed and task is not None and not task.cancelling()
 
     async def explain(self, error: grpc.aio.AioRpcError) -> SegelError:
         """What a call's status means. Where gRPC knows no more than UNAVAILABLE, looks for the reason itself.
@@ -120,6 +123,8 @@ class Connection:
             return said
         if said.code == "UNIMPLEMENTED" and not self._reached:
             return _wrong_listener(said, self.target, self._listener)
+        if said.code == "CANCELLED" or said.text in _status.LOST_WHILE_WRITING:
+            return _broken(said, self.target)  # nobody here gave it up: a daemon that stops ends its calls so
         unreached = said.code == "UNAVAILABLE" or (said.code == "DEADLINE_EXCEEDED" and not self._reached)
         if not unreached:
             return said

@@ -13,7 +13,7 @@ _PREFIX: Final = "SIGNATURE_ALGORITHM_"
 NUMBER_OF: Final = {
     algorithm: resources.SignatureAlgorithm.Value(_PREFIX + algorithm.value) for algorithm in Algorithm
 }
-_ALGORITHM_OF: Final = {number: algorithm for algorithm, number in NUMBER_OF.items()}
+ALGORITHM_OF: Final = {number: algorithm for algorithm, number in NUMBER_OF.items()}
 
 # A number that this version does not know becomes UNKNOWN: a newer daemon must not break an older client.
 _KEY_STATE: Final = {
@@ -43,7 +43,7 @@ def key(message: resources.Key) -> models.Key:
         aliases=tuple(message.aliases),
         public_key=message.public_key,
         certificate_chain=tuple(message.certificate_chain),
-        algorithms=tuple(_ALGORITHM_OF[number] for number in message.algorithms if number in _ALGORITHM_OF),
+        algorithms=tuple(ALGORITHM_OF[number] for number in message.algorithms if number in ALGORITHM_OF),
         state=_KEY_STATE.get(message.state, models.KeyState.UNKNOWN),
         state_reason=message.state_reason,
     )

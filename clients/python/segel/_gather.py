@@ -25,8 +25,6 @@ from segel.v1.signing_pb2_grpc import SigningStub
 
 # How a stream may end that is nobody's decision: connections age, daemons restart, proxies give up.
 _ENDS_BY_ITSELF: Final = frozenset({"UNAVAILABLE", "CANCELLED"})
-# What gRPC says in place of the true status when it loses a connection while it writes.
-_LOST_WHILE_WRITING: Final = frozenset({"Internal error from Core", "Stream removed"})
 
 
 class Gatherer:
@@ -181,12 +179,13 @@ class Gatherer:
             text = f"The daemon answered {len(results)} results for {len(batch)} inputs"
             batch.settle_all(DaemonError(text, reason="INTERNAL", code="INTERNAL"))
             return
-        settle = batch.receiver.settle
+        settle, origin = batch.receiver.settle, answer.response.log_origin
         refused: list[tuple[int, SegelError]] = []
         for position, (place, result) in enumerate(zip(batch.places, results, strict=True)):
             signature = result.signature
             if signature:
-                settle(place, signature)
+                leaf = (origin, result.leaf_index, result.leaf_position) if origin else None
+                settle(place, signature, leaf)
             else:
                 refused.append((position, _status.from_status(result.error)))
         if refused:
@@ -233,4 +232,4 @@ def _ends_by_itself(error: grpc.aio.AioRpcError) -> bool:
     said = _status.from_call(error.code().name, error.details(), error.trailing_metadata())
     if _status.is_from_daemon(said):
         return False
-    return said.code in _ENDS_BY_ITSELF or said.text in _LOST_WHILE_WRITING
+    return said.code in _ENDS_BY_ITSELF or said.text in _status.LOST_WHILE_WRITING

@@ -3,11 +3,13 @@
 import asyncio
 import atexit
 import concurrent.futures
+import contextlib
 import threading
-from collections.abc import Callable, Coroutine
-from typing import Any, Final, Self, TypeVar
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from typing import Any, Final, Self, TypeVar, cast
 
 from segel._connection import closed
+from segel.errors import ClientClosed
 
 T = TypeVar("T")
 
@@ -66,6 +68,19 @@ class Portal:
             future.cancel()
             raise
 
+    def each(self, blocks: AsyncIterator[Sequence[T]]) -> Iterator[T]:
+        """One by one what an async generator gives in blocks; each block is one visit to the loop.
+
+        :raises ClientClosed: after `close`.
+        """
+        generator = cast("AsyncGenerator[Sequence[T]]", blocks)
+        try:
+            while (block := self.run(_next(generator))) is not None:
+                yield from block
+        finally:
+            with contextlib.suppress(ClientClosed):
+                self.run(_ended(generator))
+
     def close(self) -> None:
         """Ends what is owned, then the thread. May be called twice, and from several threads."""
         with self._closing:
@@ -102,6 +117,14 @@ class Portal:
 async def _made(make: Callable[[], T]) -> T:
     # Inside the loop, because what belongs to a loop finds it when it is made.
     return make()
+
+
+async def _next(generator: AsyncGenerator[T]) -> T | None:
+    return await anext(generator, None)
+
+
+async def _ended(generator: AsyncGenerator[T]) -> None:
+    await generator.aclose()
 
 
 def _report(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

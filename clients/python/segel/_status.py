@@ -11,6 +11,8 @@ from segel import errors
 DOMAIN: Final = "segel"
 DETAILS_KEY: Final = "grpc-status-details-bin"
 RETRIED_CODES: Final = frozenset({"UNAVAILABLE", "RESOURCE_EXHAUSTED"})
+LOST_WHILE_WRITING: Final = frozenset({"Internal error from Core", "Stream removed"})
+"""What gRPC says in place of the true status when it loses a connection while it writes."""
 
 # For a reason that this version does not know, and for statuses made by gRPC itself.
 _CLASS_OF_CODE: Final[Mapping[str, type[errors.SegelError]]] = MappingProxyType(

@@ -12,6 +12,7 @@ from segel._algorithms import Algorithm
 from segel._chunks import Item
 from segel._portal import Portal
 from segel._tls import Tls
+from segel.blocking_jobs import BlockingJobs
 from segel.client import Client
 from segel.models import Failure, Key, Signature, Slots, Token, WhoAmI
 from segel.officer import Officer
@@ -81,6 +82,11 @@ class BlockingClient(_Owner[Client]):
         """See `Client.signer`."""
         inner = self._portal.run(self._inner.signer(key, algorithm=algorithm, ecdsa=ecdsa))
         return BlockingSigner(self._portal, inner)
+
+    @property
+    def jobs(self) -> BlockingJobs:
+        """See `Client.jobs`."""
+        return BlockingJobs(self._portal, self._inner.jobs)
 
 
 class BlockingSigner:

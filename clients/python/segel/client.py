@@ -1,4 +1,4 @@
-"""The client of back-office systems: who am I, which keys, sign."""
+"""The client of back-office systems: who am I, which keys, sign, and jobs."""
 
 import os
 from types import TracebackType
@@ -11,6 +11,7 @@ from segel._gather import Gatherer
 from segel._target import Target
 from segel._tls import Tls
 from segel.errors import BadRequest, KeyNotUsable, SettingsInvalid
+from segel.jobs import Jobs
 from segel.models import Key, WhoAmI
 from segel.settings import Settings
 from segel.signer import Ecdsa, Signer
@@ -35,6 +36,7 @@ class Client:
         self._connection = connection
         self._gatherer = Gatherer(connection)
         self._signing_key = signing_key
+        self._jobs = Jobs(connection, _choose)
 
     @classmethod
     def connect(cls, target: str, *, tls: Tls, server_name: str | None = None) -> Self:
@@ -108,6 +110,11 @@ class Client:
             timeout=CALL_TIMEOUT,
         )
         return _convert.key(response)
+
+    @property
+    def jobs(self) -> Jobs:
+        """Batches of any size that outlive this client and the daemon."""
+        return self._jobs
 
     async def signer(
         self, key: str | None = None, *, algorithm: Algorithm | str | None = None, ecdsa: Ecdsa = "der"

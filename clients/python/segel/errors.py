@@ -8,7 +8,8 @@
     ├── NotAllowed             it knows who asks, and says no
     ├── NotFound
     │   ├── KeyNotFound        no such key, or not granted
-    │   └── TokenNotFound      no token of that name
+    │   ├── TokenNotFound      no token of that name
+    │   └── JobNotFound        no such job, or not yours
     ├── KeyNotUsable           the key is there and must not be used
     ├── TokenNotReady
     │   ├── TokenNotActive     it waits for an officer's PIN
@@ -16,7 +17,13 @@
     │   ├── TokenQuarantined   it gave wrong signatures or failed too often
     │   └── TokenUnavailable   it is away or coming back: try again
     ├── PinRefused             officers only: the PIN was wrong, locked, expired, or not tried at all
+    ├── JobStateError          the job is in a state that does not allow it
+    │   └── ItemsChanged       what was approved is not what the job holds
     ├── BadRequest             the request is wrong: mend the program
+    │   ├── IdempotencyMismatch  the request_id was used for another content
+    │   └── OffsetMismatch     items or results that are not where they were looked for
+    ├── StorageUnavailable     the daemon cannot write just now: try again
+    │   └── StorageFull        its disk is full; what was accepted is kept
     ├── Overloaded             too much is waiting: try again later
     ├── DeadlinePassed         the time was up
     ├── Cancelled              the request was given up
@@ -136,6 +143,12 @@ class TokenNotFound(NotFound):
     advice = "List the tokens that are configured."
 
 
+class JobNotFound(NotFound):
+    """Correct the name: jobs are seen by their caller only, and removed when their time is over."""
+
+    advice = "List your jobs; they are removed when their time is over."
+
+
 class KeyNotUsable(SegelError):
     """Ask an officer: the key is ambiguous on its token, or its public key cannot be found."""
 
@@ -184,6 +197,42 @@ class BadRequest(SegelError):
     advice = "The same request will be refused again."
 
 
+class IdempotencyMismatch(BadRequest):
+    """Use another `request_id`, or repeat exactly the request that had it first."""
+
+    advice = "Use another request_id, or repeat exactly the request that had it first."
+
+
+class OffsetMismatch(BadRequest):
+    """Look at the job: the fact ``committed`` says how much it holds."""
+
+    advice = "Look at the job: it says how many items it holds."
+
+
+class JobStateError(SegelError):
+    """Look at the job's state: it says what may happen to it."""
+
+    advice = "Look at the job's state."
+
+
+class ItemsChanged(JobStateError):
+    """Look at the job again, and approve what it holds now."""
+
+    advice = "Look at the job again, and approve what it holds now."
+
+
+class StorageUnavailable(SegelError):
+    """Try again after `retry_after` seconds: nothing that was accepted is lost."""
+
+    advice = "Try again later; nothing that was accepted is lost."
+
+
+class StorageFull(StorageUnavailable):
+    """Tell those who run the daemon, and try again after `retry_after` seconds."""
+
+    advice = "Tell those who run the daemon, and try again later."
+
+
 class Overloaded(SegelError):
     """Try again after `retry_after` seconds, with fewer requests at once."""
 
@@ -220,6 +269,7 @@ CLASS_OF_REASON: Final[Mapping[str, type[SegelError]]] = MappingProxyType(
         "SIGNATURE_SELF_CHECK_FAILED": DaemonError,
         "KEY_NOT_FOUND": KeyNotFound,
         "TOKEN_NOT_FOUND": TokenNotFound,
+        "JOB_NOT_FOUND": JobNotFound,
         "KEY_AMBIGUOUS": KeyNotUsable,
         "KEY_UNUSABLE": KeyNotUsable,
         "TOKEN_NOT_ACTIVE": TokenNotActive,
@@ -228,6 +278,8 @@ CLASS_OF_REASON: Final[Mapping[str, type[SegelError]]] = MappingProxyType(
         "PIN_REFUSED_BEFORE": PinRefused,
         "PIN_LOCKED": PinRefused,
         "PIN_EXPIRED": PinRefused,
+        "JOB_STATE": JobStateError,
+        "ITEMS_CHANGED": ItemsChanged,
         "ALGORITHM_UNKNOWN": BadRequest,
         "ALGORITHM_NOT_SUPPORTED": BadRequest,
         "DIGEST_LENGTH": BadRequest,
@@ -237,6 +289,8 @@ CLASS_OF_REASON: Final[Mapping[str, type[SegelError]]] = MappingProxyType(
         "BATCH_TOO_LARGE": BadRequest,
         "FIELD_INVALID": BadRequest,
         "PIN_LENGTH": PinRefused,
+        "JOB_TOO_LARGE": BadRequest,
+        "OFFSET_OUT_OF_RANGE": OffsetMismatch,
         "CALLER_UNKNOWN": NotAuthenticated,
         "ROLE_REQUIRED": NotAllowed,
         "ALGORITHM_NOT_GRANTED": NotAllowed,
@@ -248,9 +302,11 @@ CLASS_OF_REASON: Final[Mapping[str, type[SegelError]]] = MappingProxyType(
         "WORKER_LOST": TokenUnavailable,
         "DAEMON_STOPPING": DaemonStopping,
         "DEVICE_ERROR": TokenUnavailable,
+        "STORAGE_FULL": StorageFull,
+        "STORAGE_UNAVAILABLE": StorageUnavailable,
         "DEADLINE_TOO_SHORT": DeadlinePassed,
         "DEADLINE_PASSED": DeadlinePassed,
-        "IDEMPOTENCY_MISMATCH": BadRequest,
+        "IDEMPOTENCY_MISMATCH": IdempotencyMismatch,
         "CANCELLED": Cancelled,
     }
 )

@@ -1,4 +1,4 @@
-"""What the daemon says about keys, slots, tokens and callers, as plain frozen values."""
+"""What the daemon says about keys, slots, tokens, callers and jobs, as plain frozen values."""
 
 import datetime as dt
 import enum
@@ -6,7 +6,24 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from segel._algorithms import Algorithm
+from segel._job import Job, JobState
 from segel.errors import SegelError
+
+__all__ = [
+    "Failure",
+    "Job",
+    "JobState",
+    "Key",
+    "KeyState",
+    "Signature",
+    "Slot",
+    "SlotToken",
+    "Slots",
+    "Token",
+    "TokenKey",
+    "TokenState",
+    "WhoAmI",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +75,14 @@ class Signature:
     value: bytes
     id: str = ""
     """The id that was given with the digest; empty if none was."""
+    index: int | None = None
+    """The place in the job, from 0; None outside of jobs."""
+    log_origin: str = ""
+    """The receipt: the audit log that records it, by the origin of its checkpoints; empty if there is none."""
+    leaf_index: int | None = None
+    """The receipt: the leaf of that log."""
+    leaf_position: int | None = None
+    """The receipt: the position in that leaf."""
 
     def __bytes__(self) -> bytes:
         return self.value
@@ -70,6 +95,8 @@ class Failure:
     error: SegelError
     id: str = ""
     """The id that was given with the digest; empty if none was."""
+    index: int | None = None
+    """The place in the job, from 0; None outside of jobs."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,11 @@ from segeld.config.strict import Strict
 
 Seconds = Annotated[float, Meta(gt=0, le=3600)]
 Count = Annotated[int, Meta(ge=1, le=1_000_000)]
+Items = Annotated[int, Meta(ge=1, le=1_000_000_000)]
+Month = Annotated[float, Meta(gt=0, le=30 * 86_400)]
+"""Seconds, up to 30 days."""
+Year = Annotated[float, Meta(gt=0, le=365 * 86_400)]
+"""Seconds, up to 365 days."""
 
 STATE_DIR: Final = Path("/var/lib/segel")
 RUNTIME_DIR: Final = Path("/run/segel")
@@ -142,6 +147,23 @@ class Limits(Strict, frozen=True):
     """Seconds. No request waits longer, whatever its client allows."""
     grace: Seconds = 30.0
     """Seconds that a stopping daemon gives to what it has begun."""
+    max_job_items: Items = 5_000_000
+    """Items in one job."""
+    jobs_per_caller: Count = 1000
+    """Jobs of one caller that have not ended."""
+    job_items_per_caller: Items = 20_000_000
+    """Items in them."""
+    open_job_lifetime: Month = 86_400.0
+    """Seconds after which a job that was not sealed expires."""
+    job_deadline: Month = 259_200.0
+    """Seconds that a job has, if it does not say: 72 hours."""
+    results_retention: Year = 2_592_000.0
+    """Seconds that a job's results are kept after its end, if it does not say: 30 days."""
+    answers_retention: Month = 86_400.0
+    """Seconds that the answer to a request with a request_id is kept: 24 hours."""
+    max_watches: Count = 64
+    """Jobs watched and results read at once, over all callers. A client that stops reading costs about 4 MB for each."""
+    max_watches_per_caller: Count = 16
 
 
 class Config(Strict, frozen=True):

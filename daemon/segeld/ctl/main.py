@@ -1,13 +1,14 @@
 """The command `segelctl`: what officers do with slots and tokens."""
 
 from segel.cli import session
-from segeld.ctl import slot, status, token
+from segeld.ctl import audit, slot, status, token
 
 _EPILOG = """\
 Examples:
   segelctl status
   segelctl slot list
   segelctl token activate seal
+  segelctl audit find --file letter.pdf
 
 Settings come from options, the environment (SEGELCTL_TARGET, SEGELCTL_TLS_CA, SEGELCTL_TLS_CERT, SEGELCTL_TLS_KEY), \
 ~/.config/segel/officer.toml and /etc/segel/officer.toml, in this order. The target is the officer listener, for \
@@ -17,6 +18,7 @@ app = session.app("officer", "Look after the tokens of segeld.", _EPILOG, "segel
 status.register(app)
 app.add_typer(slot.app, name="slot")
 app.add_typer(token.app, name="token")
+app.add_typer(audit.app, name="audit")
 
 
 def main() -> None:

@@ -1,77 +1,150 @@
 """The dispatcher: takes orders, and answers each when all of its inputs have ended.
 
-Handlers only wait here: a chunk that a worker holds belongs to the worker's own task, so a caller that goes away
+Handlers only wait here: a chunk that was claimed belongs to a task of the dispatcher's own, so a caller that goes away
 cancels nothing but its waiting.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 
 from segeld.dispatch.feed import Feed
+from segeld.dispatch.jobboard import JobBoard
+from segeld.dispatch.jobnews import JobNews
+from segeld.dispatch.ledger import Ledger
 from segeld.dispatch.metrics import DispatchMetrics
-from segeld.dispatch.ports import Tokens
-from segeld.dispatch.ticket import Kind, Outcome, Ticket
+from segeld.dispatch.ports import Rules, Tokens
+from segeld.dispatch.requests import OpenRequests
+from segeld.dispatch.run import Runs
+from segeld.dispatch.ticket import Ticket
 from segeld.dispatch.waiting import WaitingRoom
+from segeld.jobqueue.store import Queue, Settled
 from segeld.model.faults import Fault, Reason
-from segeld.model.inventory import Order
+from segeld.model.inventory import Order, Signed
+from segeld.model.kind import Kind
 from segeld.model.names import TokenName
 from segeld.supervisor.worker_handle import WorkerHandle
+
+_LAST_WAIT = 5.0
+"""Seconds that a call waits beyond its deadline for what a worker holds. Its outcome is recorded even later."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quotas:
+    """How much may wait."""
+
+    queue: int
+    queue_per_caller: int
+    answers_retention: float
+    """Seconds for which signatures of requests with an id are kept."""
 
 
 class Dispatcher:
     """`sign` for the services, `serve` for the supervisor, `review` when a token's state changed."""
 
     def __init__(
-        self, tokens: Callable[[], Tokens], metrics: DispatchMetrics, *, queue: int, queue_per_caller: int
+        self,
+        tokens: Callable[[], Tokens],
+        rules: Callable[[], Rules],
+        store: Queue,
+        metrics: DispatchMetrics,
+        quotas: Quotas,
     ) -> None:
+        self._rules = rules
         self._metrics = metrics
-        self._queue = queue
-        self._queue_per_caller = queue_per_caller
-        self._room = WaitingRoom(tokens)
-        self._feed = Feed(self._room, tokens, metrics)
+        self._quotas = quotas
+        self._room = WaitingRoom(tokens, lambda caller: rules().weight(caller))
+        self._ledger = Ledger(store)
+        self.news = JobNews()
+        self.jobs = JobBoard(store, self._room, lambda key: rules().attempts(key))
+        self._feed = Feed(self._room, Runs(self._room, tokens, self._ledger, metrics, self._settled))
+        self._requests = OpenRequests()
         self._open: dict[str, int] = {}
         """Inputs of orders that have no answer yet, by caller."""
         self._open_total = 0
         self._stopping = False
 
-    async def sign(self, order: Order) -> tuple[Outcome, ...]:
+    async def sign(self, order: Order) -> Signed:
         """One signature or Fault for each input, in order. Cancelling gives up what no worker holds yet.
 
         :raises Fault: if the order as a whole is refused.
         """
-        self._admit(order)
-        ticket = Ticket(order, asyncio.get_running_loop().create_future())
-        self._count(order.caller, len(order.inputs))
-        self._room.enter(ticket)
+        ticket = self._requests.same_as(order)
+        if ticket is None:
+            self._admit(order)
+            ticket = Ticket(
+                order,
+                attempts=self._rules().attempts(order.key),
+                kept=self._quotas.answers_retention,
+                late=self._late,
+            )
+            self._requests.enter(ticket)
+            with self._counted(order), self._waiting(ticket):
+                self._room.enter(ticket)
+                return await self._done(ticket, order)
+        with self._counted(order), self._waiting(ticket):
+            return await self._done(ticket, order)
+
+    async def _done(self, ticket: Ticket, order: Order) -> Signed:
+        await asyncio.wait({ticket.done}, timeout=max(0.0, order.deadline.remaining()))
+        if not ticket.done.done() and ticket.order.deadline.passed():
+            self._room.withdraw(ticket)
+            ticket.end_waiting(self._late(ticket))
+            # What a worker holds ends in a moment: it looks at the deadline before each signature.
+            await asyncio.wait({ticket.done}, timeout=_LAST_WAIT)
+        if (
+            not ticket.done.done()
+        ):  # it had joined one with more time, or what came of it cannot be recorded now
+            raise self._late(ticket)
+        return Signed(ticket.done.result())
+
+    @contextmanager
+    def _waiting(self, ticket: Ticket) -> Iterator[None]:
+        ticket.waiters += 1
         try:
-            await asyncio.wait({ticket.done}, timeout=max(0.0, order.deadline.remaining()))
-            if not ticket.done.done():
-                self._room.expire(ticket)
-                # What a worker holds ends in a moment: it looks at the deadline before each signature.
-                await asyncio.wait({ticket.done})
-            return ticket.done.result()
+            yield
         finally:
-            self._room.leave(ticket)
-            self._count(order.caller, -len(order.inputs))
+            ticket.waiters -= 1
+            if not ticket.waiters:
+                self._requests.leave(ticket)
+                self._room.withdraw(ticket)
+
+    def _late(self, ticket: Ticket) -> Fault:
+        return self._ledger.trouble or self._room.late(ticket)
 
     def _admit(self, order: Order) -> None:
         if self._stopping:
             raise Fault(Reason.DAEMON_STOPPING, "The daemon is shutting down; try again.", retry_after=1.0)
-        if (fault := self._room.refusal(Kind.of(order))) is not None:
+        if self._ledger.trouble is not None:
+            raise self._ledger.trouble
+        if (fault := self._room.refusal(Kind(order.key, order.algorithm, order.encoding))) is not None:
             raise fault
         count, mine = len(order.inputs), self._open.get(order.caller, 0)
-        if mine + count > self._queue_per_caller:
+        if mine + count > self._quotas.queue_per_caller:
             raise Fault(
                 Reason.CALLER_QUOTA,
-                f"{mine} inputs of {order.caller} are waiting; {self._queue_per_caller} may. Send fewer at once.",
+                f"{mine} inputs of {order.caller} are waiting; {self._quotas.queue_per_caller} may. "
+                "Send fewer at once.",
                 retry_after=0.2,
                 caller=order.caller,
-                limit=str(self._queue_per_caller),
+                maximum=str(self._quotas.queue_per_caller),
             )
-        if self._open_total + count > self._queue:
+        if self._open_total + count > self._quotas.queue:
             raise Fault(
-                Reason.QUEUE_FULL, "Too much is waiting; try again.", retry_after=0.5, limit=str(self._queue)
+                Reason.QUEUE_FULL,
+                "Too much is waiting; try again.",
+                retry_after=0.5,
+                maximum=str(self._quotas.queue),
             )
+
+    @contextmanager
+    def _counted(self, order: Order) -> Iterator[None]:
+        self._count(order.caller, len(order.inputs))
+        try:
+            yield
+        finally:
+            self._count(order.caller, -len(order.inputs))
 
     def _count(self, caller: str, change: int) -> None:
         self._open[caller] = self._open.get(caller, 0) + change
@@ -88,6 +161,21 @@ class Dispatcher:
         """A token's state or keys changed: what no token can sign any more, nor soon, ends now."""
         self._room.review()
 
+    @property
+    def trouble(self) -> Fault | None:
+        """Why nothing is signed although tokens are ready; None if all is well."""
+        return self._ledger.trouble
+
     def begin_stop(self) -> None:
-        """From now on new orders are refused; what was taken goes on."""
+        """From now on new orders are refused, and nothing more of jobs is begun; what was taken goes on."""
         self._stopping = True
+        self._room.stop_jobs()
+
+    async def drained(self) -> None:
+        """Returns when everything that was begun is settled."""
+        await self._feed.drained()
+
+    def _settled(self, settled: Settled) -> None:
+        for job in settled.jobs:
+            self.jobs.changed(job)
+            self.news.tell(job)

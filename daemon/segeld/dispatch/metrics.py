@@ -32,3 +32,29 @@ class DispatchMetrics:
 
     def chunk(self, token: TokenName, seconds: float) -> None:
         self._chunk.labels(token.word).observe(seconds)
+
+
+class JobMetrics:
+    """What happens to jobs."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._unfinished = Gauge(
+            "segel_jobs_unfinished", "Jobs that are sealed and have not ended.", registry=registry
+        )
+        self._unread = Gauge(
+            "segel_jobs_unread_expiring",
+            "Jobs with results that nobody read and that will be removed within three days.",
+            registry=registry,
+        )
+        self._removed = Counter(
+            "segel_results_removed_unread_total",
+            "Results that were removed before anybody read them.",
+            registry=registry,
+        )
+
+    def show(self, *, unfinished: int, unread: int) -> None:
+        self._unfinished.set(unfinished)
+        self._unread.set(unread)
+
+    def removed_unread(self, results: int) -> None:
+        self._removed.inc(results)

@@ -1,9 +1,10 @@
 """What callers are told: why a key cannot sign now, and why one input has no signature."""
 
-from segeld.dispatch.ticket import Kind
 from segeld.ipc.worker_wire import ItemFailed
+from segeld.model.algorithm import Algorithm
 from segeld.model.faults import Fault, Reason
-from segeld.model.inventory import KeyRecord, Order
+from segeld.model.inventory import KeyRecord
+from segeld.model.kind import Kind
 from segeld.model.names import KeyName, TokenName
 from segeld.model.token_state import COMING_BACK, TokenState
 from segeld.policy import key_not_found
@@ -115,7 +116,7 @@ def gave_up() -> Fault:
     return Fault(Reason.CANCELLED, "The caller gave up.")
 
 
-def failed(order: Order, outcome: ItemFailed) -> Fault:
+def failed(algorithm: Algorithm, outcome: ItemFailed) -> Fault:
     """Why one input has no signature, from the worker's word."""
     match outcome.reason:
         case Reason.DEADLINE_PASSED:
@@ -123,9 +124,9 @@ def failed(order: Order, outcome: ItemFailed) -> Fault:
         case Reason.SIGNATURE_SELF_CHECK_FAILED:
             text = "The token's signature did not verify and was discarded."
         case Reason.DIGEST_LENGTH:
-            text = f"The digest has not the length that {order.algorithm.name} asks for."
+            text = f"The digest has not the length that {algorithm.name} asks for."
         case Reason.ALGORITHM_NOT_SUPPORTED:
-            text = f"The token does not sign with {order.algorithm.name}."
+            text = f"The token does not sign with {algorithm.name}."
         case _:
             text = f"The token did not sign it (CKR {outcome.ckr:#x})."
     return Fault(outcome.reason, text, ckr=f"{outcome.ckr:#x}")

@@ -1,4 +1,4 @@
-"""What the dispatcher asks of the layer below: a narrow protocol, so that each side is tested without the other."""
+"""What the dispatcher asks of the layers below: narrow protocols, so that each side is tested without the other."""
 
 from typing import Protocol
 
@@ -16,3 +16,15 @@ class Tokens(Protocol):
     def patience_of(self, token: TokenName) -> float: ...
 
     def note_bad_signature(self, token: TokenName) -> None: ...
+
+
+class Rules(Protocol):
+    """What the dispatcher asks of the policy."""
+
+    def weight(self, caller: str) -> int:
+        """The caller's share, beside others'."""
+        ...
+
+    def attempts(self, key: KeyName) -> int:
+        """How often an input is tried whose outcome is unknown."""
+        ...

@@ -1,13 +1,14 @@
-"""How many inputs make a chunk: what the token was measured to sign in about 20 ms."""
+"""How long a signature takes on a token, and so how many inputs make a chunk."""
 
 from typing import Final
 
-from segeld.dispatch.ticket import Kind
+from segeld.dispatch.fairness import CHUNK_SECONDS
+from segeld.model.kind import Kind
 from segeld.model.names import TokenName
 
-CHUNK_SECONDS: Final = 0.02
 MAX_CHUNK: Final = 256
 _FIRST_CHUNK: Final = 8
+_FIRST_GUESS: Final = 0.002
 _SMOOTHING: Final = 0.25
 
 
@@ -21,6 +22,10 @@ class Speed:
         each = seconds / count
         before = self._seconds.get((token, kind), each)
         self._seconds[token, kind] = before + _SMOOTHING * (each - before)
+
+    def seconds(self, token: TokenName, kind: Kind) -> float:
+        """Of one signature: measured, or a guess."""
+        return self._seconds.get((token, kind), _FIRST_GUESS)
 
     def chunk_size(self, token: TokenName, kind: Kind) -> int:
         each = self._seconds.get((token, kind))

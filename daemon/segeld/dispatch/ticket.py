@@ -1,50 +1,54 @@
-"""An order on its way: which of its inputs are done, which wait, and who waits for it."""
+"""An interactive order on its way: which of its inputs are done, which wait, and who waits for it."""
 
 import asyncio
-from collections import deque
-from dataclasses import dataclass, field
-from typing import Final, Self
+import hashlib
+import time
+from collections.abc import Callable
+from typing import Final
 
-from segeld.model.algorithm import Algorithm, EcdsaEncoding
+from segeld.dispatch import outcomes
+from segeld.dispatch.work import Outcome, Work
+from segeld.jobqueue.store import Known, Request
 from segeld.model.faults import Fault
 from segeld.model.inventory import Order
-from segeld.model.names import KeyName
+from segeld.model.job import Signature
+from segeld.model.kind import Kind
+from segeld.model.priority import Priority
 
-Outcome = bytes | Fault
-
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """What the inputs of one chunk have in common."""
-
-    key: KeyName
-    algorithm: Algorithm
-    encoding: EcdsaEncoding
-
-    @classmethod
-    def of(cls, order: Order) -> Self:
-        return cls(order.key, order.algorithm, order.encoding)
+URGENT_INPUTS: Final = 8
+"""Interactive orders up to this size are urgent."""
 
 
-@dataclass(slots=True, eq=False)
-class Ticket:
-    """One order in the queue. Each input ends exactly once: a late or second answer is dropped."""
+class Ticket(Work):
+    """One order. Each input ends exactly once: a late or second answer is dropped."""
 
-    order: Order
-    done: asyncio.Future[tuple[Outcome, ...]]
-    kind: Kind = field(init=False)
-    waiting: deque[int] = field(init=False)
-    """Positions of inputs that no worker holds."""
-    _outcomes: list[Outcome | None] = field(init=False)
-    _attempts: list[int] = field(init=False)
-    _open: int = field(init=False)
+    patient = False
 
-    def __post_init__(self) -> None:
-        count = len(self.order.inputs)
-        self.kind = Kind.of(self.order)
-        self.waiting = deque(range(count))
-        self._outcomes = [None] * count
-        self._attempts = [0] * count
+    def __init__(
+        self,
+        order: Order,
+        *,
+        attempts: int,
+        kept: float,
+        late: Callable[["Ticket"], Fault],
+    ) -> None:
+        """:param kept: seconds for which the signatures of an order with a request_id are kept.
+        :param late: what its inputs end with when the deadline has passed.
+        """
+        count = len(order.inputs)
+        urgent = order.priority is Priority.INTERACTIVE and count <= URGENT_INPUTS
+        kind = Kind(order.key, order.algorithm, order.encoding)
+        super().__init__(order.caller, kind, order.priority, urgent=urgent, attempts=attempts)
+        self.order: Final = order
+        self.done: asyncio.Future[tuple[Outcome, ...]] = asyncio.get_running_loop().create_future()
+        self.content: Final = content_of(order) if order.request_id else b""
+        self.waiters = 0
+        """Calls that wait for it: repetitions join the first."""
+        self.waiting.extend(range(count))
+        self._late = late
+        self._expires = time.time() + kept
+        self._told = False
+        self._outcomes: list[Outcome | None] = [None] * count
         self._open = count
 
     @property
@@ -52,34 +56,80 @@ class Ticket:
         """Inputs that have no outcome yet."""
         return self._open
 
-    def end(self, position: int, outcome: Outcome) -> bool:
-        """Records what came of one input; False if it had ended before."""
+    @property
+    def id(self) -> tuple[str, str]:
+        return self.caller, self.order.request_id
+
+    def input(self, position: int) -> bytes:
+        return self.order.inputs[position]
+
+    @property
+    def deadline_at(self) -> int:
+        return self.order.deadline.at
+
+    @property
+    def mark(self) -> Request | None:
+        if not self.order.request_id:
+            return None
+        return Request(
+            self.caller,
+            self.order.request_id,
+            self.content,
+            len(self.order.inputs),
+            self._expires,
+            self._told,
+        )
+
+    def unwanted(self) -> Fault | None:
+        if not self.waiters:
+            return outcomes.gave_up()
+        return self._late(self) if self.order.deadline.passed() else None
+
+    def end(self, position: int, outcome: Outcome) -> None:
         if self._outcomes[position] is not None:
-            return False
+            return
         self._outcomes[position] = outcome
         self._open -= 1
         if not self._open and not self.done.done():
             self.done.set_result(tuple(outcome for outcome in self._outcomes if outcome is not None))
-        return True
 
-    def end_waiting(self, fault: Fault) -> int:
-        """Ends every input that no worker holds; gives their number."""
-        count = len(self.waiting)
+    def has_ended(self, position: int) -> bool:
+        return self._outcomes[position] is not None
+
+    def end_waiting(self, fault: Fault) -> None:
         while self.waiting:
             self.end(self.waiting.popleft(), fault)
-        return count
 
-    def again(self, position: int, *, attempted: bool) -> bool:
-        """Puts an input back to the front of what waits; False if it was attempted too often.
+    def end_beside(self, fault: Fault) -> None:
+        self.end_waiting(fault)
 
-        :param attempted: whether this counts: the token may have signed it, or failed on it.
-        """
-        self._attempts[position] += attempted
-        if self._attempts[position] >= MAX_ATTEMPTS:
-            return False
-        self.waiting.appendleft(position)
-        return True
+    def granted(self) -> None:
+        self._told = True
+
+    def refuse(self, fault: Fault) -> None:
+        self.end_waiting(fault)
+
+    def learn(self, known: Known) -> None:
+        self._told = True
+        for position, ended in known.signatures:
+            if isinstance(ended, Signature):
+                self._drop(position)
+                self.end(position, ended)
+        for position in known.lost:
+            if self._outcomes[position] is None and self.attempted(position):
+                self._drop(position)
+                self.end(position, outcomes.lost_too_often())
+
+    def _drop(self, position: int) -> None:
+        if position in self.waiting:
+            self.waiting.remove(position)
 
 
-MAX_ATTEMPTS: Final = 3
-"""Attempts of one input that count, before it fails with WORKER_LOST."""
+def content_of(order: Order) -> bytes:
+    """What makes two requests the same: key, algorithm, encoding, and the inputs in their order."""
+    hasher = hashlib.sha256(order.key.fingerprint)
+    hasher.update(f"{order.algorithm.number} {order.encoding} {len(order.inputs)}\n".encode())
+    for data in order.inputs:
+        hasher.update(len(data).to_bytes(4, "big"))
+        hasher.update(data)
+    return hasher.digest()

@@ -1,59 +1,75 @@
-"""Where tickets wait, and the pumps that look for them: each ticket is in one lane, or a suspect, or all with workers.
+"""Where work waits, and the pumps that look for it: each work is in one lane, or a suspect, or all with workers.
 
-Two classes of lanes: urgent (small orders, which a worker signs between two signatures of others) and bulk.
+Urgent work has lanes of its own: workers sign it between two signatures of other chunks.
 """
 
 import time
+from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 from segeld.dispatch import outcomes
 from segeld.dispatch.breaker import Asked, Breaker
+from segeld.dispatch.fairness import Fairness
 from segeld.dispatch.idle import Idle
-from segeld.dispatch.lanes import Chunk, Lanes, Suits
+from segeld.dispatch.lanes import Chunk, Item, Lanes, Suits
 from segeld.dispatch.ports import Tokens
+from segeld.dispatch.speed import Speed
 from segeld.dispatch.suspects import Suspects
-from segeld.dispatch.ticket import Kind, Ticket
+from segeld.dispatch.work import Work
 from segeld.model.faults import Fault
+from segeld.model.kind import Kind
 from segeld.model.names import TokenName
+from segeld.model.priority import Priority
 from segeld.model.token_state import COMING_BACK, TokenState
 
-URGENT_INPUTS: Final = 8
-"""Orders up to this size are urgent."""
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A chunk that is on its way to a worker, and what its caller was charged for it so far."""
+
+    chunk: Chunk
+    token: TokenName
+    priority: Priority
+    caller: str
+    charged: float
 
 
 class WaitingRoom:
-    """Tickets enter and leave with their callers; in between feeds take parts and bring some of them back."""
+    """Work enters and leaves with whoever wants it; in between feeds take parts and bring some of them back."""
 
-    def __init__(self, tokens: Callable[[], Tokens]) -> None:
+    def __init__(self, tokens: Callable[[], Tokens], weight: Callable[[str], int]) -> None:
+        """:param weight: of a caller, from the policy."""
         self._tokens = tokens
-        self._tickets: set[Ticket] = set()
-        self.urgent: Final = Lanes()
-        self.bulk: Final = Lanes()
+        self._weight = weight
+        self._urgent: Final = Lanes()
+        self._lanes: Final = {priority: Lanes() for priority in Priority}
+        self._fairness: Final[dict[TokenName, Fairness]] = {}
+        self._held: Final[Counter[tuple[TokenName, Priority]]] = Counter()
+        """Chunks with workers."""
+        self._jobs_stopped = False
+        self.speed: Final = Speed()
         self.suspects: Final = Suspects()
         self.breaker: Final = Breaker()
-        self.idle: Final = {self.urgent: Idle(), self.bulk: Idle()}
+        self.idle_urgent: Final = Idle()
+        self.idle: Final = Idle()
         self.idle_suspects: Final = Idle()
+        self.on_taken: Callable[[Work], None] = lambda work: None  # noqa: ARG005
+        """Told of each work of which something was taken."""
 
-    # --- with their callers
+    # --- with whoever wants it
 
-    def enter(self, ticket: Ticket) -> None:
-        self._tickets.add(ticket)
-        self.lanes(ticket).push(ticket)
-        self.wake(ticket)
+    def enter(self, work: Work) -> None:
+        """New work, or more of it."""
+        if work not in self.suspects and not self._held_back(work):
+            self._lane(work).push(work)
+            self._wake(work)
 
-    def expire(self, ticket: Ticket) -> None:
-        """Its time is up: what no worker holds ends."""
-        self.withdraw(ticket)
-        ticket.end_waiting(self._late(ticket))
-
-    def leave(self, ticket: Ticket) -> None:
-        """Nobody waits for it any more; what a worker holds of it is dropped when it comes back."""
-        self._tickets.discard(ticket)
-        self.withdraw(ticket)
-
-    def __contains__(self, ticket: Ticket) -> bool:
-        return ticket in self._tickets
+    def withdraw(self, work: Work) -> None:
+        """It waits no more; what a worker holds of it comes back to it."""
+        self._lane(work).withdraw(work)
+        self.suspects.clear(work)
 
     def refusal(self, kind: Kind) -> Fault | None:
         """Why no token can sign this way with this key, now or soon; None if one can."""
@@ -69,25 +85,38 @@ class WaitingRoom:
         ]
         return outcomes.paused(kind, min(pauses)) if all(pauses) else None
 
+    def late(self, work: Work) -> Fault:
+        return outcomes.too_late(self._tokens().key(work.kind.key))
+
     def review(self) -> None:
-        """What no token can sign any more, nor soon, ends now; and all pumps look again."""
+        """Interactive work that no token can do any more, nor soon, ends now (jobs wait); all pumps look again."""
         faults: dict[Kind, Fault | None] = {}  # thousands may wait, of a few kinds
-        for ticket in [*self.urgent, *self.bulk, *self.suspects]:
-            if ticket.kind not in faults:
-                faults[ticket.kind] = self.refusal(ticket.kind)
-            if (fault := faults[ticket.kind]) is not None:
-                self.withdraw(ticket)
-                ticket.end_waiting(fault)
+        everything = [
+            *self._urgent,
+            *(work for lanes in self._lanes.values() for work in lanes),
+            *self.suspects,
+        ]
+        for work in everything:
+            if not work.patient:
+                if work.kind not in faults:
+                    faults[work.kind] = self.refusal(work.kind)
+                if (fault := faults[work.kind]) is not None:
+                    self.withdraw(work)
+                    work.end_waiting(fault)
         self.wake_all()
 
+    def stop_jobs(self) -> None:
+        """No more of any job is given to workers; what waits of it is safe in the database."""
+        self._jobs_stopped = True
+        for lanes in self._lanes.values():
+            for work in list(lanes):
+                if work.patient:
+                    lanes.withdraw(work)
+
+    def _held_back(self, work: Work) -> bool:
+        return self._jobs_stopped and work.patient
+
     # --- with the feeds
-
-    def lanes(self, ticket: Ticket) -> Lanes:
-        return self.urgent if len(ticket.order.inputs) <= URGENT_INPUTS else self.bulk
-
-    def withdraw(self, ticket: Ticket) -> None:
-        self.lanes(ticket).withdraw(ticket)
-        self.suspects.clear(ticket)
 
     def suits(self, token: TokenName) -> Suits:
         """What a token may be asked for now."""
@@ -96,71 +125,146 @@ class WaitingRoom:
             kind.key in names and not self.breaker.pause(Asked(token, kind.key, kind.algorithm), now)
         )
 
-    def take(self, token: TokenName, lanes: Lanes, size: Callable[[Kind], int]) -> Chunk | None:
-        """The next chunk for a token, without what nobody waits for any more: it may be empty then."""
-        suits = self.suits(token)
-        kind = lanes.next_kind(suits)
-        chunk = lanes.take(suits, size(kind)) if kind is not None else None
-        if chunk is None:
+    def take(self, token: TokenName, *, urgent: bool) -> Taken | None:
+        """The next chunk for a token, without what nobody waits for any more: it may be empty then.
+
+        Whatever is taken must be `returned`.
+        """
+        suits, fairness = self.suits(token), self._fair(token)
+        if urgent and fairness.jobs_are_due() and self._jobs_present(token, suits):
             return None
-        if (more := lanes.next_kind(suits)) is not None:
-            self._wake_for(lanes, more)
-        return Chunk(chunk.kind, tuple(part for part in chunk.parts if self.is_wanted(*part)))
+        lanes = {Priority.INTERACTIVE: self._urgent} if urgent else self._lanes
+        waiting = {priority: lane.waiting(suits) for priority, lane in lanes.items() if lane}
+        choice = fairness.choose(waiting)
+        if choice is None:
+            return None
+        priority, caller = choice
+        kind = lanes[priority].next_kind(caller, suits)
+        assert kind is not None, "a caller was chosen for which nothing waits"
+        chunk = lanes[priority].take(caller, kind, self.speed.chunk_size(token, kind))
+        taken = Taken(chunk, token, priority, caller, len(chunk.items) * self.speed.seconds(token, kind))
+        self._held[token, priority] += 1
+        self._charge(taken, taken.charged)
+        for work in {work for work, _ in chunk.items}:
+            self.on_taken(work)
+        (self.idle_urgent if urgent else self.idle).wake_one(
+            lambda other: self._has_more(other, urgent=urgent)
+        )
+        return Taken(self.wanted(chunk), token, priority, caller, taken.charged)
 
-    def is_wanted(self, ticket: Ticket, position: int) -> bool:
-        """Whether somebody still waits for an input that was taken out; ends it if not."""
-        if ticket not in self._tickets:
-            ticket.end(position, outcomes.gave_up())
-        elif ticket.order.deadline.passed():
-            ticket.end(position, self._late(ticket))
-        else:
-            return True
-        return False
+    def wanted(self, chunk: Chunk) -> Chunk:
+        """What of it somebody still waits for; the rest ends."""
+        if all(work.unwanted() is None for work in {work for work, _ in chunk.items}):
+            return chunk
+        return Chunk(chunk.kind, tuple(item for item in chunk.items if self._is_wanted(item)))
 
-    def put_back(self, ticket: Ticket, position: int, *, attempted: bool) -> None:
-        """Back to where it waited, if somebody still waits for it and it was not tried too often."""
-        if not self.is_wanted(ticket, position):
+    def returned(self, taken: Taken, seconds: float) -> None:
+        """A chunk is done; `seconds` is the device time that was measured."""
+        self._held[taken.token, taken.priority] -= 1
+        if not self._held[taken.token, taken.priority]:
+            del self._held[taken.token, taken.priority]
+        self._charge(taken, seconds - taken.charged)
+        if taken.priority is not Priority.INTERACTIVE and self._urgent:
+            self.idle_urgent.wake_all()  # they may have had to let it go first
+
+    def put_back(self, work: Work, position: int) -> None:
+        """Back to where it waited, if somebody still waits for it."""
+        if not self._is_wanted((work, position)):
             return
-        if (fault := self.refusal(ticket.kind)) is not None:
-            ticket.end(position, fault)
-        elif not ticket.again(position, attempted=attempted):
-            ticket.end(position, outcomes.lost_too_often())
-        elif ticket in self.suspects:
+        fault = None if work.patient else self.refusal(work.kind)
+        if fault is not None:
+            work.end(position, fault)
+            return
+        work.waiting.appendleft(position)
+        if work in self.suspects:
             self.idle_suspects.wake_all()
-        else:
-            self.lanes(ticket).push_front(ticket)
-            self.wake(ticket)
+        elif not self._held_back(work):
+            self._lane(work).push_front(work)
+            self._wake(work)
 
-    def suspect(self, ticket: Ticket, position: int, token: TokenName) -> None:
+    def suspect(self, work: Work, position: int, token: TokenName) -> None:
         """It goes to no worker but for its trial."""
-        if ticket in self._tickets:
-            self.lanes(ticket).withdraw(ticket)
-            self.suspects.blame(ticket, position, token, time.monotonic())
+        if work.unwanted() is None:
+            self._lane(work).withdraw(work)
+            self.suspects.blame(work, position, token, time.monotonic())
             self.idle_suspects.wake_all()
 
-    def after_trial(self, ticket: Ticket, position: int, token: TokenName) -> None:
-        if ticket not in self.suspects:
-            return
-        if position in ticket.waiting:  # it decided nothing: the worker ended for another reason
-            self.suspect(ticket, position, token)
-            return
-        self.suspects.clear(ticket)
-        if ticket.waiting:
-            self.lanes(ticket).push_front(ticket)
-            self.wake(ticket)
+    def take_suspect(self, token: TokenName, proved: float) -> Item | None:
+        """One input for its trial by a worker of this token."""
+        item = self.suspects.take(token, proved, self.suits(token))
+        if item is not None and not self._is_wanted(item):
+            self.after_trial(*item, token)
+            return self.take_suspect(token, proved)
+        return item
 
-    def _late(self, ticket: Ticket) -> Fault:
-        return outcomes.too_late(self._tokens().key(ticket.order.key))
+    def alone(self, token: TokenName, work: Work, position: int) -> Taken:
+        """A chunk of one input, for its trial."""
+        taken = Taken(Chunk(work.kind, ((work, position),)), token, work.priority, work.caller, 0.0)
+        self._held[token, work.priority] += 1
+        return taken
+
+    def after_trial(self, work: Work, position: int, token: TokenName) -> None:
+        if work not in self.suspects:
+            return
+        if position in work.waiting:  # it decided nothing: the worker ended for another reason
+            self.suspect(work, position, token)
+            return
+        self.suspects.clear(work)
+        if work.waiting:
+            self._lane(work).push_front(work)
+            self._wake(work)
+
+    def _is_wanted(self, item: Item) -> bool:
+        """Whether somebody still waits for an input that was taken out; ends it if not."""
+        work, position = item
+        fault = work.unwanted()
+        if fault is not None:
+            work.end(position, fault)
+        return fault is None
+
+    # --- whose turn it is
+
+    def _lane(self, work: Work) -> Lanes:
+        return self._urgent if work.urgent else self._lanes[work.priority]
+
+    def _fair(self, token: TokenName) -> Fairness:
+        return self._fairness.setdefault(token, Fairness())
+
+    def _charge(self, taken: Taken, seconds: float) -> None:
+        suits = self.suits(taken.token)
+        present = {
+            priority
+            for priority, lanes in self._lanes.items()
+            if self._held[taken.token, priority] or self._present(lanes, suits)
+        }
+        if self._present(self._urgent, suits):
+            present.add(Priority.INTERACTIVE)
+        self._fair(taken.token).charge(
+            taken.priority, taken.caller, seconds, weight=self._weight(taken.caller), waiting=present
+        )
+
+    @staticmethod
+    def _present(lanes: Lanes, suits: Suits) -> bool:
+        return bool(lanes) and bool(lanes.waiting(suits))
+
+    def _jobs_present(self, token: TokenName, suits: Suits) -> bool:
+        return any(
+            self._held[token, priority] or self._present(self._lanes[priority], suits)
+            for priority in (Priority.NORMAL, Priority.LOW)
+        )
 
     # --- who looks again
 
-    def wake(self, ticket: Ticket) -> None:
-        self._wake_for(self.lanes(ticket), ticket.kind)
+    def _has_more(self, token: TokenName, *, urgent: bool) -> bool:
+        suits = self.suits(token)
+        lanes = [self._urgent] if urgent else list(self._lanes.values())
+        return any(self._present(each, suits) for each in lanes)
 
-    def _wake_for(self, lanes: Lanes, kind: Kind) -> None:
+    def _wake(self, work: Work) -> None:
         """One pump is enough: it wakes the next if it leaves something."""
-        self.idle[lanes].wake_one(lambda token: self.suits(token)(kind))
+        idle = self.idle_urgent if work.urgent else self.idle
+        idle.wake_one(lambda token: self.suits(token)(work.kind))
 
     def wake_all(self) -> None:
-        for idle in (*self.idle.values(), self.idle_suspects):
+        for idle in (self.idle_urgent, self.idle, self.idle_suspects):
             idle.wake_all()

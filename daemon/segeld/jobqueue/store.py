@@ -1,18 +1,25 @@
 """`JobStore`: all that the daemon asks of its database. One conformance suite says what each method must do.
 
-Every method is one transaction, and returns when it is durable. Methods that change something raise `StoreFull` or
-`StoreBroken` if it could not be written, and then nothing of it was; whoever calls may try again.
+Every method is one transaction (`tidy` and `trim_leaves` are several), and returns when it is durable. Methods that
+change something raise `StoreFull` or `StoreBroken` if it could not be written, and then nothing of it was; whoever calls
+may try again. Methods that read raise `StoreBroken` if what they want is damaged. An operation that was begun is done,
+even if whoever waits for it is cancelled.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from segeld.audit.leaf import AnyLeaf
 from segeld.model.faults import Fault, Reason
 from segeld.model.job import Ended, Failure, Items, Job, JobFilter, JobSpec, Results
 from segeld.model.kind import Kind
 from segeld.model.names import JobName, KeyName, TokenName
+
+MAX_CLAIM_ITEMS: Final = 900
+"""Items of one claim: what the leaf of their outcomes can hold, whatever they are."""
+MAX_CLAIM_PARTS: Final = 400
+"""Parts of one claim: what the intent's leaf can hold, however long their request ids are."""
 
 
 class StoreFull(Fault):
@@ -164,13 +171,15 @@ class CallerJobs(Protocol):
     async def create_job(self, spec: JobSpec, items: Items, *, seal: bool) -> tuple[Job, bool]:
         """The job, and whether it is new. The same caller and request_id: the job that is there.
 
+        A repetition brings the first items of that job, all of them if it seals; it seals what is still open.
+
         :raises Fault: IDEMPOTENCY_MISMATCH if that job has another kind, priority, labels or retention, or other items;
-            or was deleted less than 7 days ago.
+            or was removed less than 7 days ago. BATCH_EMPTY if it is to be sealed without items.
         """
         ...
 
     async def append_items(self, caller: str, name: JobName, offset: int, items: Items, *, limit: int) -> Job:
-        """Appends at `offset`, or finds that exactly these items are there already.
+        """Appends at `offset`, or finds that exactly these items (and their ids) are there already, in whatever state.
 
         :param limit: items that the job may have at most.
         :raises Fault: JOB_NOT_FOUND; JOB_STATE if it takes no items; OFFSET_OUT_OF_RANGE (fact: committed) for a gap or an
@@ -243,7 +252,9 @@ class Queue(Protocol):
         ...
 
     async def block(self, job: int, offset: int) -> Block | None:
-        """The first block at or after the one that holds `offset` in which something waits; None if there is none."""
+        """The first block at or after the one that holds `offset` in which something waits; None if there is none, or if
+        the job is neither in QUEUED nor in RUNNING.
+        """
         ...
 
     async def claim(self, claim: Claim) -> Claimed:
@@ -252,6 +263,9 @@ class Queue(Protocol):
         A job's part is refused unless the job is in QUEUED (then it becomes RUNNING) or RUNNING and its deadline has not
         passed. A request's part is refused with IDEMPOTENCY_MISMATCH if its id was used for other content, and Known if
         signatures or lost attempts are kept of it and it was not told so.
+
+        :raises ValueError: if it has more than `MAX_CLAIM_ITEMS` or `MAX_CLAIM_PARTS`, or items of a job that do not
+            wait: a fault of whoever asks. Nothing was written.
         """
         ...
 
@@ -262,9 +276,11 @@ class Queue(Protocol):
 
         Signatures and Failures of jobs are kept with the job; signatures of requests with the request, Failures of
         requests are not kept (a repetition tries again). The last outcome of a job ends it. An Unknown that makes an
-        item's lost attempts `attempts` is recorded as Failure WORKER_LOST.
+        item's lost attempts `attempts` is recorded as Failure WORKER_LOST, in the leaf too. Lost attempts of a request
+        without an id are not counted: each is the first.
 
         :raises StaleClaim: if there is no such claim any more.
+        :raises ValueError: if there are not as many outcomes as granted items.
         """
         ...
 
@@ -279,11 +295,14 @@ class Leaves(Protocol):
     async def leaf_count(self) -> int: ...
 
     async def leaves(self, first: int, limit: int) -> tuple[bytes, ...]:
-        """Consecutive leaves from `first`, at most `limit` and about 4 MiB."""
+        """Consecutive leaves from `first`, at most `limit` and about 4 MiB.
+
+        :raises LookupError: if `first` was forgotten.
+        """
         ...
 
     async def trim_leaves(self, before: int) -> None:
-        """Forgets leaves below that index: they are safe in the log's files."""
+        """Forgets leaves below that index, but for the last of all: they are safe in the log's files."""
         ...
 
 
@@ -291,7 +310,10 @@ class JobStore(CallerJobs, Queue, Leaves, Protocol):
     """The whole of it."""
 
     async def tidy(self, at: float) -> Upkeep:
-        """Ends what is past its deadline, removes what was kept long enough (jobs, answers, tombstones)."""
+        """Ends what is past its deadline, removes what was kept long enough (jobs, answers, tombstones).
+
+        Bounded: of very many jobs the next round takes the rest.
+        """
         ...
 
     async def setting(self, name: str) -> bytes | None:

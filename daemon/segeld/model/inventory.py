@@ -4,8 +4,10 @@ from dataclasses import dataclass
 
 from segeld.model.algorithm import Algorithm, EcdsaEncoding, KeyKind
 from segeld.model.deadline import Deadline
-from segeld.model.faults import Reason
+from segeld.model.faults import Fault, Reason
+from segeld.model.job import Signature
 from segeld.model.names import KeyName, TokenName
+from segeld.model.priority import Priority
 from segeld.model.token_state import TokenState
 
 
@@ -104,3 +106,13 @@ class Order:
     inputs: tuple[bytes, ...]
     deadline: Deadline
     request_id: str
+    priority: Priority = Priority.INTERACTIVE
+    """What the policy gives to this caller at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """What came of an order."""
+
+    outcomes: tuple[Signature | Fault, ...]
+    """One for each input, in order."""

@@ -8,8 +8,10 @@ from segeld.config.strict import Problem
 from segeld.model.algorithm import BY_NAME, Algorithm
 from segeld.model.names import Alias, BadName, KeyName, parse_key_or_alias
 from segeld.model.principal import Principal, Role
+from segeld.model.priority import Priority
 from segeld.policy.document import CallerTable, PersonTable, PolicyTable
-from segeld.policy.rules import ANY_ALGORITHM, Grants, Policy
+from segeld.policy.key_options import keys_tried_once
+from segeld.policy.rules import ANY_ALGORITHM, Grants, Policy, Standing
 
 _NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,61}[a-z0-9])?")
 _SAN: Final = re.compile(r"(uri|dns|email):[\x21-\x7e]{1,1024}")
@@ -26,12 +28,16 @@ class _Compiler:
     def policy(self) -> Policy:
         for word, keys in self._table.aliases.items():
             self._alias(word, keys)
+        tried_once, problems = keys_tried_once(self._table.keys, self._aliases)
+        self.problems += problems
         grants: dict[str, Grants] = {}
+        standings: dict[str, Standing] = {}
         for at, role, person in _people(self._table):
             self._person(at, role, person)
             if isinstance(person, CallerTable):
                 grants[person.name] = self._grants(at, person)
-        return Policy(self._principals, self._aliases, grants)
+                standings[person.name] = Standing(person.weight, Priority[person.max_priority.upper()])
+        return Policy(self._principals, self._aliases, grants, standings, tried_once)
 
     def _fault(self, key: str, text: str) -> None:
         self.problems.append(Problem(key, text))

@@ -3,13 +3,17 @@
 import enum
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from segeld.model.algorithm import Algorithm
 from segeld.model.faults import Fault, Reason
 from segeld.model.names import Alias, KeyName
 from segeld.model.principal import Principal
+from segeld.model.priority import Priority
 
 ANY_ALGORITHM = frozenset(Algorithm)
+ATTEMPTS: Final = 3
+"""How often an item is tried whose attempts end unknown."""
 
 
 class Verdict(enum.Enum):
@@ -33,7 +37,16 @@ class Grants:
         return self.by_key.get(key, frozenset()) | self.on_every_key
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How one caller's work stands beside that of others."""
+
+    weight: int = 1
+    highest: Priority = Priority.INTERACTIVE
+
+
 _NOTHING = Grants()
+_EQUAL = Standing()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +58,10 @@ class Policy:
     aliases: Mapping[Alias, tuple[KeyName, ...]] = field(default_factory=dict)
     grants: Mapping[str, Grants] = field(default_factory=dict)
     """By the caller's name. Officers, auditors and approvers have none."""
+    standings: Mapping[str, Standing] = field(default_factory=dict)
+    """By the caller's name."""
+    tried_once: frozenset[KeyName] = frozenset()
+    """Keys of which no attempt is repeated after one whose outcome is unknown."""
 
     def principal(self, sans: Iterable[str]) -> Principal | None:
         """Who a certificate with these SANs is; None if it is nobody, or more than one."""
@@ -75,6 +92,18 @@ class Policy:
         if not self.algorithms(caller, key):
             return ()
         return tuple(sorted(alias for alias, keys in self.aliases.items() if key in keys))
+
+    def weight(self, caller: str) -> int:
+        """The caller's share of a token's time, beside the weights of others."""
+        return self.standings.get(caller, _EQUAL).weight
+
+    def highest_priority(self, caller: str) -> Priority:
+        """The highest priority that the caller's work gets, whatever it asks for."""
+        return self.standings.get(caller, _EQUAL).highest
+
+    def attempts(self, key: KeyName) -> int:
+        """How many attempts with unknown outcome end an item of that key."""
+        return 1 if key in self.tried_once else ATTEMPTS
 
 
 def key_not_found() -> Fault:

@@ -16,7 +16,8 @@ from segeld.model.faults import Fault, Reason
 from segeld.policy import Policy
 from segeld.rpc import call as calls
 from segeld.rpc.call import Call
-from segeld.rpc.gate import Gate, stopping
+from segeld.rpc.ending import unless_ended
+from segeld.rpc.gate import Gate
 from segeld.rpc.handlers import Context, Handler, Parsed, drain, parser
 from segeld.rpc.identity import principal_of
 from segeld.rpc.metrics import CallMetrics
@@ -121,7 +122,7 @@ class Guard(grpc.aio.ServerInterceptor):
             require_role(method, call.principal)
             if method.startswith(_QUIET):
                 with self._quiet.enter(call.principal.name, octets):
-                    return await (work() if unary else self._endless(work))
+                    return await (work() if unary else unless_ended(work(), self._end))
             with self._gate.enter(call.principal.name, octets):
                 return await work()
         except asyncio.CancelledError:
@@ -140,21 +141,6 @@ class Guard(grpc.aio.ServerInterceptor):
             _access(call, code, reason, seconds)
         await _abort(context, answer, call.request_id)
         raise AssertionError("abort returned")
-
-    async def _endless(self, work: Callable[[], Awaitable[T]]) -> T:
-        """A call that nobody waits for. Cancelled alone it would stay open: gRPC wants a status."""
-        working = asyncio.ensure_future(work())
-        ending = asyncio.create_task(self._end.wait())
-        both: set[asyncio.Future[Any]] = {working, ending}
-        try:
-            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
-            if working.done():
-                return working.result()
-            raise stopping()
-        finally:
-            for task in both:
-                task.cancel()
-            await asyncio.wait(both)
 
 
 def _request_id(context: Context) -> str:

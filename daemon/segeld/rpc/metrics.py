@@ -22,6 +22,9 @@ class CallMetrics:
             "segel_rpc_seconds", "Time of unary calls.", ("method",), buckets=_SECONDS, registry=registry
         )
         self.streams = Gauge("segel_rpc_streams", "Sign streams that are open.", registry=registry)
+        self.watches = Gauge(
+            "segel_rpc_watches", "Jobs that are watched, and results that are read.", registry=registry
+        )
 
     def ended(self, method: str, code: grpc.StatusCode, reason: str, seconds: float | None) -> None:
         """:param seconds: None for streams, whose length says nothing."""

@@ -3,8 +3,7 @@
 from collections.abc import AsyncIterator
 from typing import Protocol
 
-from segeld.model.faults import Fault
-from segeld.model.inventory import KeyRecord, Order, Survey, TokenRecord
+from segeld.model.inventory import KeyRecord, Order, Signed, Survey, TokenRecord
 from segeld.model.job import Items, Job, JobFilter, JobSpec, Results
 from segeld.model.names import JobName, KeyName, TokenName
 from segeld.model.secret import Pin
@@ -13,11 +12,16 @@ from segeld.model.secret import Pin
 class Dispatch(Protocol):
     """Signs what was checked and allowed."""
 
-    async def sign(self, order: Order) -> tuple[bytes | Fault, ...]:
+    async def sign(self, order: Order) -> Signed:
         """One signature or Fault for each input, in order. Cancelling the call gives up what is not begun.
 
         :raises Fault: if the order as a whole is refused: queue full, no healthy token, stopping.
         """
+        ...
+
+    @property
+    def log_origin(self) -> str:
+        """The audit log of the receipts."""
         ...
 
 

@@ -8,6 +8,7 @@ from segeld.model.principal import Principal, Role
 
 _CALLERS: Final = frozenset({Role.CALLER})
 _WATCHERS: Final = frozenset({Role.OFFICER, Role.AUDITOR})
+_APPROVERS: Final = frozenset({Role.APPROVER})
 _OFFICERS: Final = frozenset({Role.OFFICER})
 _KNOWN: Final = frozenset(Role)
 
@@ -17,6 +18,17 @@ ROLES: Final[Mapping[str, frozenset[Role]]] = {
     "/segel.v1.Signing/GetKey": _CALLERS,
     "/segel.v1.Signing/Sign": _CALLERS,
     "/segel.v1.Signing/SignStream": _CALLERS,
+    "/segel.v1.Jobs/CreateJob": _CALLERS,
+    "/segel.v1.Jobs/AppendItems": _CALLERS,
+    "/segel.v1.Jobs/SealJob": _CALLERS,
+    "/segel.v1.Jobs/GetJob": _CALLERS,
+    "/segel.v1.Jobs/ListJobs": _CALLERS,
+    "/segel.v1.Jobs/WatchJob": _CALLERS,
+    "/segel.v1.Jobs/CancelJob": _CALLERS,
+    "/segel.v1.Jobs/ReadResults": _CALLERS,
+    "/segel.v1.Jobs/DeleteJob": _CALLERS,
+    "/segel.v1.Jobs/ApproveJob": _APPROVERS,
+    "/segel.v1.Jobs/RejectJob": _APPROVERS,
     "/segel.v1.Tokens/ListSlots": _WATCHERS,
     "/segel.v1.Tokens/ListTokens": _WATCHERS,
     "/segel.v1.Tokens/GetToken": _WATCHERS,

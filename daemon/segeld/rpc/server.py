@@ -11,20 +11,22 @@ from google.protobuf.internal import api_implementation
 from grpc_health.v1 import health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from segel.v1 import signing_pb2_grpc, token_admin_pb2_grpc, tokens_pb2_grpc
+from segel.v1 import jobs_pb2_grpc, signing_pb2_grpc, token_admin_pb2_grpc, tokens_pb2_grpc
 from segeld.config.schema import Config, Limits, Tls
 from segeld.policy import Policy
 from segeld.rpc import unix_socket
 from segeld.rpc.gate import Gate
 from segeld.rpc.health import WHOLE, Health
 from segeld.rpc.interceptors import Guard
+from segeld.rpc.jobs import Jobs
 from segeld.rpc.metrics import CallMetrics
-from segeld.rpc.ports import Dispatch, Inventory
+from segeld.rpc.ports import Dispatch, Inventory, JobDesk
 from segeld.rpc.signing import Signing
 from segeld.rpc.token_admin import TokenAdmin
 from segeld.rpc.tokens import Tokens
 
 SIGNING: Final = "segel.v1.Signing"
+JOBS: Final = "segel.v1.Jobs"
 TOKENS: Final = "segel.v1.Tokens"
 ADMIN: Final = "segel.v1.TokenAdmin"
 _HEALTH: Final = "grpc.health.v1.Health"
@@ -83,6 +85,7 @@ class Servers:
         config: Config,
         policy: Callable[[], Policy],
         dispatch: Dispatch,
+        desk: JobDesk,
         inventory: Inventory,
         metrics: CallMetrics,
     ) -> None:
@@ -91,11 +94,13 @@ class Servers:
                 "protobuf runs without upb; its parser in Python is no match for hostile messages"
             )
         self._config = config
-        self._callers = _Server(config.limits, policy, metrics, (SIGNING,))
+        self._callers = _Server(config.limits, policy, metrics, (SIGNING, JOBS))
         self._officers = _Server(config.limits, policy, metrics, (TOKENS, ADMIN))
         self._both = (self._callers, self._officers)
         signing = Signing(policy, dispatch, inventory, config.limits, self._callers.gate, metrics)
         signing_pb2_grpc.add_SigningServicer_to_server(signing, self._callers.grpc)
+        jobs = Jobs(policy, desk, inventory, config.limits, self._callers.gate, metrics)
+        jobs_pb2_grpc.add_JobsServicer_to_server(jobs, self._callers.grpc)
         tokens_pb2_grpc.add_TokensServicer_to_server(Tokens(inventory), self._officers.grpc)
         token_admin_pb2_grpc.add_TokenAdminServicer_to_server(TokenAdmin(inventory), self._officers.grpc)
         if config.reflects:
@@ -129,7 +134,7 @@ class Servers:
         return Bound(callers, officers or None)
 
     async def show_health(self, service: str, *, serving: bool) -> None:
-        """Says how a service is: `SIGNING`, `TOKENS`, `ADMIN`, or `WHOLE` for both servers."""
+        """Says how a service is: `SIGNING`, `JOBS`, `TOKENS`, `ADMIN`, or `WHOLE` for both servers."""
         for server in self._both:
             if service == WHOLE or service in server.names:
                 await server.health.show(service, serving=serving)

@@ -1,13 +1,10 @@
 """One stream of batches: bounded, answered in the order of finishing, ended without losing an answer."""
 
 import asyncio
-from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Final
 
 import grpc
-from prometheus_client import Gauge
 
 from segel.v1 import signing_pb2
 from segeld.config.schema import Limits
@@ -18,6 +15,7 @@ from segeld.rpc import call as calls
 from segeld.rpc import convert
 from segeld.rpc.deadlines import deadline
 from segeld.rpc.gate import stopping
+from segeld.rpc.inputs import check_count
 from segeld.rpc.interceptors import fault_of
 from segeld.rpc.status import item_status
 
@@ -29,45 +27,14 @@ MAX_OCTETS: Final = 8 * 1024 * 1024
 _ID: Final = "batch.request_id"
 
 
-class OpenStreams:
-    """How many streams are open, over all and for each caller."""
-
-    def __init__(self, limits: Limits, gauge: Gauge) -> None:
-        self._limits = limits
-        self._gauge = gauge
-        self._by_caller: Counter[str] = Counter()
-
-    @contextmanager
-    def enter(self, caller: str) -> Iterator[None]:
-        """:raises Fault: QUEUE_FULL or CALLER_QUOTA."""
-        if self._by_caller.total() >= self._limits.max_streams:
-            raise Fault(Reason.QUEUE_FULL, "Too many streams are open; try again.")
-        maximum = self._limits.max_streams_per_caller
-        if self._by_caller[caller] >= maximum:
-            raise Fault(
-                Reason.CALLER_QUOTA,
-                f"{caller} has {maximum} streams open, which is the limit. Send more batches on one stream.",
-                caller=caller,
-                maximum=str(maximum),
-            )
-        self._by_caller[caller] += 1
-        self._gauge.inc()
-        try:
-            yield
-        finally:
-            self._gauge.dec()
-            self._by_caller[caller] -= 1
-            if not self._by_caller[caller]:
-                del self._by_caller[caller]
-
-
 class SignStream:
     """Reads batches, signs each in a task of its own, writes answers one at a time.
 
     An input is in flight from when it was read until its answer is begun to be written: the client may know of the
     answer before we know that it was sent, and reckons with its share at once. A client that does not read finds
-    that nothing more is read from it once as many answers wait as may be in flight. When the daemon stops, or the client breaks the protocol, nothing more is
-    read, what is in flight is answered, and then the stream ends with the reason.
+    that nothing more is read from it once as many answers wait as may be in flight. When the daemon stops, or the
+    client breaks the protocol, nothing more is read, what is in flight is answered, and then the stream ends with the
+    reason.
     """
 
     def __init__(
@@ -148,7 +115,7 @@ class SignStream:
     def _refusal(self, inputs: int, octets: int) -> Fault | None:
         """Why a batch is not even begun."""
         try:
-            convert.check_count(inputs, self._limits.max_batch, "batch.inputs")
+            check_count(inputs, self._limits.max_batch, "batch.inputs")
         except Fault as fault:
             return fault
         if self._inputs + inputs <= self._limits.max_in_flight and self._octets + octets <= MAX_OCTETS:

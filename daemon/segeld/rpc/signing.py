@@ -5,7 +5,7 @@
 import base64
 import binascii
 from collections.abc import AsyncIterator, Callable
-from typing import Any, Final
+from typing import Any
 
 import grpc
 
@@ -17,17 +17,15 @@ from segeld.model.inventory import Order
 from segeld.model.names import KeyName
 from segeld.policy import Policy
 from segeld.rpc import call as calls
-from segeld.rpc import convert, keys
+from segeld.rpc import convert, inputs, keys, results
 from segeld.rpc.deadlines import deadline
 from segeld.rpc.gate import Gate
 from segeld.rpc.metrics import CallMetrics
+from segeld.rpc.open_streams import OpenStreams
 from segeld.rpc.ports import Dispatch, Inventory
-from segeld.rpc.sign_stream import OpenStreams, SignStream
+from segeld.rpc.sign_stream import SignStream
 
 Context = grpc.aio.ServicerContext[Any, Any]
-
-PAGE: Final = 100
-LARGEST_PAGE: Final = 1000
 
 
 class Signing(signing_pb2_grpc.SigningServicer):
@@ -47,7 +45,12 @@ class Signing(signing_pb2_grpc.SigningServicer):
         self._inventory = inventory
         self._limits = limits
         self._gate = gate
-        self._streams = OpenStreams(limits, metrics.streams)
+        self._streams = OpenStreams(
+            limits.max_streams,
+            limits.max_streams_per_caller,
+            "Send more batches on one stream.",
+            metrics.streams,
+        )
 
     async def WhoAmI(
         self, request: signing_pb2.WhoAmIRequest, context: Context
@@ -62,9 +65,7 @@ class Signing(signing_pb2_grpc.SigningServicer):
         request: signing_pb2.ListKeysRequest,
         context: Context,
     ) -> signing_pb2.ListKeysResponse:
-        if request.page_size < 0:
-            raise convert.invalid("page_size", "is negative")
-        size = min(request.page_size or PAGE, LARGEST_PAGE)
+        size = convert.page_size(request.page_size)
         after = _read_page_token(request.page_token)
         policy, caller = self._policy(), calls.principal().name
         records = {record.name: record for record in self._inventory.keys()}  # noqa: SIM118 - no mapping
@@ -101,15 +102,18 @@ class Signing(signing_pb2_grpc.SigningServicer):
         algorithm = convert.algorithm(request.algorithm, f"{prefix}algorithm")
         encoding = convert.encoding(request.ecdsa_encoding, f"{prefix}ecdsa_encoding")
         request_id = convert.request_id(request.request_id, f"{prefix}request_id")
-        messages = request.inputs
-        data = convert.inputs(messages, algorithm, self._limits.max_batch, f"{prefix}inputs")
-        call = calls.current()
-        call.items += len(data)
+        inputs.check_count(len(request.inputs), self._limits.max_batch, f"{prefix}inputs")
+        items = inputs.checked(request.inputs, algorithm, f"{prefix}inputs")
+        calls.current().items += len(items.inputs)
         policy, caller = self._policy(), calls.principal().name
         record = keys.choose(policy, self._inventory, caller, name)
         keys.allow(policy, caller, record, algorithm)
-        order = Order(caller, record.name, algorithm, encoding, data, until, request_id)
-        return convert.response(messages, await self._dispatch.sign(order), record.name)
+        priority = policy.highest_priority(caller)
+        order = Order(caller, record.name, algorithm, encoding, items.inputs, until, request_id, priority)
+        signed = await self._dispatch.sign(order)
+        answer = signing_pb2.SignResponse(key=str(record.name), log_origin=self._dispatch.log_origin)
+        results.add(answer.results, items.ids, signed.outcomes)
+        return answer
 
 
 def _page_token(last: KeyName) -> str:
@@ -124,5 +128,5 @@ def _read_page_token(token: str) -> KeyName | None:
     except (binascii.Error, ValueError):
         fingerprint = b""
     if len(fingerprint) != 32:
-        raise convert.invalid("page_token", "is not one that this daemon gave")
+        raise convert.page_token_invalid()
     return KeyName(fingerprint)

@@ -73,6 +73,14 @@ CODES: Final[Mapping[Reason, grpc.StatusCode]] = {
 }
 """Every reason has a code: compared by a test with the comments of errors.proto."""
 
+_PRECONDITIONS: Final[Mapping[Reason, str]] = {
+    Reason.KEY_AMBIGUOUS: "KEY",
+    Reason.KEY_UNUSABLE: "KEY",
+    Reason.JOB_STATE: "JOB",
+    Reason.ITEMS_CHANGED: "JOB",
+}
+"""What is not as it must be; the token, if it is not said here. Its name is the fact of that name in lower case."""
+
 _RETRIED: Final = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED})
 
 
@@ -108,7 +116,7 @@ def item_status(fault: Fault) -> status_pb2.Status:
 
 
 def _precondition(fault: Fault, text: str) -> error_details_pb2.PreconditionFailure:
-    kind = "KEY" if fault.reason in {Reason.KEY_AMBIGUOUS, Reason.KEY_UNUSABLE} else "TOKEN"
+    kind = _PRECONDITIONS.get(fault.reason, "TOKEN")
     subject = fault.facts.get(kind.lower(), "")[:MAX_FACT]
     violation = error_details_pb2.PreconditionFailure.Violation(type=kind, subject=subject, description=text)
     return error_details_pb2.PreconditionFailure(violations=[violation])

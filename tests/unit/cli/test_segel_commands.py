@@ -125,11 +125,14 @@ def test_unknown_key(run, client):
     [
         (errors.SettingsInvalid, 2),
         (errors.BadRequest, 2),
+        (errors.IdempotencyMismatch, 2),
+        (errors.OffsetMismatch, 2),
         (errors.ConnectionFailed, 3),
         (errors.NotAuthenticated, 4),
         (errors.NotAllowed, 4),
         (errors.KeyNotFound, 4),
         (errors.TokenNotFound, 4),
+        (errors.JobNotFound, 4),
         (errors.PinRefused, 4),
         (errors.TokenNotActive, 5),
         (errors.TokenLocked, 5),
@@ -139,6 +142,10 @@ def test_unknown_key(run, client):
         (errors.Overloaded, 9),
         (errors.DeadlinePassed, 9),
         (errors.DaemonStopping, 9),
+        (errors.StorageUnavailable, 9),
+        (errors.StorageFull, 9),
+        (errors.JobStateError, 1),
+        (errors.ItemsChanged, 1),
         (errors.DaemonError, 1),
         (errors.Cancelled, 1),
         (errors.ClientClosed, 1),
@@ -265,13 +272,17 @@ def test_usage(arguments, run):
         ("pdf",),
         ("pdf", "sign"),
         ("pdf", "verify"),
+        ("job",),
+        *(("job", name) for name in ("submit", "status", "watch", "results", "cancel", "delete", "list")),
+        ("job", "approve"),
+        ("job", "reject"),
     ],
 )
 def test_help_everywhere(arguments, run):
     for flag in ("--help", "-h"):
         answer = run(*arguments, flag)
         assert answer.exit_code == 0
-    if arguments not in [("key",), ("pdf",)]:
+    if arguments not in [("key",), ("pdf",), ("job",)]:
         assert "Examples:" in answer.stdout
 
 

@@ -126,7 +126,9 @@ def modules_loaded_by(*arguments: str) -> set[str]:
     return set(json.loads(process.stderr))
 
 
-@pytest.mark.parametrize("arguments", [("--help",), ("pdf", "--help"), ("pdf", "sign", "--help")])
+@pytest.mark.parametrize(
+    "arguments", [("--help",), ("pdf", "--help"), ("pdf", "sign", "--help"), ("job", "submit", "--help")]
+)
 def test_help_loads_nothing_heavy(arguments):
     assert modules_loaded_by(*arguments).isdisjoint({"grpc", "pyhanko", "asn1crypto", "cryptography"})
 

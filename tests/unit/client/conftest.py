@@ -14,11 +14,13 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from fake_jobs import FakeJobs
 from google.protobuf import any_pb2, duration_pb2
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 
 import segel
 from segel.v1 import (
+    jobs_pb2_grpc,
     resources_pb2,
     signing_pb2,
     signing_pb2_grpc,
@@ -158,6 +160,7 @@ class FakeDaemon(
     files: Issued
     clients: Path
     limits: tuple[int, int] = (4096, 1024)
+    jobs: FakeJobs = field(default_factory=FakeJobs)
     answer: Answer = sign_all
     refusal: status_pb2.Status | None = None
     """With which every call ends at once, streams too."""
@@ -179,6 +182,7 @@ class FakeDaemon(
     async def start(self) -> None:
         self.server = grpc.aio.server(options=self.options)
         signing_pb2_grpc.add_SigningServicer_to_server(self, self.server)
+        jobs_pb2_grpc.add_JobsServicer_to_server(self.jobs, self.server)
         tokens_pb2_grpc.add_TokensServicer_to_server(self, self.server)
         token_admin_pb2_grpc.add_TokenAdminServicer_to_server(self, self.server)
         credentials = grpc.ssl_server_credentials(

@@ -53,6 +53,15 @@ timeouts = { start = "soon" }
 [limits]
 max_batch = 5000
 grace = -1
+max_job_items = 0
+jobs_per_caller = 1000001
+job_items_per_caller = 1.5
+open_job_lifetime = 0
+job_deadline = 2592001
+results_retention = 31536001
+answers_retention = "a day"
+max_watches = 0
+max_watches_per_caller = true
 [log]
 format = "xml"
 [unheard]
@@ -61,6 +70,15 @@ format = "xml"
     assert faults(write(text)) == {
         "limits.grace": "expected float > 0.0",
         "limits.max_batch": "expected int <= 1024",
+        "limits.max_job_items": "expected int >= 1",
+        "limits.jobs_per_caller": "expected int <= 1000000",
+        "limits.job_items_per_caller": "expected int, got float",
+        "limits.open_job_lifetime": "expected float > 0.0",
+        "limits.job_deadline": "expected float <= 2592000.0",
+        "limits.results_retention": "expected float <= 31536000.0",
+        "limits.answers_retention": "expected float, got str",
+        "limits.max_watches": "expected int >= 1",
+        "limits.max_watches_per_caller": "expected int, got bool",
         "log.format": "invalid enum value 'xml'",
         "tokens.other.module": "is required",
         "tokens.other.pin.path": "is required",

@@ -6,13 +6,15 @@ import pytest
 from dispatch_fakes import (
     TIMEOUT,
     TOKEN,
+    FakeRules,
     FakeTokens,
     FakeWorker,
 )
 from prometheus_client import CollectorRegistry
+from queue_fake import FakeQueue
 from structlog.testing import capture_logs
 
-from segeld.dispatch.dispatcher import Dispatcher
+from segeld.dispatch.dispatcher import Dispatcher, Quotas
 from segeld.dispatch.metrics import DispatchMetrics
 from segeld.model.names import TokenName
 
@@ -23,8 +25,24 @@ def tokens() -> FakeTokens:
 
 
 @pytest.fixture
-def dispatcher(tokens) -> Dispatcher:
-    return Dispatcher(lambda: tokens, DispatchMetrics(CollectorRegistry()), queue=100, queue_per_caller=50)
+def rules() -> FakeRules:
+    return FakeRules()
+
+
+@pytest.fixture
+def queue() -> FakeQueue:
+    return FakeQueue()
+
+
+@pytest.fixture
+def dispatcher(tokens, rules, queue) -> Dispatcher:
+    return Dispatcher(
+        lambda: tokens,
+        lambda: rules,
+        queue,
+        DispatchMetrics(CollectorRegistry()),
+        Quotas(queue=100, queue_per_caller=50, answers_retention=60),
+    )
 
 
 @pytest.fixture

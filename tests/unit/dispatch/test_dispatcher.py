@@ -8,6 +8,7 @@ from dispatch_fakes import (
     failing,
     order,
     reasons,
+    values,
 )
 
 from segeld.dispatch.lanes import MAX_OCTETS
@@ -21,7 +22,7 @@ from segeld.model.token_state import TokenState
 async def test_each_input_gets_its_own_signature_in_order(dispatcher, serving, count) -> None:
     serving()
     one = order(count)
-    assert await dispatcher.sign(one) == tuple(b"signed " + data for data in one.inputs)
+    assert values(await dispatcher.sign(one)) == tuple(b"signed " + data for data in one.inputs)
 
 
 async def test_a_chunk_of_long_messages_fits_into_a_frame(dispatcher, serving) -> None:
@@ -66,7 +67,7 @@ async def test_nothing_is_handed_out_after_its_deadline(dispatcher, serving) -> 
 
 async def test_time_that_ran_out_while_no_worker_was_ready_is_told_as_that(dispatcher, tokens) -> None:
     tokens.state = TokenState.RECOVERING
-    (fault,) = await dispatcher.sign(order(seconds=0.01))
+    (fault,) = (await dispatcher.sign(order(seconds=0.01))).outcomes
     assert (fault.reason, fault.retry_after) == (Reason.TOKEN_RECOVERING, 5.0)
     assert "its token is being recovered; try again" in fault.text
     assert fault.facts["token"] == "tokens/payroll"

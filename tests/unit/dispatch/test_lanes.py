@@ -1,21 +1,17 @@
-"""Callers take turns; nothing is lost, nothing is served twice, no chunk mixes kinds or callers."""
+"""Nothing is lost, nothing is served twice, no chunk mixes kinds or callers."""
 
-import asyncio
 import sys
 from collections import Counter
 
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from work_fake import KEYS, FakeWork
 
-from segeld.dispatch.lanes import MAX_OCTETS, Lanes, Suits
-from segeld.dispatch.ticket import Kind, Ticket
-from segeld.model.algorithm import Algorithm, EcdsaEncoding
-from segeld.model.deadline import Deadline
-from segeld.model.inventory import Order
+from segeld.dispatch.lanes import MAX_OCTETS, Chunk, Lanes, Suits
+from segeld.model.algorithm import Algorithm
+from segeld.model.kind import Kind
 from segeld.model.names import KeyName
-
-KEYS = [KeyName(bytes([number]) * 32) for number in range(3)]
 
 
 def anything(kind: Kind) -> bool:
@@ -26,30 +22,17 @@ def only(key: KeyName) -> Suits:
     return lambda kind: kind.key == key
 
 
-def ticket(
-    caller: str,
-    count: int,
-    key: KeyName = KEYS[0],
-    algorithm: Algorithm = Algorithm.RSA_PKCS1_SHA256,
-    size: int = 32,
-) -> Ticket:
-    order = Order(
-        caller,
-        key,
-        algorithm,
-        EcdsaEncoding.DER,
-        (bytes(size),) * count,
-        Deadline(2**62),
-        "r",
-    )
-    loop = asyncio.new_event_loop()
-    try:
-        return Ticket(order, loop.create_future())
-    finally:
-        loop.close()
+def take(lanes: Lanes, suits: Suits, size: int) -> Chunk | None:
+    """Of the first caller that suits."""
+    waiting = lanes.waiting(suits)
+    if not waiting:
+        return None
+    kind = lanes.next_kind(waiting[0].caller, suits)
+    assert kind is not None
+    return lanes.take(waiting[0].caller, kind, size)
 
 
-orders = st.lists(
+works = st.lists(
     st.tuples(
         st.sampled_from("abcd"),
         st.integers(1, 30),
@@ -60,104 +43,109 @@ orders = st.lists(
 )
 
 
-@given(orders, st.integers(1, 16))
-def test_every_input_is_served_once_and_chunks_are_of_one_kind_and_caller(orders, size) -> None:
+@given(works, st.integers(1, 16))
+def test_every_input_is_served_once_and_no_chunk_mixes(works, size) -> None:
     lanes = Lanes()
-    tickets = [ticket(*order) for order in orders]
-    for one in tickets:
+    waiting = [FakeWork(*work) for work in works]
+    for one in waiting:
         lanes.push(one)
     served: Counter[tuple[int, int]] = Counter()
-    while (chunk := lanes.take(anything, size)) is not None:
-        assert 1 <= len(chunk.parts) <= size
-        assert len({part.order.caller for part, _ in chunk.parts}) == 1
-        assert {part.kind for part, _ in chunk.parts} == {chunk.kind}
-        served.update((id(part), position) for part, position in chunk.parts)
-    assert served == Counter({(id(one), p): 1 for one in tickets for p in range(len(one.order.inputs))})
+    while (chunk := take(lanes, anything, size)) is not None:
+        assert 1 <= len(chunk.items) <= size
+        assert len({work.caller for work, _ in chunk.items}) == 1
+        assert {work.kind for work, _ in chunk.items} == {chunk.kind}
+        served.update((id(work), position) for work, position in chunk.items)
+    assert served == Counter({(id(one), position): 1 for one in waiting for position in range(one.count)})
     assert list(lanes) == []
-
-
-@given(st.lists(st.integers(1, 200), min_size=2, max_size=6), st.integers(1, 16))
-def test_a_caller_with_work_waits_for_at_most_one_chunk_of_each_other(counts, size) -> None:
-    lanes = Lanes()
-    left = {}
-    for number, count in enumerate(counts):
-        lanes.push(ticket(f"caller-{number}", count))
-        left[f"caller-{number}"] = count
-    waited = Counter[str]()
-    while (chunk := lanes.take(anything, size)) is not None:
-        caller = chunk.parts[0][0].order.caller
-        assert waited[caller] < len(counts)
-        waited[caller] = 0
-        left[caller] -= len(chunk.parts)
-        waited.update(other for other, count in left.items() if count and other != caller)
+    assert not lanes
 
 
 def test_only_keys_that_the_token_holds_are_taken() -> None:
     lanes = Lanes()
-    lanes.push(ticket("a", 2, KEYS[0]))
-    lanes.push(ticket("a", 2, KEYS[1]))
-    chunk = lanes.take(only(KEYS[1]), 10)
+    lanes.push(FakeWork("a", 2, KEYS[0]))
+    lanes.push(FakeWork("a", 2, KEYS[1]))
+    chunk = take(lanes, only(KEYS[1]), 10)
     assert chunk is not None
     assert chunk.kind.key == KEYS[1]
-    assert lanes.take(only(KEYS[1]), 10) is None
-    assert lanes.take(only(KEYS[2]), 10) is None
+    assert take(lanes, only(KEYS[1]), 10) is None
+    assert take(lanes, only(KEYS[2]), 10) is None
 
 
 def test_small_orders_of_one_caller_are_gathered_into_one_chunk() -> None:
     lanes = Lanes()
     for _ in range(5):
-        lanes.push(ticket("a", 1))
-    chunk = lanes.take(anything, 8)
+        lanes.push(FakeWork("a", 1))
+    chunk = take(lanes, anything, 8)
     assert chunk is not None
-    assert len(chunk.parts) == 5
+    assert len(chunk.items) == 5
+
+
+def test_the_works_of_one_kind_take_turns() -> None:
+    lanes = Lanes()
+    large, small = FakeWork("a", 100), FakeWork("a", 8)
+    lanes.push(large)
+    lanes.push(small)
+    served = [chunk.items[0][0] for _ in range(4) if (chunk := take(lanes, anything, 4))]
+    assert served == [large, small, large, small]
 
 
 def test_what_comes_back_goes_first() -> None:
     lanes = Lanes()
-    first, second = ticket("a", 1), ticket("a", 1)
+    first, second = FakeWork("a", 1), FakeWork("a", 1)
     lanes.push(first)
-    chunk = lanes.take(anything, 1)
+    take(lanes, anything, 1)
     lanes.push(second)
-    assert first.again(0, attempted=True)
+    first.waiting.appendleft(0)
     lanes.push_front(first)
     lanes.push_front(first)
-    chunk = lanes.take(anything, 1)
+    chunk = take(lanes, anything, 1)
     assert chunk is not None
-    assert chunk.parts == ((first, 0),)
+    assert chunk.items == ((first, 0),)
 
 
-def test_a_withdrawn_ticket_is_gone() -> None:
+def test_withdrawn_work_is_gone() -> None:
     lanes = Lanes()
-    one = ticket("a", 3)
+    one = FakeWork("a", 3)
     lanes.push(one)
     lanes.withdraw(one)
     lanes.withdraw(one)
-    assert lanes.take(anything, 8) is None
+    assert take(lanes, anything, 8) is None
+
+
+def test_a_caller_that_comes_back_after_it_had_nothing_is_told_apart() -> None:
+    lanes = Lanes()
+    lanes.push(FakeWork("a", 2))
+    (before,) = lanes.waiting(anything)
+    lanes.push(FakeWork("a", 2))
+    assert lanes.waiting(anything) == [before]
+    take(lanes, anything, 4)
+    lanes.push(FakeWork("a", 2))
+    assert lanes.waiting(anything)[0].since > before.since
 
 
 def test_a_chunk_is_bounded_in_octets_too() -> None:
     lanes = Lanes()
     for _ in range(2):
-        lanes.push(ticket("a", 128, algorithm=Algorithm.ED25519, size=64 * 1024))
+        lanes.push(FakeWork("a", 128, algorithm=Algorithm.ED25519, size=64 * 1024))
     served = 0
-    while (chunk := lanes.take(anything, 256)) is not None:
-        assert 0 < sum(map(len, chunk.inputs)) <= MAX_OCTETS
-        served += len(chunk.parts)
+    while (chunk := take(lanes, anything, 256)) is not None:
+        assert 0 < sum(len(work.input(position)) for work, position in chunk.items) <= MAX_OCTETS
+        served += len(chunk.items)
     assert served == 256
 
 
 def test_the_kinds_of_one_caller_take_turns_even_if_one_comes_back_each_time() -> None:
     lanes = Lanes()
-    sick, healthy = ticket("a", 1, KEYS[0]), ticket("a", 3, KEYS[1])
+    sick, healthy = FakeWork("a", 1, KEYS[0]), FakeWork("a", 3, KEYS[1])
     lanes.push(sick)
     lanes.push(healthy)
     served = []
     for _ in range(6):
-        chunk = lanes.take(anything, 1)
+        chunk = take(lanes, anything, 1)
         assert chunk is not None
         served.append(chunk.kind.key)
         if chunk.kind == sick.kind:
-            sick.again(0, attempted=False)
+            sick.waiting.appendleft(0)
             lanes.push_front(sick)
     assert served == [KEYS[0], KEYS[1]] * 3
 
@@ -168,10 +156,10 @@ class Sequences(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.lanes = Lanes()
-        self.tickets: list[Ticket] = []
-        self.inside: set[Ticket] = set()
-        self.gone: set[Ticket] = set()
-        self.held: list[tuple[Ticket, int]] = []
+        self.works: list[FakeWork] = []
+        self.inside: set[FakeWork] = set()
+        self.gone: set[FakeWork] = set()
+        self.held: list[tuple[FakeWork, int]] = []
 
     @rule(
         caller=st.sampled_from("abc"),
@@ -180,33 +168,31 @@ class Sequences(RuleBasedStateMachine):
         size=st.sampled_from([32, 600_000]),
     )
     def push(self, caller: str, count: int, key: KeyName, size: int) -> None:
-        one = ticket(caller, count, key, Algorithm.ED25519, size)
+        one = FakeWork(caller, count, key, Algorithm.ED25519, size=size)
         self.lanes.push(one)
-        self.tickets.append(one)
+        self.works.append(one)
         self.inside.add(one)
 
     @rule(size=st.integers(1, 4), key=st.sampled_from([None, *KEYS]))
     def take(self, size: int, key: KeyName | None) -> None:
         suits = anything if key is None else only(key)
-        expected = self.lanes.next_kind(suits)
-        chunk = self.lanes.take(suits, size)
-        assert (chunk.kind if chunk else None) == expected
+        chunk = take(self.lanes, suits, size)
         if chunk is None:
             assert not [one for one in self.inside if suits(one.kind)]
             return
-        assert 1 <= len(chunk.parts) <= size
-        assert not set(chunk.parts) & set(self.held)
-        for part, _ in chunk.parts:
-            assert part in self.inside
-            assert part.kind == chunk.kind
-            assert part.order.caller == chunk.parts[0][0].order.caller
-        self.held += chunk.parts
+        assert 1 <= len(chunk.items) <= size
+        assert not set(chunk.items) & set(self.held)
+        for work, _ in chunk.items:
+            assert work in self.inside
+            assert work.kind == chunk.kind
+            assert work.caller == chunk.items[0][0].caller
+        self.held += chunk.items
         self.inside = {one for one in self.inside if one.waiting}
 
     @rule(choice=st.integers(0, 100))
     def withdraw(self, choice: int) -> None:
-        if self.tickets:
-            one = self.tickets[choice % len(self.tickets)]
+        if self.works:
+            one = self.works[choice % len(self.works)]
             self.lanes.withdraw(one)
             self.inside.discard(one)
             self.gone.add(one)
@@ -216,7 +202,7 @@ class Sequences(RuleBasedStateMachine):
         if self.held:
             one, position = self.held.pop(choice % len(self.held))
             if one not in self.gone:
-                one.again(position, attempted=False)
+                one.waiting.appendleft(position)
                 self.lanes.push_front(one)
                 self.inside.add(one)
 
@@ -227,7 +213,7 @@ class Sequences(RuleBasedStateMachine):
         assert set(there) == self.inside
         for one in self.inside:
             positions = [*one.waiting, *(position for held, position in self.held if held is one)]
-            assert len(positions) == len(set(positions)) == len(one.order.inputs)
+            assert len(positions) == len(set(positions)) == one.count
 
 
 TestSequences = Sequences.TestCase
@@ -238,7 +224,7 @@ def test_many_small_orders_of_one_caller_cost_no_more_each_than_few() -> None:
 
     def steps(count: int) -> int:
         lanes = Lanes()
-        tickets = [ticket("a", 1, KEYS[number % 3]) for number in range(count)]
+        works = [FakeWork("a", 1, KEYS[number % 3]) for number in range(count)]
         taken = 0
 
         def step(frame, event, argument):
@@ -250,11 +236,11 @@ def test_many_small_orders_of_one_caller_cost_no_more_each_than_few() -> None:
         before = sys.gettrace()
         sys.settrace(step)
         try:
-            for one in tickets:
+            for one in works:
                 lanes.push(one)
-            for one in tickets[::2]:
+            for one in works[::2]:
                 lanes.withdraw(one)
-            while lanes.take(anything, 8) is not None:
+            while take(lanes, anything, 8) is not None:
                 pass
         finally:
             sys.settrace(before)

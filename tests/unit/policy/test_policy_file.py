@@ -7,6 +7,7 @@ import pytest
 from segeld import policy
 from segeld.model.algorithm import Algorithm
 from segeld.model.names import Alias
+from segeld.model.priority import Priority
 from segeld.policy import Verdict
 
 EXAMPLE = Path(__file__).parents[3] / "daemon" / "policy.example.toml"
@@ -38,6 +39,8 @@ def test_the_example_does_what_it_says():
     assert loaded.allows(who.name, key, Algorithm.ECDSA_P256_SHA256) is Verdict.ALLOWED
     assert loaded.allows(who.name, key, Algorithm.ECDSA_P384_SHA384) is Verdict.ALGORITHM_DENIED
     assert loaded.aliases_of(key, "siti") == ()
+    assert (loaded.weight(who.name), loaded.highest_priority(who.name)) == (1, Priority.INTERACTIVE)
+    assert loaded.attempts(key) == 3
 
 
 def test_the_example_names_every_algorithm():
@@ -74,6 +77,16 @@ def test_an_empty_file_is_a_policy_of_no(faults):
         (grant('"seal"'), "callers[0].grants[0].keys[0]", "begins with keys/"),
         (grant('"*"', "algorithms = []"), "callers[0].grants[0].algorithms", "is empty"),
         (grant('"*"', 'algorithms = ["RSA"]'), "callers[0].grants[0].algorithms[0]", "ECDSA_P256_SHA256"),
+        (caller("weight = 0"), "callers[0].weight", ">= 1"),
+        (caller("weight = 101"), "callers[0].weight", "<= 100"),
+        (caller("weight = 1.5"), "callers[0].weight", "expected int"),
+        (caller('max_priority = "urgent"'), "callers[0].max_priority", "invalid enum value 'urgent'"),
+        ("[keys.seal]", 'keys."seal"', "not among the aliases"),
+        ("[keys.Seal]", 'keys."Seal"', "is no name for an alias"),
+        ("[keys]\nseal = 1", "keys.seal", "is a table"),
+        (f'[keys.{KEY}]\non_unknown = "ask"', f"keys.{KEY}.on_unknown", "invalid enum value 'ask'"),
+        (f"[keys.{KEY}]\nattempts = 3", f"keys.{KEY}.attempts", "not known"),
+        (f'[keys.{KEY}]\n[keys."keys/{KEY}"]', f'keys."keys/{KEY}"', "is the same key as"),
         (grant('"*"', "weight = 3"), "callers[0].grants[0].weight", "not known"),
         ("[aliases]\nseal = []", 'aliases."seal"', "names no key"),
         ('[aliases]\nseal = ["seal"]', 'aliases."seal"[0]', "is no key name"),

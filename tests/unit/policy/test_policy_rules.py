@@ -8,6 +8,7 @@ from segeld.config.strict import build
 from segeld.model.algorithm import Algorithm
 from segeld.model.names import Alias, KeyName
 from segeld.model.principal import Role
+from segeld.model.priority import Priority
 from segeld.policy import Policy, Verdict
 from segeld.policy.compile import compile_policy
 from segeld.policy.document import PolicyTable
@@ -163,6 +164,38 @@ def test_names_of_two_principals_are_nobody():
 def test_only_the_very_same_name_counts(text):
     policy = rules({"callers": [{"name": "one", "sans": ["dns:one.example"]}]})
     assert (policy.principal([text]) is not None) == (text == "dns:one.example")
+
+
+def test_callers_stand_as_the_policy_says_and_else_alike():
+    callers = [
+        {"name": "one", "sans": ["dns:one.example"], "weight": 7, "max_priority": "low"},
+        {"name": "two", "sans": ["dns:two.example"], "max_priority": "normal"},
+        {"name": "three", "sans": ["dns:three.example"]},
+    ]
+    policy = rules({"callers": callers})
+    assert [policy.weight(name) for name in (*CALLERS, "unheard-of")] == [7, 1, 1, 1]
+    assert [policy.highest_priority(name) for name in (*CALLERS, "unheard-of")] == [
+        Priority.LOW,
+        Priority.NORMAL,
+        Priority.INTERACTIVE,
+        Priority.INTERACTIVE,
+    ]
+
+
+def test_a_key_that_fails_under_any_of_its_names_is_tried_once():
+    a, b, c, d, e, _ = KEYS
+    document = {
+        "aliases": {"seal": [str(a), str(b)], "stamp": [str(b), str(c)], "sign": [str(e)]},
+        "keys": {
+            "seal": {"on_unknown": "retry"},
+            "keys/stamp": {"on_unknown": "fail"},
+            str(b): {"on_unknown": "retry"},
+            str(d).removeprefix("keys/"): {"on_unknown": "fail"},
+            "sign": {},
+        },
+    }
+    policy = rules(document)
+    assert [policy.attempts(key) for key in KEYS] == [3, 1, 1, 1, 3, 3]
 
 
 def test_a_key_that_is_not_found_tells_nothing():

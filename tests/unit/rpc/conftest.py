@@ -19,13 +19,15 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
+from job_desk import FakeDesk
 from prometheus_client import CollectorRegistry
 
-from segel.v1 import signing_pb2_grpc, token_admin_pb2_grpc, tokens_pb2_grpc
+from segel.v1 import jobs_pb2_grpc, signing_pb2_grpc, token_admin_pb2_grpc, tokens_pb2_grpc
 from segeld.config.schema import Config, Limits, Listen, Module, Officers, Tls, Token
 from segeld.model.algorithm import KeyKind
 from segeld.model.faults import Fault, Reason
-from segeld.model.inventory import KeyRecord, SlotRecord, Survey, TokenKey, TokenRecord
+from segeld.model.inventory import KeyRecord, Signed, SlotRecord, Survey, TokenKey, TokenRecord
+from segeld.model.job import Receipt, Signature
 from segeld.model.names import Alias, KeyName, TokenName
 from segeld.model.principal import Principal, Role
 from segeld.model.token_state import TokenState
@@ -140,6 +142,7 @@ class FakeDispatch:
     arrived: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(0))
     cancelled: asyncio.Event = field(default_factory=asyncio.Event)
     holds: dict = field(default_factory=dict)
+    log_origin: str = "log.example/segel"
 
     async def sign(self, order):
         self.orders.append(order)
@@ -153,9 +156,14 @@ class FakeDispatch:
             raise
         if self.fail is not None:
             raise self.fail
-        if self.outcome is not None:
-            return tuple(self.outcome(data) for data in order.inputs)
-        return tuple(hashlib.sha256(data).digest() for data in order.inputs)
+        made = self.outcome or (lambda data: hashlib.sha256(data).digest())
+        outcomes = (made(data) for data in order.inputs)
+        return Signed(
+            tuple(
+                each if isinstance(each, Fault) else Signature(each, Receipt(7, place))
+                for place, each in enumerate(outcomes)
+            )
+        )
 
 
 @dataclass
@@ -234,6 +242,7 @@ class Daemon:
         self.authority = authority
         self.folder = folder
         self.dispatch = FakeDispatch()
+        self.desk = FakeDesk()
         mine, foreign = make_key("mine"), make_key("foreign")
         token_key = TokenKey("seal", b"\1", KeyKind.P_256, mine.name, mine.public_key, (), None, "")
         self.mine, self.foreign = mine, foreign
@@ -272,7 +281,12 @@ class Daemon:
 
     def build(self) -> None:
         self.servers = Servers(
-            self.config, lambda: self.policy, self.dispatch, self.inventory, CallMetrics(self.registry)
+            self.config,
+            lambda: self.policy,
+            self.dispatch,
+            self.desk,
+            self.inventory,
+            CallMetrics(self.registry),
         )
 
     async def start(self) -> "Daemon":
@@ -296,6 +310,9 @@ class Daemon:
 
     def signing(self, who: str = "backoffice"):
         return signing_pb2_grpc.SigningStub(self.channel(who))
+
+    def jobs(self, who: str = "backoffice"):
+        return jobs_pb2_grpc.JobsStub(self.channel(who))
 
     def tokens(self, who: str = "siti"):
         return tokens_pb2_grpc.TokensStub(self.channel(who, officers=True))
@@ -354,11 +371,12 @@ def error_info():
 
 @pytest.fixture
 def refusal():
-    """Waits for a call that must be refused, and takes the refusal apart."""
+    """Waits for a call that must be refused (of a stream: for its first message), and takes the refusal apart."""
 
-    async def wait(call) -> Refusal:
+    async def wait(waiting, call=None) -> Refusal:
+        call = call or waiting
         with pytest.raises(grpc.aio.AioRpcError):
-            await call
+            await waiting
         status = await rpc_status.aio.from_call(call)
         assert status is not None
         trailers = dict(await call.trailing_metadata())

@@ -10,12 +10,12 @@ from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2
 
 import segel.v1
-from segel.v1 import signing_pb2, token_admin_pb2, tokens_pb2
+from segel.v1 import jobs_pb2, signing_pb2, token_admin_pb2, tokens_pb2
 from segeld.model.faults import Fault, Reason
 from segeld.model.principal import Principal, Role
 from segeld.rpc.roles import ROLES, require_role
 
-FILES = (signing_pb2, tokens_pb2, token_admin_pb2, health_pb2, reflection_pb2)
+FILES = (signing_pb2, jobs_pb2, tokens_pb2, token_admin_pb2, health_pb2, reflection_pb2)
 METHODS = {
     f"/{service.full_name}/{method.name}": method
     for file in FILES
@@ -28,6 +28,17 @@ WANTED = {
     "GetKey": {Role.CALLER},
     "Sign": {Role.CALLER},
     "SignStream": {Role.CALLER},
+    "CreateJob": {Role.CALLER},
+    "AppendItems": {Role.CALLER},
+    "SealJob": {Role.CALLER},
+    "GetJob": {Role.CALLER},
+    "ListJobs": {Role.CALLER},
+    "WatchJob": {Role.CALLER},
+    "CancelJob": {Role.CALLER},
+    "ReadResults": {Role.CALLER},
+    "DeleteJob": {Role.CALLER},
+    "ApproveJob": {Role.APPROVER},
+    "RejectJob": {Role.APPROVER},
     "ListSlots": {Role.OFFICER, Role.AUDITOR},
     "ListTokens": {Role.OFFICER, Role.AUDITOR},
     "GetToken": {Role.OFFICER, Role.AUDITOR},
@@ -95,7 +106,7 @@ async def test_each_server_serves_its_own_services_alone(daemon, role):
         service = descriptor.containing_service.full_name
         if not service.startswith("segel.v1"):
             continue
-        wrong = service == "segel.v1.Signing"
+        wrong = service in {"segel.v1.Signing", "segel.v1.Jobs"}
         channel = daemon.channel(PERSON[role], officers=wrong)
         assert await _code(channel, method, descriptor) is grpc.StatusCode.UNIMPLEMENTED
 

@@ -22,7 +22,11 @@ async def check(stub, service=""):
 
 async def test_each_server_tells_of_its_own_services_alone(daemon, health):
     await daemon.start()
-    assert set((await health().List(health_pb2.HealthListRequest())).statuses) == {"", "segel.v1.Signing"}
+    assert set((await health().List(health_pb2.HealthListRequest())).statuses) == {
+        "",
+        "segel.v1.Signing",
+        "segel.v1.Jobs",
+    }
     officers = await health("agus", officers=True).List(health_pb2.HealthListRequest())
     assert set(officers.statuses) == {"", "segel.v1.Tokens", "segel.v1.TokenAdmin"}
 
@@ -81,6 +85,7 @@ async def test_reflection_is_there_if_it_was_asked_for(daemon, on):
         assert names == {
             "grpc.health.v1.Health",
             "grpc.reflection.v1alpha.ServerReflection",
+            "segel.v1.Jobs",
             "segel.v1.Signing",
         }
         await call.done_writing()

@@ -7,20 +7,22 @@ from hypothesis import strategies as st
 from segel.v1 import resources_pb2, signing_pb2
 from segeld.model.algorithm import MAX_MESSAGE, Algorithm
 from segeld.model.faults import Fault, Reason
-from segeld.model.names import KeyName
-from segeld.rpc import convert
+from segeld.model.job import Failure, Receipt, Signature
+from segeld.rpc import convert, inputs, results
 
 Input = signing_pb2.SignInput
 SIZED = [each for each in Algorithm if each.digest_size]
 
 
-def taken(messages, algorithm, max_batch=1024):
-    return convert.inputs(signing_pb2.SignRequest(inputs=messages).inputs, algorithm, max_batch, "inputs")
+def taken(messages, algorithm, **where):
+    return inputs.checked(
+        signing_pb2.SignRequest(inputs=messages).inputs, algorithm, "inputs", **where
+    ).inputs
 
 
-def refused(messages, algorithm, **limits):
+def refused(messages, algorithm, **where):
     with pytest.raises(Fault) as caught:
-        taken(messages, algorithm, **limits)
+        taken(messages, algorithm, **where)
     return caught.value
 
 
@@ -84,11 +86,30 @@ def test_an_id_is_counted_in_octets():
     ("count", "reason"), [(0, Reason.BATCH_EMPTY), (4, None), (5, Reason.BATCH_TOO_LARGE)]
 )
 def test_a_batch_is_neither_empty_nor_too_large(count, reason):
-    messages = [Input(digest=bytes(32))] * count
     if reason is None:
-        assert len(taken(messages, Algorithm.ECDSA_P256_SHA256, max_batch=4)) == count
-    else:
-        assert refused(messages, Algorithm.ECDSA_P256_SHA256, max_batch=4).reason is reason
+        inputs.check_count(count, 4, "inputs")
+        return
+    with pytest.raises(Fault) as caught:
+        inputs.check_count(count, 4, "inputs")
+    assert (caught.value.reason, caught.value.field) == (reason, "inputs")
+
+
+def test_ids_are_kept_if_there_is_one():
+    def ids(*texts):
+        messages = [Input(id=text, digest=bytes(32)) for text in texts]
+        return inputs.checked(messages, Algorithm.RSA_PSS_SHA256, "items").ids
+
+    assert ids("", "b", "") == ("", "b", "")
+    assert ids("", "") == ids() == ()
+
+
+@pytest.mark.parametrize(
+    "wrong", [Input(digest=bytes(31)), Input(), Input(id="x" * 129, digest=bytes(32)), Input(message=b"m")]
+)
+def test_an_item_of_a_job_is_named_by_its_place_in_the_message_and_in_the_job(wrong):
+    fault = refused([Input(digest=bytes(32)), wrong], Algorithm.RSA_PSS_SHA256, before=1000)
+    assert fault.field.startswith("inputs[1].")
+    assert fault.facts["offset"] == "1001"
 
 
 @given(st.sampled_from(["", "keys/", "tokens/"]), st.text('aZ0/:._- \0\n"äé€😀', max_size=300))
@@ -104,19 +125,27 @@ def test_any_text_as_a_name_is_a_name_or_a_fault(start, text):
 
 
 def test_outcomes_meet_their_ids():
-    messages = signing_pb2.SignRequest(inputs=[Input(id="a"), Input(), Input(id="a")]).inputs
-    fault = Fault(Reason.DEADLINE_PASSED, "too late")
-    key = KeyName.of(b"key")
-    answer = convert.response(messages, (b"one", fault, b"three"), key)
-    assert answer.key == str(key)
-    assert [(each.id, each.signature, each.error.message) for each in answer.results] == [
+    late = Fault(Reason.DEADLINE_PASSED, "too late")
+    lost = Failure(Reason.WORKER_LOST, "the worker was lost")
+    signature = Signature(b"one", Receipt(2**40, 300))
+    answer = signing_pb2.SignResponse()
+    results.add(answer.results, ("a", "", "a", "d"), (signature, late, lost, late))
+    seen = [(each.id, each.signature, each.error.message) for each in answer.results]
+    assert seen == [
         ("a", b"one", ""),
         ("", b"", "too late"),
-        ("a", b"three", ""),
+        ("a", b"", "the worker was lost"),
+        ("d", b"", "too late"),
     ]
+    assert (answer.results[0].leaf_index, answer.results[0].leaf_position) == (2**40, 300)
+
+
+def test_outcomes_without_ids():
+    answer = signing_pb2.SignResponse()
+    results.add(answer.results, (), (Signature(b"one", Receipt(0, 0)),))
+    assert [(each.id, each.WhichOneof("outcome")) for each in answer.results] == [("", "signature")]
 
 
 def test_a_lost_outcome_is_never_passed_over_in_silence():
-    messages = signing_pb2.SignRequest(inputs=[Input(), Input()]).inputs
     with pytest.raises(ValueError, match="shorter"):
-        convert.response(messages, (b"one",), KeyName.of(b"key"))
+        results.add(signing_pb2.SignResponse().results, ("a", "b"), (Signature(b"one", Receipt(0, 0)),))

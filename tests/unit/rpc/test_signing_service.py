@@ -12,8 +12,9 @@ from segel.v1 import resources_pb2, signing_pb2
 from segeld.model.algorithm import Algorithm, EcdsaEncoding, KeyKind
 from segeld.model.faults import Fault, Reason
 from segeld.model.names import Alias
+from segeld.model.priority import Priority
 from segeld.model.token_state import TokenState
-from segeld.policy.rules import ANY_ALGORITHM, Grants
+from segeld.policy.rules import ANY_ALGORITHM, Grants, Standing
 
 P256 = resources_pb2.SIGNATURE_ALGORITHM_ECDSA_P256_SHA256
 P384 = resources_pb2.SIGNATURE_ALGORITHM_ECDSA_P384_SHA384
@@ -40,6 +41,8 @@ async def test_digests_are_signed_in_order(daemon):
     assert [r.id for r in answer.results] == ["n0", "n1"]
     expected = [hashlib.sha256(digest).digest() for digest in (DIGEST, DIGEST[::-1])]
     assert [r.signature for r in answer.results] == expected
+    assert answer.log_origin == "log.example/segel"
+    assert [(r.leaf_index, r.leaf_position) for r in answer.results] == [(7, 0), (7, 1)]
 
 
 async def test_the_order_says_everything_the_dispatcher_needs(daemon):
@@ -54,6 +57,15 @@ async def test_the_order_says_everything_the_dispatcher_needs(daemon):
     )
     assert (order.encoding, order.inputs, order.request_id) == (EcdsaEncoding.P1363, (DIGEST,), "a:1")
     assert 0 < order.deadline.remaining() <= 5
+    assert order.priority is Priority.INTERACTIVE
+
+
+@pytest.mark.parametrize("highest", Priority)
+async def test_the_policy_caps_the_priority(daemon, highest):
+    daemon.policy = replace(daemon.policy, standings={"backoffice": Standing(highest=highest)})
+    await daemon.start()
+    await daemon.signing().Sign(request(daemon.mine.name))
+    assert daemon.dispatch.orders[0].priority is highest
 
 
 async def test_without_a_deadline_the_daemons_own_cap_holds(daemon):

@@ -44,11 +44,34 @@ def test_every_status_has_exactly_one_error_info_and_it_comes_first(reason):
         (Reason.TOKEN_NOT_ACTIVE, ["PreconditionFailure"]),
         (Reason.QUEUE_FULL, ["QuotaFailure", "RetryInfo"]),
         (Reason.TOKEN_RECOVERING, ["RetryInfo"]),
+        (Reason.STORAGE_FULL, ["RetryInfo"]),
+        (Reason.STORAGE_UNAVAILABLE, ["RetryInfo"]),
+        (Reason.JOB_STATE, ["PreconditionFailure"]),
+        (Reason.ITEMS_CHANGED, ["PreconditionFailure"]),
+        (Reason.OFFSET_OUT_OF_RANGE, []),
         (Reason.INTERNAL, []),
     ],
 )
 def test_details_come_where_they_help(reason, wanted):
     assert kinds(item_status(Fault(reason, "text"))) == ["ErrorInfo", *wanted]
+
+
+@pytest.mark.parametrize(
+    ("reason", "kind"),
+    [
+        (Reason.JOB_STATE, "JOB"),
+        (Reason.ITEMS_CHANGED, "JOB"),
+        (Reason.KEY_UNUSABLE, "KEY"),
+        (Reason.TOKEN_LOCKED, "TOKEN"),
+    ],
+)
+def test_a_precondition_names_what_is_not_as_it_must_be(reason, kind):
+    failure = error_details_pb2.PreconditionFailure()
+    item_status(Fault(reason, "text", job="jobs/1", key="keys/1", token="tokens/1")).details[1].Unpack(
+        failure
+    )
+    (violation,) = failure.violations
+    assert (violation.type, violation.subject) == (kind, f"{kind.lower()}s/1")
 
 
 def test_facts_are_the_metadata():

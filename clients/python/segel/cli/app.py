@@ -1,6 +1,6 @@
 """The command `segel`: sign files and PDFs with keys that stay in hardware."""
 
-from segel.cli import key, pdf, session, sign, whoami
+from segel.cli import job, key, pdf, session, sign, whoami
 
 _EPILOG = """\
 Examples:
@@ -9,6 +9,7 @@ Examples:
   segel sign --key keys/seal-2026 decree.xml
   segel pdf sign --key keys/seal-2026 letters/*.pdf --out-dir signed
   segel pdf verify --trust root.pem signed/*.pdf
+  sha256sum letters/* | segel job submit --key keys/seal-2026 --digests - --results signatures.jsonl
 
 Settings come from options, the environment (SEGEL_TARGET, SEGEL_TLS_CA, SEGEL_TLS_CERT, SEGEL_TLS_KEY, SEGEL_KEY), \
 ~/.config/segel/client.toml and /etc/segel/client.toml, in this order."""
@@ -18,3 +19,4 @@ whoami.register(app)
 app.add_typer(key.app, name="key")
 sign.register(app)
 app.add_typer(pdf.app, name="pdf")
+app.add_typer(job.app, name="job")

@@ -17,6 +17,9 @@ class ExitCode(enum.IntEnum):
     BAD_SIGNATURE = 7
     NO_SIGNATURE = 8
     TRY_LATER = 9
+    JOB_CANCELLED = 10
+    JOB_EXPIRED = 11
+    JOB_REJECTED = 12
     INTERRUPTED = 130
     OUTPUT_CLOSED = 141
     TERMINATED = 143
@@ -27,12 +30,15 @@ MEANING: Final = {
     ExitCode.FAILED: "some or all of it failed",
     ExitCode.USAGE: "the command line or a setting is wrong; nothing was done",
     ExitCode.NOT_CONNECTED: "no connection to the daemon",
-    ExitCode.NOT_ALLOWED: "not allowed, or no such key or token",
+    ExitCode.NOT_ALLOWED: "not allowed, or no such key, token or job",
     ExitCode.OFFICER_NEEDED: "the token or key needs an officer",
     ExitCode.SIGNER_NOT_CHECKED: "verify: intact, but the signer was not checked",
     ExitCode.BAD_SIGNATURE: "verify: changed, broken or not trusted",
     ExitCode.NO_SIGNATURE: "verify: no signature",
     ExitCode.TRY_LATER: "busy or away at the moment; try again later",
+    ExitCode.JOB_CANCELLED: "job: it was cancelled",
+    ExitCode.JOB_EXPIRED: "job: its deadline passed, or it was never sealed",
+    ExitCode.JOB_REJECTED: "job: an approver said no",
     ExitCode.INTERRUPTED: "interrupted",
     ExitCode.OUTPUT_CLOSED: "whoever read the output closed it",
     ExitCode.TERMINATED: "ended by SIGTERM or SIGHUP",

@@ -23,6 +23,7 @@ _CODES: tuple[tuple[type[errors.SegelError], ExitCode], ...] = (
     (errors.TokenNotReady, ExitCode.OFFICER_NEEDED),
     (errors.KeyNotUsable, ExitCode.OFFICER_NEEDED),
     (errors.Overloaded, ExitCode.TRY_LATER),
+    (errors.StorageUnavailable, ExitCode.TRY_LATER),
     (errors.DeadlinePassed, ExitCode.TRY_LATER),
     (errors.DaemonStopping, ExitCode.TRY_LATER),
     (errors.BadRequest, ExitCode.USAGE),

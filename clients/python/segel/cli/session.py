@@ -83,8 +83,8 @@ class Session:
         return Client.from_settings(self.settings())
 
     @asynccontextmanager
-    async def signer(self, key: str | None, **how: Any) -> AsyncIterator[AskedSigner]:
-        """A signer of `key`, or of the key in the settings.
+    async def client_and_key(self, key: str | None) -> AsyncIterator[tuple["Client", str]]:
+        """A client, and the name of `key` or of the key in the settings.
 
         :raises UsageError: if there is none.
         """
@@ -96,8 +96,17 @@ class Session:
                 "there is no key to sign with: give --key, set SEGEL_KEY, or put signing_key in client.toml; "
                 "`segel key list` shows the keys"
             )
-        asking = Asking(self.output, settings.signing_key)
         async with Client.from_settings(settings) as client:
+            yield client, settings.signing_key
+
+    @asynccontextmanager
+    async def signer(self, key: str | None, **how: Any) -> AsyncIterator[AskedSigner]:
+        """A signer of `key`, or of the key in the settings.
+
+        :raises UsageError: if there is none.
+        """
+        async with self.client_and_key(key) as (client, asked):
+            asking = Asking(self.output, asked)
             with asking.daemon():
                 signer = await client.signer(**how)
             yield AskedSigner(signer, asking)

@@ -1,0 +1,144 @@
+"""`segel job status`, `watch`, `list`, `cancel` and `delete`."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from segel.cli.exit_codes import ExitCode
+from segel.cli.failures import UsageError
+from segel.cli.job_ask import Yes, sure
+from segel.cli.job_progress import progress
+from segel.cli.job_view import ENDS, JobName, Labels, code_of, facts, full_job_name, labels_of, record, row
+from segel.cli.session import Session, full_key_name, session_command
+
+if TYPE_CHECKING:
+    from segel import JobHandle
+
+_STATUS = """\
+Examples:
+  segel job status 0123456789abcdef0123456789abcdef
+  segel job status jobs/0123456789abcdef0123456789abcdef --json | jq .signed_count"""
+
+_WATCH = """\
+Examples:
+  segel job watch 0123456789abcdef0123456789abcdef && echo all signed
+
+Returns when the job has ended. Columns off a terminal: name, state, items, signed, failed, created, labels."""
+
+_LIST = """\
+Examples:
+  segel job list
+  segel job list --state running --state queued --label batch=july
+  segel job list --json | jq -r 'select(.failed_count > 0) | .name'
+
+The newest first. Columns off a terminal: name, state, items, signed, failed, created, labels."""
+
+_CANCEL = """\
+Examples:
+  segel job cancel 0123456789abcdef0123456789abcdef
+
+No more items are begun; what was signed stays. `segel job results` says which items were left."""
+
+_DELETE = """\
+Examples:
+  segel job delete 0123456789abcdef0123456789abcdef
+  segel job delete --yes jobs/0123456789abcdef0123456789abcdef
+
+The job must have ended, or never have been complete. Its results are gone with it."""
+
+States = Annotated[
+    list[str] | None, typer.Option("--state", metavar="STATE", help="Can be given several times.")
+]
+Key = Annotated[str | None, typer.Option("--key", "-k", metavar="KEY", help="With this key.")]
+Request = Annotated[str | None, typer.Option("--request-id", metavar="ID", help="Created by this request.")]
+Limit = Annotated[int, typer.Option("--limit", min=1, metavar="N", help="At most so many.")]
+
+_COLUMNS = ("JOB", "STATE", "ITEMS", "SIGNED", "FAILED", "CREATED", "LABELS")
+
+
+def register(group: typer.Typer) -> None:
+    session_command(group, "status", epilog=_STATUS)(status)
+    session_command(group, "watch", epilog=_WATCH, codes=ENDS)(watch)
+    session_command(group, "list", epilog=_LIST)(list_jobs)
+    session_command(group, "cancel", epilog=_CANCEL)(cancel)
+    session_command(group, "delete", epilog=_DELETE)(delete)
+
+
+async def status(session: Session, job: JobName) -> None:
+    """Say what a job is doing."""
+    async with session.client() as client:
+        found = await client.jobs.get(full_job_name(job))
+    session.output.facts(record(found), facts(found))
+
+
+async def watch(session: Session, job: JobName) -> ExitCode:
+    """Follow a job until it has ended; the exit code says how."""
+    async with session.client() as client:
+        return await watch_to_the_end(session, await client.jobs.open(full_job_name(job)))
+
+
+async def watch_to_the_end(session: Session, handle: "JobHandle", *, quiet: bool = False) -> ExitCode:
+    """Shows each change, and gives what the job's end means."""
+    lines = not session.output.is_for_people and not quiet
+    total = handle.info.item_count
+    with progress(session.output, "signed", total, quiet=quiet or lines) as show:
+        async for job in handle.watch():
+            if lines:
+                session.output.record(record(job), *row(job))
+                session.output.flush()
+            failed = f", {job.failed_count} failed" if job.failed_count else ""
+            show(job.signed_count + job.failed_count, f"{job.state}{failed}")
+    job = handle.info
+    if not quiet and not lines:
+        why = f": {job.state_reason}" if job.state_reason else ""
+        counts = f"{job.signed_count} of {job.item_count} signed, {job.failed_count} failed"
+        session.output.note(f"{job.name} {job.state}{why}; {counts}")
+    return code_of(job)
+
+
+async def list_jobs(
+    session: Session,
+    state: States = None,
+    key: Key = None,
+    label: Labels = None,
+    request_id: Request = None,
+    limit: Limit = 100,
+) -> None:
+    """List your jobs."""
+    from segel import JobState
+
+    try:
+        states = [JobState(one.lower()) for one in state or ()]
+    except ValueError as error:
+        names = ", ".join(one for one in JobState if one is not JobState.UNKNOWN)
+        raise UsageError(f"{error}; there are {names}") from None
+    labels = labels_of(label)
+    async with session.client() as client:
+        name = None if key is None else (await client.key(full_key_name(key))).name
+        wanted = client.jobs.list(states=states, key=name, labels=labels, request_id=request_id, limit=limit)
+        jobs = [job async for job in wanted]
+    session.output.table(_COLUMNS, [(record(job), row(job)) for job in jobs])
+    if not jobs and not session.json:
+        session.output.note(
+            "There is no such job." if state or key or label or request_id else "You have no jobs."
+        )
+
+
+async def cancel(session: Session, job: JobName) -> None:
+    """Begin no more items of a job."""
+    async with session.client() as client:
+        found = await (await client.jobs.open(full_job_name(job))).cancel()
+    session.output.record(record(found), *row(found))
+
+
+async def delete(session: Session, job: JobName, yes: Yes = False) -> ExitCode:
+    """Remove a job with its results."""
+    async with session.client() as client:
+        handle = await client.jobs.open(full_job_name(job))
+        left = handle.info.item_count - handle.info.read_offset
+        unread = f" {left} results were never read." if handle.info.is_sealed and left else ""
+        if not sure(session, f"Delete {handle.name} with its results?{unread}", yes=yes):
+            return ExitCode.FAILED
+        await handle.delete()
+        session.output.record({"name": handle.name, "deleted": True}, handle.name, "deleted")
+    return ExitCode.OK

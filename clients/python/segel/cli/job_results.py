@@ -1,0 +1,141 @@
+"""`segel job results`: JSON lines in the order of the items, to standard output or to a file that can be gone on with."""
+
+import base64
+import fcntl
+import json
+import os
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, BinaryIO, Final
+
+import typer
+
+from segel.cli.exit_codes import ExitCode
+from segel.cli.failures import UsageError
+from segel.cli.job_view import ENDS, JobName, code_of, full_job_name
+from segel.cli.session import Session, session_command
+
+if TYPE_CHECKING:
+    from segel import Failure, JobHandle, Signature
+
+_EPILOG = """\
+Examples:
+  segel job results 0123456789abcdef0123456789abcdef --out signatures.jsonl
+  segel job results jobs/0123456789abcdef0123456789abcdef --no-wait | jq -r 'select(.error) | .id'
+
+One line for each item, in order: {"index", "id", "signature" in base64, "leaf": {"origin", "index", "position"}}, or \
+{"index", "id", "error": {"reason", "message"}}.
+
+With --out it goes on where the file stopped; a line that was cut off there is written anew."""
+
+_AT_ONCE: Final = 1 << 20
+
+Offset = Annotated[int, typer.Option(min=0, metavar="N", help="Begin with the item at N, counted from 0.")]
+Wait = Annotated[bool, typer.Option("--wait/--no-wait", help="Until the job has ended, or what there is.")]
+Out = Annotated[
+    Path | None, typer.Option("--out", "-o", metavar="FILE", help="Write here; goes on where it stopped.")
+]
+
+
+def register(group: typer.Typer) -> None:
+    session_command(group, "results", epilog=_EPILOG, codes=ENDS)(results)
+
+
+async def results(
+    session: Session, job: JobName, offset: Offset = 0, wait: Wait = True, out: Out = None
+) -> ExitCode:
+    """Write what came of each item."""
+    async with session.client() as client:
+        handle = await client.jobs.open(full_job_name(job))
+        if out is not None:
+            return await write_file(handle, out, offset, wait=wait)
+        await _write(handle, offset, session.output.line, wait=wait)
+        return await _end(handle)
+
+
+async def write_file(handle: "JobHandle", path: Path, offset: int = 0, *, wait: bool = True) -> ExitCode:
+    """Appends to the file what is not in it yet.
+
+    :raises UsageError: if the file holds something else, or somebody else writes it.
+    """
+    with _opened(path) as file:
+        begun = offset + _complete_lines(file, path, offset)
+        await _write(handle, begun, lambda line: file.write(f"{line}\n".encode()), wait=wait)
+    return await _end(handle)
+
+
+async def _end(handle: "JobHandle") -> ExitCode:
+    job = await handle.refresh()
+    code = code_of(job)
+    return ExitCode.FAILED if code is ExitCode.TRY_LATER and job.failed_count else code
+
+
+async def _write(handle: "JobHandle", offset: int, write: Callable[[str], object], *, wait: bool) -> None:
+    found: AsyncIterator[Signature | Failure] = handle.results(offset, wait=wait)
+    async for result in found:
+        write(_line(result))
+
+
+def _line(result: "Signature | Failure") -> str:
+    from segel import Failure
+
+    line: dict[str, object] = {"index": result.index, "id": result.id}
+    if isinstance(result, Failure):
+        line["error"] = {"reason": result.error.reason, "message": result.error.text}
+        return json.dumps(line)
+    line["signature"] = base64.b64encode(result.value).decode()
+    if result.log_origin:
+        leaf = {"origin": result.log_origin, "index": result.leaf_index, "position": result.leaf_position}
+        line["leaf"] = leaf
+    return json.dumps(line)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO]:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    with os.fdopen(descriptor, "r+b") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UsageError(f"{path} is being written by another process") from None
+        try:
+            yield file
+        finally:
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def _complete_lines(file: BinaryIO, path: Path, offset: int) -> int:
+    """How many there are; the rest is cut off, and the file stands at its end.
+
+    :raises UsageError: if the last is not the result that must be there.
+    """
+    count = end = position = 0
+    last = b""
+    while block := file.read(_AT_ONCE):
+        newest = block.rfind(b"\n")
+        if newest >= 0:
+            count += block.count(b"\n")
+            end = position + newest + 1
+        position += len(block)
+    if count:
+        file.seek(max(end - _AT_ONCE, 0))
+        last = file.read(min(end, _AT_ONCE)).splitlines()[-1]
+        if not _is_result(last, offset + count - 1):
+            raise UsageError(
+                f"{path} holds something else than the results from {offset}; give another --out"
+            )
+    elif position and not file.seek(0) and file.read(1) != b"{":
+        raise UsageError(f"{path} holds something else than results; give another --out")
+    file.truncate(end)
+    file.seek(end)
+    return count
+
+
+def _is_result(line: bytes, index: int) -> bool:
+    try:
+        found = json.loads(line)
+    except ValueError:
+        return False
+    return isinstance(found, dict) and found.get("index") == index

@@ -1,0 +1,122 @@
+"""Finds what a log says of an input, a signature, a job, a caller or a time. Proves nothing: that is `proof`.
+
+Digests and signatures are 32 octets that occur nowhere by chance, so bundles are searched as they are, and only those
+that hold them are read leaf by leaf.
+"""
+
+import contextlib
+import mmap
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from segeld.audit import layout
+from segeld.audit.layout import ENTRIES, WIDTH
+from segeld.audit.leaf import HASH, Act, Intent, Outcome, decode
+from segeld.audit.reader import Log
+from segeld.audit.tiles import BadFile
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """An intent, and what came of it as far as the log knows."""
+
+    intent_leaf: int
+    intent: Intent
+    outcome_leaf: int | None
+    outcome: Outcome | None
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One input of a chunk, at its position in it."""
+
+    chunk: Chunk
+    position: int
+    signature: bytes | None
+    """SHA-256 of the signature; None if there is none."""
+    reason: str
+    """Why there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """An act."""
+
+    leaf: int
+    act: Act
+
+
+def items(log: Log, *, commitment: bytes | None = None, signature: bytes | None = None) -> Iterator[Item]:
+    """Every attempt at an input with this commitment, or with a signature of this SHA-256. Give one of both."""
+    wanted = commitment if commitment is not None else signature
+    assert wanted is not None
+    for number in _bundles_with(log, (wanted,)):
+        for index, data in enumerate(log.tiles.leaves(number), number * WIDTH):
+            if wanted not in data:
+                continue
+            outcome = decode(data)
+            if not isinstance(outcome, Outcome):
+                continue
+            intent = log.leaf(outcome.intent)
+            if not isinstance(intent, Intent):
+                continue
+            chunk = Chunk(outcome.intent, intent, index, outcome)
+            for item in _items_of(chunk, outcome):
+                at = item.position * HASH
+                if wanted == (item.signature if commitment is None else outcome.commitments[at : at + HASH]):
+                    yield item
+
+
+def chunks(
+    log: Log,
+    wanted: Callable[[Intent], bool],
+    wanted_act: Callable[[Act], bool],
+    octets: tuple[bytes, ...] = (),
+) -> Iterator[Chunk | Done]:
+    """Chunks and acts in the order in which they ended; those that did not end come last.
+
+    :param octets: of which a bundle must hold one to be worth reading; all are read if none are given.
+    """
+    worth = set(_bundles_with(log, octets)) if octets else None
+    waiting: dict[int, Intent] = {}
+    for number, _ in layout.widths(log.checkpoint.size, 0):
+        if worth is not None and number not in worth and not waiting:
+            continue
+        for index, data in enumerate(log.tiles.leaves(number), number * WIDTH):
+            leaf = decode(data)
+            if isinstance(leaf, Intent) and wanted(leaf):
+                waiting[index] = leaf
+            elif isinstance(leaf, Outcome) and leaf.intent in waiting:
+                yield Chunk(leaf.intent, waiting.pop(leaf.intent), index, leaf)
+            elif isinstance(leaf, Act) and wanted_act(leaf):
+                yield Done(index, leaf)
+    for index, intent in waiting.items():
+        yield Chunk(index, intent, None, None)
+
+
+def _items_of(chunk: Chunk, outcome: Outcome) -> Iterator[Item]:
+    unsigned = dict(outcome.unsigned)
+    at = 0
+    for position in range(len(outcome.commitments) // HASH):
+        if position in unsigned:
+            yield Item(chunk, position, None, unsigned[position])
+        else:
+            yield Item(chunk, position, outcome.signatures[at : at + HASH], "")
+            at += HASH
+
+
+def _bundles_with(log: Log, octets: tuple[bytes, ...]) -> Iterator[int]:
+    for number, width in layout.widths(log.checkpoint.size, 0):
+        name = log.tiles.file(ENTRIES, number, width)
+        try:
+            with (log.folder / name).open("rb") as file, contextlib.closing(_mapped(file.fileno())) as data:
+                if any(data.find(one) >= 0 for one in octets):
+                    yield number
+        except (FileNotFoundError, ValueError):
+            yield number  # it was just replaced, or is empty: reading it tells
+        except OSError as error:
+            raise BadFile(name, (error.strerror or "it cannot be read").lower()) from None
+
+
+def _mapped(descriptor: int) -> mmap.mmap:
+    return mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ)

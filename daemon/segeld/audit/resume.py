@@ -1,0 +1,71 @@
+"""Takes up a log where an earlier run left it: the frontier out of full tiles and of the leaves that are still kept.
+
+Files are believed as far as the signed checkpoint confirms them: the root is computed again at its size.
+"""
+
+import asyncio
+from pathlib import Path
+
+from segeld.audit import layout
+from segeld.audit.checkpoint import Checkpoint
+from segeld.audit.frontier import Frontier
+from segeld.audit.identity import OwnLog
+from segeld.audit.layout import WIDTH
+from segeld.audit.merkle import leaf_hash, root_of
+from segeld.audit.note import BadNote
+from segeld.audit.source import LeafSource, LogAhead, LogDiffers
+from segeld.audit.tiles import BadFile, Tiles
+from segeld.audit.writer import Writer
+
+
+async def resume(log: OwnLog, source: LeafSource) -> Writer:
+    """:raises LogAhead: if the database is older than the log.
+    :raises LogDiffers: if the files, the checkpoint and the database contradict one another.
+    """
+    checkpoint = await asyncio.to_thread(_last, log)
+    count = await source.leaf_count()
+    if count < checkpoint.size:
+        raise LogAhead(log.origin, checkpoint.size, count)
+    frontier = await asyncio.to_thread(_from_full_tiles, log, checkpoint.size)
+    pending: list[bytes] = []
+    while frontier.size < checkpoint.size:
+        leaves = await source.leaves(frontier.size, checkpoint.size - frontier.size)
+        if not leaves:
+            raise LogDiffers(log.origin, f"leaf {frontier.size} is neither in full files nor in the database")
+        for leaf in leaves:
+            frontier.append(leaf_hash(leaf))
+        pending += leaves
+    if frontier.root() != checkpoint.root:
+        raise LogDiffers(
+            log.origin,
+            f"their first {checkpoint.size} leaves have not the root that the checkpoint was signed with",
+        )
+    if not checkpoint.size and count and not await source.leaves(0, 1):
+        raise LogDiffers(log.origin, f"the files of its first leaves, of {count} in all, are gone")
+    return Writer(log.folder, log.signer, frontier, pending)
+
+
+def _last(log: OwnLog) -> Checkpoint:
+    try:
+        note = (log.folder / layout.CHECKPOINT).read_bytes()
+    except FileNotFoundError:
+        return Checkpoint(log.origin, 0, Frontier().root())
+    try:
+        return Checkpoint.open(note, log.signer.verifier)
+    except BadNote as error:
+        raise LogDiffers(log.origin, f"the checkpoint on disk is not this log's: {error}") from None
+
+
+def _from_full_tiles(log: OwnLog, size: int) -> Frontier:
+    """The frontier at the last full bundle. Each level's row is computed from the full tiles of the level below."""
+    whole = size // WIDTH * WIDTH
+    tiles = Tiles(Path(log.folder), size)
+    rows: list[list[bytes]] = [[]] if size else []
+    for level in layout.levels(size)[1:]:
+        count = whole // WIDTH**level
+        below = range(count // WIDTH * WIDTH, count)
+        try:
+            rows.append([root_of(tiles.hashes(level - 1, number)) for number in below])
+        except BadFile as error:
+            raise LogDiffers(log.origin, f"a file of the log is damaged: {error}") from None
+    return Frontier(whole, rows)

@@ -1,0 +1,91 @@
+"""Whether leaves, tiles and the signed root agree, bundle after bundle, in memory that does not grow with the log."""
+
+from segeld.audit import layout
+from segeld.audit.frontier import Frontier, Tile
+from segeld.audit.layout import ENTRIES, WIDTH
+from segeld.audit.merkle import leaf_hash
+from segeld.audit.report import Report
+from segeld.audit.tiles import BadFile, Tiles
+
+
+class TreeCheck:
+    """Computes the tree out of the leaves; and, from the first difference on, out of the tiles as well."""
+
+    def __init__(self, tiles: Tiles, report: Report) -> None:
+        self._tiles = tiles
+        self._report = report
+        self._leaves = Frontier()
+        self._stored: Frontier | None = None
+        self._lost = False
+        """Neither leaves nor hashes of some part can be read: there is no root."""
+
+    def take(self, number: int) -> list[bytes]:
+        """Checks one bundle and the tiles that it completes; gives its leaves, none if they cannot be read."""
+        leaves = self._read_leaves(number)
+        stored = self._read_hashes(0, number)
+        computed = None if leaves is None else tuple(map(leaf_hash, leaves))
+        if computed is not None and stored is not None and computed != stored:
+            self._differences(number, computed, stored)
+        if self._lost or (one := computed or stored) is None:
+            self._lost = True
+            return leaves or []
+        other = stored or one
+        if self._stored is None and one != other:
+            self._stored = self._leaves.copy()
+        if self._stored is None:
+            for hash_ in one:
+                if closed := self._leaves.append(hash_):
+                    self._compare_all(closed, closed)
+        else:
+            for hash_, as_stored in zip(one, other, strict=True):
+                self._compare_all(self._leaves.append(hash_), self._stored.append(as_stored))
+        return leaves or []
+
+    def finish(self, root: bytes) -> None:
+        if self._lost:
+            self._report.add("the root cannot be computed, because files of the log are missing or damaged")
+            return
+        stored = self._stored or self._leaves
+        self._compare_all(tuple(self._leaves.partial()), tuple(stored.partial()))
+        if self._leaves.root() == root:
+            if self._stored is not None:
+                self._report.add("all leaves are as they were signed: only tiles were changed")
+        elif stored.root() == root:
+            self._report.add(
+                "the tiles are as they were signed: the leaves named above were changed after that"
+            )
+        else:
+            self._report.add(
+                "the leaves have not the root that the checkpoint was signed with", layout.CHECKPOINT
+            )
+
+    def _differences(self, number: int, computed: tuple[bytes, ...], stored: tuple[bytes, ...]) -> None:
+        names = (self._tiles.file(level, number, len(stored)) for level in (ENTRIES, 0))
+        entries, tile = names
+        for at, (left, right) in enumerate(zip(computed, stored, strict=True)):
+            if left != right:
+                self._report.add(f"it has not the hash that {tile} has for it", entries, number * WIDTH + at)
+
+    def _compare_all(self, computed: tuple[Tile, ...], as_stored: tuple[Tile, ...]) -> None:
+        """Level 0 was compared leaf by leaf."""
+        for tile, other in zip(computed, as_stored, strict=True):
+            if not tile.level:
+                continue
+            stored = self._read_hashes(tile.level, tile.number)
+            if stored is not None and stored not in {tile.hashes, other.hashes}:
+                name = self._tiles.file(tile.level, tile.number, len(tile.hashes))
+                self._report.add("it does not hold the hashes of what is below it", name)
+
+    def _read_leaves(self, number: int) -> list[bytes] | None:
+        try:
+            return self._tiles.leaves(number)
+        except BadFile as error:
+            self._report.add(error.text, error.path)
+            return None
+
+    def _read_hashes(self, level: int, number: int) -> tuple[bytes, ...] | None:
+        try:
+            return self._tiles.hashes(level, number)
+        except BadFile as error:
+            self._report.add(error.text, error.path)
+            return None

@@ -1,0 +1,96 @@
+"""Verifies a whole log on its files alone: that nothing was changed, taken out or put in, and that it makes sense."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from segeld.audit import files, layout
+from segeld.audit.layout import WIDTH
+from segeld.audit.leaf import Commitments
+from segeld.audit.meaning import Meaning
+from segeld.audit.note import Verifier
+from segeld.audit.reader import Log, open_log_folder, read_salt
+from segeld.audit.report import Report
+from segeld.audit.tiles import BadFile
+from segeld.audit.tree_check import TreeCheck
+
+_SHOWN: Final = 5
+
+
+def verify(
+    folder: Path, verifier: Verifier, progress: Callable[[int, int], None] = lambda _done, _of: None
+) -> Report:
+    """:param verifier: the log's public key, from elsewhere: a log that vouches for itself proves nothing.
+    :param progress: called with the number of leaves that are done, and of all.
+    :raises LogUnreadable: if there is no log to verify.
+    """
+    report = Report(verifier.name)
+    try:
+        log = open_log_folder(folder, verifier)
+    except BadFile as error:
+        report.add(f"{error.text}. Nothing else was checked: it says what the log should hold", error.path)
+        return report
+    report.size, report.root = log.checkpoint.size, log.checkpoint.root
+    tree = TreeCheck(log.tiles, report)
+    meaning = Meaning(report, _salt(folder, report), log.leaf)
+    for number, width in layout.widths(log.checkpoint.size, 0):
+        for index, leaf in enumerate(tree.take(number), number * WIDTH):
+            meaning.take(index, leaf)
+        progress(number * WIDTH + width, log.checkpoint.size)
+    tree.finish(log.checkpoint.root)
+    meaning.finish()
+    _other_files(log, verifier, report)
+    if report.unfinished_count:
+        report.warnings.append(
+            f"{report.unfinished_count} intents have no outcome: signing was under way when the checkpoint was made, or "
+            f"the daemon was stopped and has not been started since (leaf {', '.join(map(str, report.unfinished[:_SHOWN]))}"
+            f"{' …' if report.unfinished_count > _SHOWN else ''})"
+        )
+    return report
+
+
+def _salt(folder: Path, report: Report) -> Commitments | None:
+    try:
+        found = read_salt(folder)
+    except BadFile as error:
+        report.add(error.text, error.path)
+        return None
+    if isinstance(found, str):
+        report.warnings.append(
+            f"{found}: whether what was signed is what the intents announced was not checked"
+        )
+        return None
+    return found
+
+
+def _other_files(log: Log, verifier: Verifier, report: Report) -> None:
+    """The files beside the tree must say the same as the tree and the key from elsewhere; others are mentioned."""
+    for name, expected in ((layout.KEY, f"{verifier}\n"), (layout.PREVIOUS, report.previous)):
+        try:
+            if (log.folder / name).read_bytes() != expected.encode():
+                what = (
+                    "the key that you gave"
+                    if name == layout.KEY
+                    else "what the first leaf says of the earlier log"
+                )
+                report.add(f"it is not {what}", name)
+        except FileNotFoundError:
+            pass  # a copy need not have it
+        except OSError as error:
+            report.add((error.strerror or "it cannot be read").lower(), name)
+    expected_files = {
+        layout.CHECKPOINT,
+        layout.KEY,
+        layout.SALT,
+        layout.PREVIOUS,
+        *layout.files(log.checkpoint.size),
+    }
+    found = (path.relative_to(log.folder).as_posix() for path in log.folder.rglob("*") if not path.is_dir())
+    others = sorted(name for name in found if name not in expected_files)
+    if others:
+        unfinished = sum(name.endswith(files.NEW) for name in others)
+        report.warnings.append(
+            f"{len(others)} files here are no part of this log of {log.checkpoint.size} leaves and were not looked at, "
+            f"{unfinished} of them unfinished ({', '.join(others[:_SHOWN])}{' …' if len(others) > _SHOWN else ''}): "
+            "the daemon is writing, or was stopped while it did"
+        )

@@ -1,0 +1,23 @@
+"""`segelctl audit`: verifies and searches the audit log on its files alone. The work is in the modules `audit_…`."""
+
+import typer
+
+from segel.cli.exit_codes import ExitCode
+from segeld.ctl import audit_find, audit_key, audit_proof, audit_tail, audit_verify
+from segeld.ctl.audit_command import audit_command
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="The audit log: verify it, and find out who signed what. Works on files, a copy will do; no daemon is asked.",
+)
+
+audit_command(app, "verify", epilog=audit_verify.VERIFY, codes=audit_verify.CODES)(audit_verify.verify)
+audit_command(app, "find", epilog=audit_find.FIND, codes=audit_find.CODES)(audit_find.find)
+audit_command(app, "prove", epilog=audit_proof.PROVE, codes=audit_proof.CODES)(audit_proof.prove)
+audit_command(app, "check-proof", epilog=audit_proof.CHECK_PROOF, codes=audit_proof.CODES)(
+    audit_proof.check_proof
+)
+audit_command(app, "tail", epilog=audit_tail.TAIL, codes=audit_tail.CODES)(audit_tail.tail)
+audit_command(app, "key", epilog=audit_key.KEY, codes=(ExitCode.OK, ExitCode.FAILED, ExitCode.USAGE))(
+    audit_key.key
+)

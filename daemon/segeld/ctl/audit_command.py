@@ -1,0 +1,88 @@
+"""How a command that works on the files of a log alone is run: no connection, and errors of the log as sentences."""
+
+import inspect
+import os
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+
+from segel.cli.exit_codes import ExitCode, describe
+from segel.cli.options import Json
+from segel.cli.session import Session, run_session
+
+DEFAULT_FOLDER: Final = Path("/var/lib/segel/audit")
+
+Dir = Annotated[
+    Path | None,
+    typer.Option(
+        "--dir",
+        metavar="FOLDER",
+        help="The log's folder: SEGEL_AUDIT_DIR or /var/lib/segel/audit, if not given.",
+    ),
+]
+Key = Annotated[
+    str | None,
+    typer.Option(
+        "--key",
+        metavar="VKEY|FILE",
+        help="The log's public key, or a file with it, from elsewhere than the log's folder.",
+    ),
+]
+Command = Callable[..., ExitCode]
+
+
+def folder_of(given: Path | None) -> Path:
+    return given or Path(os.environ.get("SEGEL_AUDIT_DIR") or DEFAULT_FOLDER)
+
+
+def audit_command(group: typer.Typer, name: str, *, epilog: str, codes: tuple[ExitCode, ...]) -> Any:
+    """Makes a function a command. Its first parameter is the Session; the others are its own options, and --json."""
+
+    def register(function: Command) -> Command:
+        def run(context: typer.Context, json: bool, **given: Any) -> None:
+            session = replace(context.obj, json=context.obj.json or json)
+            raise typer.Exit(int(run_session(session, _explained(function), given)))
+
+        own = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
+        keyword = inspect.Parameter.KEYWORD_ONLY
+        parameters = [
+            inspect.Parameter("context", keyword, annotation=typer.Context),
+            *(one.replace(kind=keyword) for one in own),
+            inspect.Parameter("json", keyword, annotation=Json, default=False),
+        ]
+        run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        run.__annotations__ = {one.name: one.annotation for one in parameters}
+        run.__name__, run.__doc__ = name, function.__doc__
+        group.command(name, epilog=f"{epilog}\n\nExit codes:\n{describe(*codes)}")(run)
+        return function
+
+    return register
+
+
+def _explained(function: Command) -> Callable[..., Awaitable[ExitCode]]:
+    """Does the work before there is an event loop, so that Ctrl-C ends it at once."""
+
+    def run(session: Session, **given: Any) -> Awaitable[ExitCode]:
+        from segeld.audit.leaf import BadLeaf
+        from segeld.audit.proof import BadProof
+        from segeld.audit.reader import LogUnreadable
+        from segeld.audit.tiles import BadFile
+
+        try:
+            code = function(session, **given)
+        except LogUnreadable as error:
+            session.output.error(str(error))
+            code = ExitCode.FAILED
+        except (BadFile, BadLeaf, BadProof) as error:
+            session.output.error(f"the log or the proof was changed or damaged: {error}")
+            code = ExitCode.BAD_SIGNATURE
+        return _ended(code)
+
+    return run
+
+
+async def _ended(code: ExitCode) -> ExitCode:
+    return code

@@ -1,0 +1,212 @@
+"""`segelctl audit find`: who had what signed, when, with which key; by an input, a signature, a job, a caller or a time."""
+
+import hashlib
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from segel.cli.exit_codes import ExitCode
+from segel.cli.failures import UsageError
+from segel.cli.session import Session
+from segeld.ctl.audit_command import Dir, Key, folder_of
+from segeld.ctl.audit_key import parse_key
+
+if TYPE_CHECKING:
+    from segeld.audit.find import Chunk, Done, Item
+    from segeld.audit.leaf import Act, Intent
+    from segeld.audit.reader import Log
+
+FIND = """\
+Examples:
+  segelctl audit find --file letter.pdf --key audit-2026.pub
+  segelctl audit find --digest 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+  segelctl audit find --signature letter.sig
+  segelctl audit find --job jobs/0f1e2d3c4b5a69788796a5b4c3d2e1f0
+  segelctl audit find --caller tax --since 2026-11-01 --until 2026-11-02T12:00
+
+--file hashes the file with SHA-256, SHA-384 and SHA-512, and looks for it as a message as well. Digests are not in the log: they are found with the salt, so this needs to read that file. A sealed PDF is found by the digest that was signed, which is not that of the file.
+
+Times are UTC unless they say otherwise. --caller, --since and --until narrow each other down.
+
+Ends with 1 if nothing is found.
+
+Columns off a terminal, for --job, --caller and times: leaf, time, kind, in words."""
+
+CODES = (ExitCode.OK, ExitCode.FAILED, ExitCode.USAGE, ExitCode.BAD_SIGNATURE)
+NOT_VERIFIED = (
+    "the log was not verified: give --key with its public key, from elsewhere than the log's folder"
+)
+
+_HASHES = ("sha256", "sha384", "sha512")
+_READ_AS_MESSAGE = 65_536
+
+Digest = Annotated[str | None, typer.Option(metavar="HEX", help="A digest that was signed.")]
+File = Annotated[Path | None, typer.Option(metavar="FILE", help="A file whose digest was signed.")]
+Signature = Annotated[
+    str | None, typer.Option(metavar="FILE|HEX", help="A file with a signature, or the signature's SHA-256.")
+]
+Job = Annotated[str | None, typer.Option(metavar="NAME", help="A job, with or without jobs/.")]
+Caller = Annotated[str | None, typer.Option(metavar="NAME", help="A caller.")]
+Since = Annotated[str | None, typer.Option(metavar="TIME", help="From this time on.")]
+Until = Annotated[str | None, typer.Option(metavar="TIME", help="Before this time.")]
+
+
+def find(
+    session: Session,
+    folder: Dir = None,
+    key: Key = None,
+    digest: Digest = None,
+    file: File = None,
+    signature: Signature = None,
+    job: Job = None,
+    caller: Caller = None,
+    since: Since = None,
+    until: Until = None,
+) -> ExitCode:
+    """Find what the log says of an input, a signature, a job, a caller or a time."""
+    from segeld.audit.reader import open_log_folder
+
+    narrowing = any(one is not None for one in (caller, since, until))
+    given = sum(one is not None for one in (digest, file, signature, job)) + narrowing
+    if given != 1:
+        raise UsageError(
+            "give one of --digest, --file, --signature and --job, or --caller, --since and --until"
+        )
+    where = folder_of(folder)
+    log = open_log_folder(where, parse_key(key, where) if key else None)
+    if not log.verified:
+        session.output.note(NOT_VERIFIED)
+    if job is not None or narrowing:
+        count = _show_chunks(session, log, _chunks(log, job, caller, since, until))
+    else:
+        count = _show_items(session, log, items(log, digest=digest, file=file, signature=signature))
+    if not count:
+        session.output.error(f"nothing of that is in this log of {log.checkpoint.size} leaves")
+    return ExitCode.OK if count else ExitCode.FAILED
+
+
+def items(log: "Log", *, digest: str | None, file: Path | None, signature: str | None) -> "Iterator[Item]":
+    """:raises UsageError: if what was given is no digest, or the salt is not there."""
+    from segeld.audit import find as search
+    from segeld.audit.reader import read_salt
+
+    if signature is not None:
+        yield from search.items(log, signature=_signature_hash(signature))
+        return
+    commitments = read_salt(log.folder)
+    if isinstance(commitments, str):
+        raise UsageError(
+            f"{commitments}; without it no digest can be found, for the log holds none in the clear"
+        )
+    for one in _digests(digest, file):
+        yield from search.items(log, commitment=commitments.of(one))
+
+
+def _show_items(session: Session, log: "Log", found: "Iterator[Item]") -> int:
+    from segeld.audit.proof import prove
+    from segeld.ctl.audit_view import item_facts, item_record
+
+    proven = f"both leaves are in the tree of {log.checkpoint.size} leaves"
+    proven += ", which the given key signed" if log.verified else "; who signed that tree was not checked"
+    count = 0
+    for count, item in enumerate(found, 1):
+        assert item.chunk.outcome_leaf is not None
+        for leaf in (item.chunk.intent_leaf, item.chunk.outcome_leaf):
+            prove(log, leaf)
+        if count > 1 and not session.json:
+            session.output.line("")
+        session.output.facts(item_record(item, proven=True, verified=log.verified), item_facts(item, proven))
+    return count
+
+
+def _show_chunks(session: Session, log: "Log", found: "Iterator[Chunk | Done]") -> int:
+    from segeld.audit.find import Done
+    from segeld.audit.proof import prove
+    from segeld.ctl.audit_view import chunk_record, chunk_row, record
+
+    count = 0
+    for count, one in enumerate(found, 1):
+        leaves = [one.leaf] if isinstance(one, Done) else [one.intent_leaf, one.outcome_leaf]
+        for leaf in leaves:
+            if leaf is not None:
+                prove(log, leaf)
+        shown = (
+            record(one.leaf, one.act) | {"proven": True, "checkpoint_verified": log.verified}
+            if isinstance(one, Done)
+            else chunk_record(one, proven=True, verified=log.verified)
+        )
+        session.output.record(shown, *chunk_row(one))
+    return count
+
+
+def _chunks(
+    log: "Log", job: str | None, caller: str | None, since: str | None, until: str | None
+) -> "Iterator[Chunk | Done]":
+    from segeld.audit import find as search
+    from segeld.model.names import BadName, JobName
+
+    if job is not None:
+        try:
+            name = JobName.parse(job if job.startswith("jobs/") else f"jobs/{job}")
+        except BadName as error:
+            raise UsageError(str(error)) from None
+        return search.chunks(
+            log,
+            lambda intent: any(part.work == name.token for part in intent.parts),
+            lambda act: act.subject == str(name),
+            (name.token, str(name).encode()),
+        )
+    first, end = _milliseconds(since, 0), _milliseconds(until, 1 << 63)
+
+    def wanted(intent: "Intent") -> bool:
+        return first <= intent.at < end and caller in {None, intent.caller}
+
+    def wanted_act(act: "Act") -> bool:
+        return first <= act.at < end and caller in {None, act.who}
+
+    return search.chunks(log, wanted, wanted_act, () if caller is None else (caller.encode(),))
+
+
+def _milliseconds(text: str | None, default: int) -> int:
+    if text is None:
+        return default
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f"{text!r} is no time: 2026-11-01 or 2026-11-01T08:30 is expected") from None
+    return int((time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp() * 1000)
+
+
+def _digests(digest: str | None, file: Path | None) -> list[bytes]:
+    if digest is not None:
+        return [_octets(digest, "--digest")]
+    assert file is not None
+    hashers = [hashlib.new(name) for name in _HASHES]
+    with file.open("rb") as stream:
+        start = stream.read(_READ_AS_MESSAGE + 1)
+        part = start
+        while part:
+            for hasher in hashers:
+                hasher.update(part)
+            part = stream.read(1 << 20)
+    return [hasher.digest() for hasher in hashers] + ([start] if len(start) <= _READ_AS_MESSAGE else [])
+
+
+def _signature_hash(given: str) -> bytes:
+    path = Path(given)
+    if path.is_file():
+        return hashlib.sha256(path.read_bytes()).digest()
+    data = _octets(given, "--signature: there is no such file, and as a SHA-256 it")
+    if len(data) != 32:
+        raise UsageError("--signature: a SHA-256 has 64 hex digits")
+    return data
+
+
+def _octets(text: str, what: str) -> bytes:
+    try:
+        return bytes.fromhex(text)
+    except ValueError:
+        raise UsageError(f"{what} is not hexadecimal") from None

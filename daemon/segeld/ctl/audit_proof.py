@@ -1,0 +1,119 @@
+"""`segelctl audit prove` and `check-proof`: that a leaf is in the log, for those who have neither log nor daemon."""
+
+import hashlib
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from segel.cli.exit_codes import ExitCode
+from segel.cli.failures import UsageError
+from segel.cli.session import Session
+from segeld.ctl.audit_command import Dir, Key, folder_of
+from segeld.ctl.audit_find import NOT_VERIFIED, Digest, File, Signature, items
+from segeld.ctl.audit_key import parse_key
+
+PROVE = """\
+Examples:
+  segelctl audit prove --signature letter.sig --output letter.tlog-proof
+  segelctl audit prove --leaf 4711 > intent.tlog-proof
+
+Writes a proof in the format of c2sp.org/tlog-proof. It holds the leaf, so it shows the commitments and signature hashes of all items of that chunk, which say nothing to those who have not the salt. Who asked and with which key stands in the chunk's intent, a leaf of its own: its index is shown, and it is proven with --leaf."""
+
+CHECK_PROOF = """\
+Examples:
+  segelctl audit check-proof letter.tlog-proof --key audit-2026.pub --signature letter.sig
+
+Needs no log. With --signature, checks as well that the leaf is about this very signature."""
+
+CODES = (ExitCode.OK, ExitCode.FAILED, ExitCode.USAGE, ExitCode.BAD_SIGNATURE)
+
+Leaf = Annotated[int | None, typer.Option(metavar="INDEX", min=0, help="A leaf by its index.")]
+OutputFile = Annotated[
+    Path | None,
+    typer.Option("--output", "-o", metavar="FILE", help="Where to write; standard output, if not given."),
+]
+ProofFile = Annotated[Path, typer.Argument(metavar="FILE", help="A proof.", show_default=False)]
+SignatureFile = Annotated[
+    Path | None,
+    typer.Option("--signature", metavar="FILE", help="The signature that the leaf must be about."),
+]
+
+
+def prove(
+    session: Session,
+    folder: Dir = None,
+    key: Key = None,
+    leaf: Leaf = None,
+    digest: Digest = None,
+    file: File = None,
+    signature: Signature = None,
+    output: OutputFile = None,
+) -> ExitCode:
+    """Write a proof that an item, or a leaf, is in the log."""
+    from segeld.audit.proof import prove as prove_leaf
+    from segeld.audit.reader import open_log_folder
+
+    if sum(one is not None for one in (leaf, digest, file, signature)) != 1:
+        raise UsageError("give one of --leaf, --digest, --file and --signature")
+    where = folder_of(folder)
+    log = open_log_folder(where, parse_key(key, where) if key else None)
+    if not log.verified:
+        session.output.note(NOT_VERIFIED)
+    index = leaf
+    if index is None:
+        found = list(items(log, digest=digest, file=file, signature=signature))
+        found = [item for item in found if item.signature] or found
+        if not found:
+            session.output.error(f"nothing of that is in this log of {log.checkpoint.size} leaves")
+            return ExitCode.FAILED
+        item = found[-1]
+        index = item.chunk.outcome_leaf
+        assert index is not None
+        session.output.note(
+            f"leaf {index}, position {item.position}; its intent is leaf {item.chunk.intent_leaf}"
+            + (f"; {len(found)} attempts, this is the last" if len(found) > 1 else "")
+        )
+    proof = prove_leaf(log, index)
+    if output is not None:
+        output.write_bytes(proof.text())
+    if session.json:
+        session.output.record({"leaf": index, "size": log.checkpoint.size, "proof": proof.text().decode()})
+    elif output is None:
+        session.output.write(proof.text())
+    return ExitCode.OK
+
+
+def check_proof(
+    session: Session, proof: ProofFile, key: Key = None, signature: SignatureFile = None
+) -> ExitCode:
+    """Check a proof with the log's public key alone."""
+    from segeld.audit.leaf import HASH, Outcome, decode
+    from segeld.audit.proof import MAX_PROOF, BadProof, Proof
+    from segeld.ctl.audit_view import record, row
+
+    if key is None:
+        raise UsageError("check-proof needs --key with the log's public key")
+    verifier = parse_key(key, Path("/nonexistent"))
+    if str(proof) == "-":
+        data = sys.stdin.buffer.read(MAX_PROOF)
+    else:
+        with proof.open("rb") as stream:
+            data = stream.read(MAX_PROOF)
+    found = Proof.parse(data)
+    checkpoint = found.check(verifier)
+    leaf = decode(found.leaf)
+    if signature is not None:
+        wanted = hashlib.sha256(signature.read_bytes()).digest()
+        if not isinstance(leaf, Outcome) or wanted not in (
+            leaf.signatures[at : at + HASH] for at in range(0, len(leaf.signatures), HASH)
+        ):
+            raise BadProof(f"leaf {found.index} is in the log, but is not about this signature")
+    session.output.record(
+        record(found.index, leaf) | {"origin": checkpoint.origin, "size": checkpoint.size, "proven": True},
+        "proven",
+        checkpoint.origin,
+        *row(found.index, leaf),
+    )
+    return ExitCode.OK

@@ -1,0 +1,125 @@
+"""`segelctl audit verify`"""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from segel.cli.exit_codes import ExitCode
+from segel.cli.failures import UsageError
+from segel.cli.session import Session
+from segeld.ctl.audit_command import Dir, Key, folder_of
+from segeld.ctl.audit_key import parse_key
+
+if TYPE_CHECKING:
+    from segeld.audit.report import Report
+
+VERIFY = """\
+Examples:
+  segelctl audit verify --key audit-2026.pub
+  segelctl audit verify --dir /mnt/copy/audit --key segel/1f2e3d4c5b6a7988+9c1d2e3f+AQ… --json
+
+Reads all of the log, and needs neither the daemon nor a network. The key must come from elsewhere than the log's folder. Without the salt, the inputs that were signed are not compared with those that were announced.
+
+Ends with 7 if anything is wrong. A warning is not wrong. What was cut off whole, back to an older checkpoint, shows only against a newer checkpoint that you kept: compare the size and the root."""
+
+CODES = (ExitCode.OK, ExitCode.FAILED, ExitCode.USAGE, ExitCode.BAD_SIGNATURE)
+
+
+def verify(session: Session, folder: Dir = None, key: Key = None) -> ExitCode:
+    """Verify a whole log: that nothing was changed, removed or put in, and that it makes sense."""
+    from segeld.audit.verify import verify as verify_log
+
+    where = folder_of(folder)
+    if key is None:
+        raise UsageError(
+            "verify needs --key with the log's public key, from elsewhere than the log's folder: a log that vouches for "
+            "itself proves nothing"
+        )
+    verifier = parse_key(key, where)
+    with _bar(session) as progress:
+        report = verify_log(where, verifier, progress)
+    _show(session, report)
+    return ExitCode.OK if report.is_good else ExitCode.BAD_SIGNATURE
+
+
+def _show(session: Session, report: "Report") -> None:
+    output = session.output
+    if session.json:
+        output.record(_record(report))
+        return
+    for problem in report.problems:
+        output.error(str(problem))
+    if (more := report.problem_count - len(report.problems)) > 0:
+        output.error(f"{more} more problems")
+    for warning in report.warnings:
+        output.note(f"warning: {warning}")
+    output.facts({}, _facts(report))
+
+
+def _facts(report: "Report") -> dict[str, object]:
+    from segeld.audit.words import when
+
+    verdict = "verified" if report.is_good else f"NOT VERIFIED: {report.problem_count} problems"
+    facts: dict[str, object] = {"verdict": verdict, "log": report.origin}
+    if not report.size:
+        return facts
+    return facts | {
+        "leaves": report.size,
+        "root": report.root.hex(),
+        "from": when(report.first_at),
+        "to": when(report.last_at),
+        "chunks": f"{report.intents} announced, {report.outcomes} ended, {report.unfinished_count} without an end",
+        "signatures": f"{report.signatures}, and {report.unsigned} attempts without one",
+        "acts": report.acts,
+        "continues": _previous(report) or "no earlier log",
+    }
+
+
+def _record(report: "Report") -> dict[str, Any]:
+    return {
+        "verified": report.is_good,
+        "origin": report.origin,
+        "size": report.size,
+        "root": report.root.hex(),
+        "first_at": report.first_at,
+        "last_at": report.last_at,
+        "intents": report.intents,
+        "outcomes": report.outcomes,
+        "unfinished": report.unfinished_count,
+        "signatures": report.signatures,
+        "unsigned": report.unsigned,
+        "acts": report.acts,
+        "previous": report.previous,
+        "problem_count": report.problem_count,
+        "problems": [
+            {"leaf": problem.leaf, "path": problem.path, "text": problem.text} for problem in report.problems
+        ],
+        "warnings": report.warnings,
+    }
+
+
+def _previous(report: "Report") -> str:
+    if not report.previous:
+        return ""
+    from segeld.audit.checkpoint import Checkpoint
+    from segeld.audit.note import BadNote
+
+    try:
+        earlier = Checkpoint.unverified(report.previous.encode())
+    except BadNote:
+        return "a log whose checkpoint cannot be read"
+    return f"{earlier.origin} of {earlier.size} leaves with root {earlier.root.hex()}"
+
+
+@contextmanager
+def _bar(session: Session) -> Iterator[Callable[[int, int], None]]:
+    if session.json or not sys.stderr.isatty():
+        yield lambda _done, _of: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("verifying", total=None)
+        yield lambda done, of: progress.update(task, completed=done, total=of)

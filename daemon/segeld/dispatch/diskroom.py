@@ -1,0 +1,30 @@
+"""Room on the disk: work is taken only while what was accepted can also be signed and recorded."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from segeld.jobqueue.store import StoreFull
+
+ITEM_OCTETS: Final = 640
+"""What an item may come to need: digest and RSA-4096 signature in the database, and the log's part."""
+MARGIN: Final = 64 * 1024 * 1024
+"""Octets that are left to everything else: the write-ahead log, checkpoints, the system."""
+
+
+class DiskRoom:
+    """Of the file system that the state folder is on."""
+
+    def __init__(self, folder: Path, waiting: Callable[[], int], *, margin: int = MARGIN) -> None:
+        """:param waiting: items that are accepted and have no signature yet."""
+        self._folder = folder
+        self._waiting = waiting
+        self._margin = margin
+
+    def require(self, items: int) -> None:
+        """:raises StoreFull: if there is not enough for so many more."""
+        free = os.statvfs(self._folder)
+        need = self._margin + (self._waiting() + items) * ITEM_OCTETS
+        if free.f_bavail * free.f_frsize < need:
+            raise StoreFull

@@ -1,0 +1,135 @@
+"""Jobs as callers deal with them: the store's promises, quotas, and the dispatcher told of what changed."""
+
+from collections.abc import AsyncIterator
+
+from segeld.dispatch.diskroom import DiskRoom
+from segeld.dispatch.jobboard import JobBoard
+from segeld.dispatch.jobnews import JobNews
+from segeld.jobqueue.store import CallerJobs
+from segeld.model.faults import Fault, Reason
+from segeld.model.job import Items, Job, JobFilter, JobSpec, Results
+from segeld.model.job_state import FINAL
+from segeld.model.names import JobName
+
+
+class JobDesk:
+    """What `segeld.rpc.ports.JobDesk` asks for."""
+
+    def __init__(
+        self,
+        store: CallerJobs,
+        board: JobBoard,
+        news: JobNews,
+        room: DiskRoom,
+        *,
+        log_origin: str,
+        jobs_per_caller: int,
+        items_per_caller: int,
+        items_per_job: int,
+    ) -> None:
+        self._store = store
+        self._board = board
+        self._news = news
+        self._room = room
+        self._log_origin = log_origin
+        self._jobs_per_caller = jobs_per_caller
+        self._items_per_caller = items_per_caller
+        self._items_per_job = items_per_job
+
+    @property
+    def log_origin(self) -> str:
+        return self._log_origin
+
+    async def create(self, spec: JobSpec, items: Items, *, seal: bool) -> Job:
+        same = JobFilter(request_id=spec.request_id)
+        if len(items.inputs) > self._items_per_job:
+            raise Fault(
+                Reason.JOB_TOO_LARGE,
+                f"{len(items.inputs)} items are more than the {self._items_per_job} that one job may have.",
+                field="items",
+                maximum=str(self._items_per_job),
+            )
+        if not await self._store.jobs(spec.caller, same, before=None, limit=1):
+            await self._admit(spec.caller, jobs=1, items=len(items.inputs))
+        job, _ = await self._store.create_job(spec, items, seal=seal)
+        return self._told(job)
+
+    async def append(self, caller: str, name: JobName, offset: int, items: Items) -> Job:
+        job = await self._store.job(caller, name)
+        if offset + len(items.inputs) > job.count:  # else they are there already, and need no room
+            await self._admit(caller, jobs=0, items=len(items.inputs))
+        return await self._store.append_items(caller, name, offset, items, limit=self._items_per_job)
+
+    async def _admit(self, caller: str, *, jobs: int, items: int) -> None:
+        """:raises Fault: CALLER_QUOTA, STORAGE_FULL."""
+        self._room.require(items)
+        open_jobs, open_items = await self._store.usage(caller)
+        if open_jobs + jobs > self._jobs_per_caller:
+            raise Fault(
+                Reason.CALLER_QUOTA,
+                f"{caller} has {open_jobs} jobs that have not ended, which is the limit. Wait until one has.",
+                retry_after=5.0,
+                caller=caller,
+                maximum=str(self._jobs_per_caller),
+            )
+        if open_items + items > self._items_per_caller:
+            raise Fault(
+                Reason.CALLER_QUOTA,
+                f"{open_items} items of {caller} wait in jobs; {self._items_per_caller} may. Wait until some are signed.",
+                retry_after=5.0,
+                caller=caller,
+                maximum=str(self._items_per_caller),
+            )
+
+    async def seal(self, caller: str, name: JobName, count: int) -> Job:
+        return self._told(await self._store.seal_job(caller, name, count))
+
+    async def job(self, caller: str, name: JobName) -> Job:
+        return await self._store.job(caller, name)
+
+    async def jobs(
+        self, caller: str, wanted: JobFilter, *, before: int | None, limit: int
+    ) -> tuple[Job, ...]:
+        return await self._store.jobs(caller, wanted, before=before, limit=limit)
+
+    async def watch(self, caller: str, name: JobName) -> AsyncIterator[Job]:
+        job = await self._store.job(caller, name)
+        with self._news.watching(job.id) as watcher:
+            job = await self._store.job(caller, name)  # again: it may have changed before we watched
+            yield job
+            while job.state not in FINAL:
+                job = await watcher.next()
+                yield job
+
+    async def results(self, caller: str, name: JobName, offset: int, *, wait: bool) -> AsyncIterator[Results]:
+        job = await self._store.job(caller, name)
+        if offset:  # whoever goes on from here has what comes before
+            await self._store.note_read(caller, name, min(offset, job.count))
+        with self._news.watching(job.id) as watcher:
+            while True:
+                # Asked before the results are: whatever had ended then is among them.
+                job = await self._store.job(caller, name)
+                results: Results | None = await self._store.results(caller, name, offset)
+                if results is not None and results.outcomes:
+                    offset += len(results.outcomes)
+                    yield results
+                    results = None  # the next block is not held beside this one
+                elif job.state in FINAL or not wait:
+                    break
+                else:
+                    await watcher.next()
+
+    async def cancel(self, caller: str, name: JobName) -> Job:
+        return self._told(await self._store.cancel_job(caller, name, caller))
+
+    async def delete(self, caller: str, name: JobName) -> None:
+        await self._store.delete_job(caller, name)
+
+    async def decide(self, name: JobName, who: str, items_hash: bytes | None, text: str) -> Job:
+        return self._told(await self._store.decide_job(name, who, items_hash, text))
+
+    def _told(self, job: Job) -> Job:
+        self._board.add(job)
+        self._board.changed(job)
+        self._news.tell(job)
+        return job

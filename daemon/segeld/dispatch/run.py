@@ -1,0 +1,149 @@
+"""One chunk on its way: claimed, signed, settled, released; in this order, whatever happens meanwhile."""
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import structlog
+
+from segeld.dispatch.breaker import Asked
+from segeld.dispatch.lanes import Item
+from segeld.dispatch.ledger import Held, Ledger
+from segeld.dispatch.metrics import DispatchMetrics
+from segeld.dispatch.outcomes import lost_too_often
+from segeld.dispatch.ports import Tokens
+from segeld.dispatch.verdicts import After, Served, Verdict, Verdicts
+from segeld.dispatch.waiting import Taken, WaitingRoom
+from segeld.ipc.worker_wire import Signed
+from segeld.jobqueue.store import Settled, StaleClaim
+from segeld.model.faults import Fault, Reason
+from segeld.model.job import Receipt, Signature
+from segeld.supervisor.worker_handle import WorkerLost
+
+_log: Final = structlog.get_logger(__name__)
+
+
+class Runs:
+    """`run` for each chunk. It must be left to end by itself: what was claimed has to be settled."""
+
+    def __init__(
+        self,
+        room: WaitingRoom,
+        tokens: Callable[[], Tokens],
+        ledger: Ledger,
+        metrics: DispatchMetrics,
+        settled: Callable[[Settled], None],
+    ) -> None:
+        """:param settled: told of every claim whose outcomes became durable."""
+        self._room = room
+        self._tokens = tokens
+        self._ledger = ledger
+        self._metrics = metrics
+        self._settled = settled
+        self._verdicts = Verdicts(room, tokens, metrics)
+
+    async def run(self, served: Served, taken: Taken, *, urgent: bool) -> None:
+        """Has a chunk signed. Every input of it has ended, or waits again."""
+        seconds = 0.0
+        try:
+            try:
+                held = await self._ledger.claim(served.token, taken.chunk)
+            except Exception:  # noqa: BLE001 - the ledger has logged it; nothing was recorded, so nothing is lost
+                self._put_back(taken.chunk.items)
+                await self._ledger.pause()
+                return
+            self._put_back(held.known)
+            if held.chunk.items:
+                seconds = await self._sign(served, held, urgent=urgent)
+        finally:
+            self._room.returned(taken, seconds)
+
+    def _put_back(self, items: Sequence[Item]) -> None:
+        for work, position in reversed(items):  # the last first, so that they wait in their order again
+            self._room.put_back(work, position)
+
+    async def _sign(self, served: Served, held: Held, *, urgent: bool) -> float:
+        """Gives the device time that was measured."""
+        worker, items = served.worker, held.chunk.items
+        began, seconds, sent = time.monotonic(), 0.0, True
+        served.running += 1
+        try:
+            signed = await self._ask(served, held, urgent=urgent)
+            self._metrics.chunk(served.token, time.monotonic() - began)
+            seconds = signed.device_ns / 1e9
+            verdicts = self._judge(served, held, signed, began)
+        except WorkerLost as lost:
+            sent = lost.sent
+            _log.warning(
+                "chunk lost", token=str(served.token), worker=worker.pid, inputs=len(items), why=str(lost)
+            )
+            worker.kill(str(lost))
+            verdicts = [self._verdicts.of_loss(work, position, sent=sent) for work, position in items]
+        except Exception:  # noqa: BLE001 - whatever it was, it is this worker's end and nobody else's
+            _log.exception("chunk failed", token=str(served.token), worker=worker.pid, inputs=len(items))
+            worker.kill("the daemon could not have a chunk signed; see the log")
+            verdicts = [self._verdicts.of_loss(work, position, sent=True) for work, position in items]
+        finally:
+            served.running -= 1
+        await self._settle(held, verdicts)
+        return seconds
+
+    async def _ask(self, served: Served, held: Held, *, urgent: bool) -> Signed:
+        kind, items = held.chunk.kind, held.chunk.items
+        signed = await served.worker.sign(
+            kind.key.fingerprint,
+            kind.algorithm.number,
+            kind.encoding,
+            urgent=urgent,
+            deadlines=tuple(work.deadline_at for work, _ in items),
+            inputs=tuple(work.input(position) for work, position in items),
+            patience=self._tokens().patience_of(served.token),
+        )
+        if len(signed.outcomes) != len(items):
+            why = f"answered {len(signed.outcomes)} outcomes to {len(items)} inputs"
+            served.worker.kill(why)
+            raise WorkerLost(why)
+        return signed
+
+    def _judge(self, served: Served, held: Held, signed: Signed, began: float) -> list[Verdict]:
+        verdicts: list[Verdict] = []
+        good = 0
+        for (work, position), outcome in zip(held.chunk.items, signed.outcomes, strict=True):
+            if isinstance(outcome, bytes):
+                good += 1
+                verdicts.append((outcome, None))
+            else:
+                verdicts.append(self._verdicts.of_item(served, work, position, outcome))
+        if good:
+            kind = held.chunk.kind
+            self._metrics.ended(served.token, "signed", good)
+            self._room.speed.measured(served.token, kind, good, signed.device_ns / 1e9)
+            self._room.breaker.worked(Asked(served.token, kind.key, kind.algorithm))
+        if good and not served.worker.leaving.is_set():
+            served.proved = max(served.proved, began)
+            if self._room.suspects:
+                self._room.idle_suspects.wake_all()
+        return verdicts
+
+    async def _settle(self, held: Held, verdicts: Sequence[Verdict]) -> None:
+        items = held.chunk.items
+        try:
+            settled = await self._ledger.settle(held, [record for record, _ in verdicts])
+        except StaleClaim:
+            _log.error("a claim was settled before; nothing of it is released", claim=held.claim)
+            stale = Fault(Reason.INTERNAL, "What came of it was recorded elsewhere; nothing was released.")
+            for work, position in items:
+                work.end(position, stale)
+            return
+        self._settled(settled)
+        exhausted = set(settled.exhausted)
+        again: list[After] = []
+        for place, ((work, position), (record, after)) in enumerate(zip(items, verdicts, strict=True)):
+            if isinstance(record, bytes):
+                work.end(position, Signature(record, Receipt(settled.leaf, place)))
+            elif place in exhausted:
+                work.end(position, lost_too_often())
+            elif after is not None:
+                again.append(after)
+        for after in reversed(again):  # the last first, so that they wait in their order again
+            after()

@@ -1,0 +1,84 @@
+"""What waits to be signed, whoever waits for it: the inputs of an interactive request, or of a job."""
+
+from abc import ABC, abstractmethod
+from collections import deque
+
+from segeld.jobqueue.store import Known, Request
+from segeld.model.faults import Fault
+from segeld.model.job import Signature
+from segeld.model.kind import Kind
+from segeld.model.priority import Priority
+
+Outcome = Signature | Fault
+
+
+class Work(ABC):
+    """Inputs of one kind, of one caller, by position. Each is waiting, with a worker, or has ended."""
+
+    def __init__(self, caller: str, kind: Kind, priority: Priority, *, urgent: bool, attempts: int) -> None:
+        """:param urgent: goes between two signatures of others.
+        :param attempts: of one input, before it ends without a known outcome.
+        """
+        self.caller = caller
+        self.kind = kind
+        self.priority = priority
+        self.urgent = urgent
+        self.attempts = attempts
+        self.waiting: deque[int] = deque()
+        """Positions of inputs that no worker holds, first come first."""
+        self._attempted: dict[int, int] = {}
+
+    patient: bool
+    """Whether it waits for a token that cannot sign now."""
+
+    @abstractmethod
+    def input(self, position: int) -> bytes: ...
+
+    @property
+    @abstractmethod
+    def deadline_at(self) -> int:
+        """CLOCK_MONOTONIC, nanoseconds: what is not begun by then is not signed."""
+
+    @property
+    @abstractmethod
+    def mark(self) -> int | Request | None:
+        """What a claim calls it."""
+
+    @abstractmethod
+    def unwanted(self) -> Fault | None:
+        """Why nobody waits for it any more; None if somebody does."""
+
+    @abstractmethod
+    def end(self, position: int, outcome: Outcome) -> None:
+        """Takes what came of one input; a second outcome is dropped."""
+
+    @abstractmethod
+    def has_ended(self, position: int) -> bool: ...
+
+    @abstractmethod
+    def end_waiting(self, fault: Fault) -> None:
+        """Ends every input that no worker holds."""
+
+    @abstractmethod
+    def granted(self) -> None:
+        """A claim of some of it was recorded."""
+
+    @abstractmethod
+    def refuse(self, fault: Fault) -> None:
+        """The store grants nothing of it any more: everything that no worker holds ends."""
+
+    @abstractmethod
+    def learn(self, known: Known) -> None:
+        """Takes what the store has kept of it since an earlier time."""
+
+    @abstractmethod
+    def end_beside(self, fault: Fault) -> None:
+        """One of its inputs ended two workers: what the rest of it, that no worker holds, comes to."""
+
+    def attempted(self, position: int) -> bool:
+        """Counts an attempt: the token may have signed the input, or failed on it. True if it was the last."""
+        count = self._attempted[position] = self._attempted.get(position, 0) + 1
+        return count >= self.attempts
+
+    def forget_attempts(self, position: int) -> None:
+        self._attempted.pop(position, None)

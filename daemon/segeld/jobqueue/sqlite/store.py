@@ -1,0 +1,203 @@
+"""`SqliteStore`: each method of `JobStore` as an errand for the writer or the reader."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Self
+
+import apsw
+
+from segeld.audit.leaf import AnyLeaf, Commitments
+from segeld.jobqueue.sqlite import (
+    appending,
+    claiming,
+    creating,
+    job_rows,
+    leaf_rows,
+    reading,
+    setting_rows,
+    settling,
+    steering,
+    tidying,
+)
+from segeld.jobqueue.sqlite.database import connect_to_read, connect_to_write, prepare
+from segeld.jobqueue.sqlite.desk import Desk
+from segeld.jobqueue.sqlite.lock import Lock
+from segeld.jobqueue.sqlite.reader import Reader
+from segeld.jobqueue.sqlite.trouble import Told, Trouble
+from segeld.jobqueue.sqlite.writer import Writer
+from segeld.jobqueue.store import Block, Claim, Claimed, ItemOutcome, Settled, Upkeep
+from segeld.model.job import Items, Job, JobFilter, JobSpec, Results
+from segeld.model.names import JobName, KeyName
+
+FILE = "segel.db"
+"""Its name in the state_dir."""
+_SLICES = 256
+"""Transactions of one round of upkeep."""
+
+
+class SqliteStore:
+    """Made by `open`; closed by `aclose`."""
+
+    def __init__(self, path: Path, lock: Lock, commitments: Commitments, told: Told, vfs: str | None) -> None:
+        self._lock = lock
+        self._commitments = commitments
+        self._trouble = Trouble(told)
+        writer = Writer(partial(connect_to_write, path, vfs), self._trouble)
+        reader = Reader(partial(connect_to_read, path, vfs), self._trouble)
+        self._writing = Desk("segeld-db-write", writer.serve, at_end=writer.close)
+        self._reading = Desk("segeld-db-read", reader.serve, at_end=reader.close)
+
+    @classmethod
+    async def open(
+        cls,
+        path: Path,
+        commitments: Commitments,
+        *,
+        told: Callable[[str | None], None] = lambda _: None,
+        vfs: str | None = None,
+    ) -> Self:
+        """Opens the database, or makes it; its folder is there.
+
+        :param told: called in the event loop when there is trouble, with its text, and with None when it is over.
+        :param vfs: SQLite's way to the disk, for tests.
+        :raises DatabaseRefused: an OSError that says what to do: in use, damaged, or too new.
+        """
+        loop = asyncio.get_running_loop()
+        lock = await asyncio.to_thread(_locked_and_ready, path, vfs)
+        store = cls(path, lock, commitments, partial(_tell, loop, told), vfs)
+        await store.leave_no_reader_behind()
+        return store
+
+    @property
+    def trouble(self) -> str | None:
+        """Why nothing can be written, or what is damaged; None if all is well."""
+        return self._trouble.text
+
+    async def leave_no_reader_behind(self) -> None:
+        """Opens both connections, so that what is wrong is known before anything is served."""
+        await self._writing.ask(leaf_rows.count)
+        await self._reading.ask(leaf_rows.count)
+
+    # --- what the services ask
+
+    async def create_job(self, spec: JobSpec, items: Items, *, seal: bool) -> tuple[Job, bool]:
+        return await self._writing.ask(lambda db: creating.create(db, spec, items, seal=seal), _octets(items))
+
+    async def append_items(self, caller: str, name: JobName, offset: int, items: Items, *, limit: int) -> Job:
+        return await self._writing.ask(
+            lambda db: appending.append(db, job_rows.find(db, caller, name), offset, items, limit).job,
+            _octets(items),
+        )
+
+    async def seal_job(self, caller: str, name: JobName, count: int) -> Job:
+        return await self._writing.ask(lambda db: creating.seal(db, job_rows.find(db, caller, name), count))
+
+    async def job(self, caller: str, name: JobName) -> Job:
+        return await self._reading.ask(lambda db: job_rows.find(db, caller, name).job)
+
+    async def jobs(
+        self, caller: str, wanted: JobFilter, *, before: int | None, limit: int
+    ) -> tuple[Job, ...]:
+        return await self._reading.ask(lambda db: reading.jobs(db, caller, wanted, before, limit))
+
+    async def usage(self, caller: str) -> tuple[int, int]:
+        return await self._reading.ask(lambda db: reading.usage(db, caller))
+
+    async def cancel_job(self, caller: str, name: JobName, who: str) -> Job:
+        return await self._writing.ask(lambda db: steering.cancel(db, job_rows.find(db, caller, name), who))
+
+    async def delete_job(self, caller: str, name: JobName) -> None:
+        await self._writing.ask(lambda db: steering.delete(db, job_rows.find(db, caller, name)))
+
+    async def decide_job(self, name: JobName, who: str, items_hash: bytes | None, text: str) -> Job:
+        return await self._writing.ask(
+            lambda db: steering.decide(db, job_rows.find(db, None, name), who, items_hash, text)
+        )
+
+    async def results(self, caller: str, name: JobName, offset: int) -> Results:
+        return await self._reading.ask(
+            lambda db: reading.results(db, job_rows.find(db, caller, name), offset)
+        )
+
+    async def note_read(self, caller: str, name: JobName, offset: int) -> None:
+        await self._writing.ask(lambda db: reading.note_read(db, job_rows.find(db, caller, name), offset))
+
+    # --- what the dispatcher asks
+
+    async def recover(self, attempts: Callable[[KeyName], int], at: float) -> int:
+        return await self._writing.ask(lambda db: settling.recover(db, attempts, at))
+
+    async def signable(self, after: int, limit: int) -> tuple[Job, ...]:
+        return await self._reading.ask(lambda db: reading.signable(db, after, limit))
+
+    async def block(self, job: int, offset: int) -> Block | None:
+        return await self._reading.ask(lambda db: reading.block(db, job, offset))
+
+    async def claim(self, claim: Claim) -> Claimed:
+        return await self._writing.ask(lambda db: claiming.claim(db, claim, self._commitments))
+
+    async def settle(
+        self, claim: int, outcomes: Sequence[ItemOutcome], *, attempts: int, at: float
+    ) -> Settled:
+        return await self._writing.ask(
+            lambda db: settling.settle(db, claim, outcomes, attempts=attempts, at=at)
+        )
+
+    # --- what the audit log asks
+
+    async def record(self, leaf: AnyLeaf) -> int:
+        return await self._writing.ask(lambda db: leaf_rows.append(db, leaf))
+
+    async def leaf_count(self) -> int:
+        return await self._reading.ask(leaf_rows.count)
+
+    async def leaves(self, first: int, limit: int) -> tuple[bytes, ...]:
+        return await self._reading.ask(lambda db: leaf_rows.read(db, first, limit))
+
+    async def trim_leaves(self, before: int) -> None:
+        while await self._writing.ask(lambda db: leaf_rows.trim(db, before)):
+            pass
+
+    # --- the whole
+
+    async def tidy(self, at: float) -> Upkeep:
+        ended = await self._writing.ask(lambda db: tidying.expire(db, at))
+        removed = await self._writing.ask(lambda db: tidying.remove(db, at))
+        for step in (tidying.sweep, partial(tidying.prune, at=at), tidying.give_back):
+            for _ in range(_SLICES):
+                if not await self._writing.ask(step):
+                    break
+        unread = await self._reading.ask(lambda db: tidying.unread(db, at))
+        return Upkeep(ended, removed, unread)
+
+    async def setting(self, name: str) -> bytes | None:
+        return await self._reading.ask(lambda db: setting_rows.read(db, name))
+
+    async def set_setting(self, name: str, value: bytes) -> None:
+        await self._writing.ask(lambda db: setting_rows.write(db, name, value))
+
+    async def aclose(self) -> None:
+        await self._reading.aclose()
+        await self._writing.aclose()  # the last connection copies the WAL into the database and removes it
+        self._lock.release()
+
+
+def _locked_and_ready(path: Path, vfs: str | None) -> Lock:
+    lock = Lock(path)
+    try:
+        prepare(path, vfs)
+    except (OSError, apsw.Error):
+        lock.release()
+        raise
+    return lock
+
+
+def _tell(loop: asyncio.AbstractEventLoop, told: Told, text: str | None) -> None:
+    if not loop.is_closed():
+        loop.call_soon_threadsafe(told, text)
+
+
+def _octets(items: Items) -> int:
+    return sum(map(len, items.inputs))
