@@ -20,6 +20,8 @@ ROOM: Final = 1024 * 1024 - 256
 _TURN: Final = 1024
 """Items after which others in the event loop have a turn."""
 _MAX_MESSAGE: Final = 65_536
+_NAMED: Final = b"\x1a%c\x0a%c%b\x12%c%b"
+"""An item with an id and a digest, if all lengths are below 128."""
 
 
 class Piece(NamedTuple):
@@ -78,8 +80,17 @@ class Source:
             return Piece(self._prefix, raw)  # type: ignore[arg-type]  # they are bytes, every one
         parts: list[bytes] = []
         used = 0
+        size, short = self._size or 0, 0 if self._size is None else 0x7F - 4 - self._size
         for item in raw:
-            part = self._encode(item, self.read + len(parts))
+            part = b""
+            if type(item) is tuple:  # as most rows are: a short id and a digest, written down in one go
+                name, data = item
+                if type(name) is str and type(data) is bytes and len(data) == size:
+                    marked = name.encode()
+                    length = len(marked)
+                    if 0 < length <= short:
+                        part = _NAMED % (length + size + 4, length, marked, size, data)
+            part = part or self._encode(item, self.read + len(parts))
             used += len(part)
             if used > ROOM:
                 break

@@ -118,4 +118,6 @@ class Meaning:
             self._report.add(f"{more} more outcomes do not fit what their intents announced")
 
     def _problem(self, index: int, text: str) -> None:
-        self._report.add(text, layout.path(ENTRIES, index // WIDTH), index)
+        number = index // WIDTH
+        width = min(WIDTH, self._report.size - number * WIDTH)
+        self._report.add(text, layout.path(ENTRIES, number, width), index)

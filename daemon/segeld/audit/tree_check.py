@@ -2,9 +2,9 @@
 
 from segeld.audit import layout
 from segeld.audit.frontier import Frontier, Tile
-from segeld.audit.layout import ENTRIES, WIDTH
+from segeld.audit.layout import ENTRIES, WIDTH, Level
 from segeld.audit.merkle import leaf_hash
-from segeld.audit.report import Report
+from segeld.audit.report import KEPT, Report
 from segeld.audit.tiles import BadFile, Tiles
 
 
@@ -16,6 +16,9 @@ class TreeCheck:
         self._report = report
         self._leaves = Frontier()
         self._stored: Frontier | None = None
+        self._different: list[int] = []
+        """Leaves that have not the hash that the tiles have for them; whose fault it is only the root tells."""
+        self._different_count = 0
         self._lost = False
         """Neither leaves nor hashes of some part can be read: there is no root."""
 
@@ -42,29 +45,36 @@ class TreeCheck:
         return leaves or []
 
     def finish(self, root: bytes) -> None:
+        stored = self._stored or self._leaves
         if self._lost:
+            self._blame(ENTRIES, "it and its hash in the tiles differ: one of both was changed")
             self._report.add("the root cannot be computed, because files of the log are missing or damaged")
             return
-        stored = self._stored or self._leaves
         self._compare_all(tuple(self._leaves.partial()), tuple(stored.partial()))
         if self._leaves.root() == root:
-            if self._stored is not None:
-                self._report.add("all leaves are as they were signed: only tiles were changed")
+            self._blame(0, "its hash here was changed; the leaf itself is as it was signed")
         elif stored.root() == root:
-            self._report.add(
-                "the tiles are as they were signed: the leaves named above were changed after that"
-            )
+            self._blame(ENTRIES, "it was changed after it was signed: its hash is another")
         else:
+            self._blame(ENTRIES, "it and its hash in the tiles differ, and neither leads to the signed root")
             self._report.add(
                 "the leaves have not the root that the checkpoint was signed with", layout.CHECKPOINT
             )
 
+    def _blame(self, level: Level, text: str) -> None:
+        for index in self._different:
+            number = index // WIDTH
+            width = min(WIDTH, self._tiles.size - number * WIDTH)
+            self._report.add(text, self._tiles.file(level, number, width), index)
+        if (more := self._different_count - len(self._different)) > 0:
+            self._report.add(f"{more} more leaves differ from their hashes")
+
     def _differences(self, number: int, computed: tuple[bytes, ...], stored: tuple[bytes, ...]) -> None:
-        names = (self._tiles.file(level, number, len(stored)) for level in (ENTRIES, 0))
-        entries, tile = names
         for at, (left, right) in enumerate(zip(computed, stored, strict=True)):
             if left != right:
-                self._report.add(f"it has not the hash that {tile} has for it", entries, number * WIDTH + at)
+                self._different_count += 1
+                if len(self._different) < KEPT:
+                    self._different.append(number * WIDTH + at)
 
     def _compare_all(self, computed: tuple[Tile, ...], as_stored: tuple[Tile, ...]) -> None:
         """Level 0 was compared leaf by leaf."""

@@ -77,6 +77,30 @@ def probe(
     raise typer.Exit(run(module, reserved=reserved, as_json=json_output))
 
 
+@app.command(epilog="Example: segeld backup /var/backups/segel-2026-11-24.db --config /etc/segel/segeld.toml")
+def backup(
+    file: Annotated[Path, typer.Argument(help="The copy. It must not be there yet.")],
+    config: Annotated[Path, typer.Option(help="The configuration file.")] = Path("/etc/segel/segeld.toml"),
+) -> None:
+    """Copy the database (jobs, results, answers) to a file and check the copy. The daemon may run."""
+    from segeld.cli.backup import run
+
+    raise typer.Exit(run(file, config))
+
+
+@app.command(
+    epilog="Example: segeld restore /var/backups/segel-2026-11-24.db --config /etc/segel/segeld.toml"
+)
+def restore(
+    file: Annotated[Path, typer.Argument(help="A copy that `segeld backup` made.")],
+    config: Annotated[Path, typer.Option(help="The configuration file.")] = Path("/etc/segel/segeld.toml"),
+) -> None:
+    """Put a backup in the database's place; the old database is kept aside. The daemon must not run."""
+    from segeld.cli.restore import run
+
+    raise typer.Exit(run(file, config))
+
+
 @app.command(epilog='Example: eval "$(segeld dev --background)"; segel whoami; kill $SEGEL_DEV_PID')
 def dev(
     directory: Annotated[

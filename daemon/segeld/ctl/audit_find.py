@@ -1,8 +1,6 @@
 """`segelctl audit find`: who had what signed, when, with which key; by an input, a signature, a job, a caller or a time."""
 
-import hashlib
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,10 +11,10 @@ from segel.cli.failures import UsageError
 from segel.cli.session import Session
 from segeld.ctl.audit_command import Dir, Key, folder_of
 from segeld.ctl.audit_key import parse_key
+from segeld.ctl.audit_lookup import chunks, items
 
 if TYPE_CHECKING:
     from segeld.audit.find import Chunk, Done, Item
-    from segeld.audit.leaf import Act, Intent
     from segeld.audit.reader import Log
 
 FIND = """\
@@ -40,8 +38,6 @@ NOT_VERIFIED = (
     "the log was not verified: give --key with its public key, from elsewhere than the log's folder"
 )
 
-_HASHES = ("sha256", "sha384", "sha512")
-_READ_AS_MESSAGE = 65_536
 
 Digest = Annotated[str | None, typer.Option(metavar="HEX", help="A digest that was signed.")]
 File = Annotated[Path | None, typer.Option(metavar="FILE", help="A file whose digest was signed.")]
@@ -80,29 +76,12 @@ def find(
     if not log.verified:
         session.output.note(NOT_VERIFIED)
     if job is not None or narrowing:
-        count = _show_chunks(session, log, _chunks(log, job, caller, since, until))
+        count = _show_chunks(session, log, chunks(log, job, caller, since, until))
     else:
         count = _show_items(session, log, items(log, digest=digest, file=file, signature=signature))
     if not count:
         session.output.error(f"nothing of that is in this log of {log.checkpoint.size} leaves")
     return ExitCode.OK if count else ExitCode.FAILED
-
-
-def items(log: "Log", *, digest: str | None, file: Path | None, signature: str | None) -> "Iterator[Item]":
-    """:raises UsageError: if what was given is no digest, or the salt is not there."""
-    from segeld.audit import find as search
-    from segeld.audit.reader import read_salt
-
-    if signature is not None:
-        yield from search.items(log, signature=_signature_hash(signature))
-        return
-    commitments = read_salt(log.folder)
-    if isinstance(commitments, str):
-        raise UsageError(
-            f"{commitments}; without it no digest can be found, for the log holds none in the clear"
-        )
-    for one in _digests(digest, file):
-        yield from search.items(log, commitment=commitments.of(one))
 
 
 def _show_items(session: Session, log: "Log", found: "Iterator[Item]") -> int:
@@ -140,73 +119,3 @@ def _show_chunks(session: Session, log: "Log", found: "Iterator[Chunk | Done]") 
         )
         session.output.record(shown, *chunk_row(one))
     return count
-
-
-def _chunks(
-    log: "Log", job: str | None, caller: str | None, since: str | None, until: str | None
-) -> "Iterator[Chunk | Done]":
-    from segeld.audit import find as search
-    from segeld.model.names import BadName, JobName
-
-    if job is not None:
-        try:
-            name = JobName.parse(job if job.startswith("jobs/") else f"jobs/{job}")
-        except BadName as error:
-            raise UsageError(str(error)) from None
-        return search.chunks(
-            log,
-            lambda intent: any(part.work == name.token for part in intent.parts),
-            lambda act: act.subject == str(name),
-            (name.token, str(name).encode()),
-        )
-    first, end = _milliseconds(since, 0), _milliseconds(until, 1 << 63)
-
-    def wanted(intent: "Intent") -> bool:
-        return first <= intent.at < end and caller in {None, intent.caller}
-
-    def wanted_act(act: "Act") -> bool:
-        return first <= act.at < end and caller in {None, act.who}
-
-    return search.chunks(log, wanted, wanted_act, () if caller is None else (caller.encode(),))
-
-
-def _milliseconds(text: str | None, default: int) -> int:
-    if text is None:
-        return default
-    try:
-        time = datetime.fromisoformat(text)
-    except ValueError:
-        raise UsageError(f"{text!r} is no time: 2026-11-01 or 2026-11-01T08:30 is expected") from None
-    return int((time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp() * 1000)
-
-
-def _digests(digest: str | None, file: Path | None) -> list[bytes]:
-    if digest is not None:
-        return [_octets(digest, "--digest")]
-    assert file is not None
-    hashers = [hashlib.new(name) for name in _HASHES]
-    with file.open("rb") as stream:
-        start = stream.read(_READ_AS_MESSAGE + 1)
-        part = start
-        while part:
-            for hasher in hashers:
-                hasher.update(part)
-            part = stream.read(1 << 20)
-    return [hasher.digest() for hasher in hashers] + ([start] if len(start) <= _READ_AS_MESSAGE else [])
-
-
-def _signature_hash(given: str) -> bytes:
-    path = Path(given)
-    if path.is_file():
-        return hashlib.sha256(path.read_bytes()).digest()
-    data = _octets(given, "--signature: there is no such file, and as a SHA-256 it")
-    if len(data) != 32:
-        raise UsageError("--signature: a SHA-256 has 64 hex digits")
-    return data
-
-
-def _octets(text: str, what: str) -> bytes:
-    try:
-        return bytes.fromhex(text)
-    except ValueError:
-        raise UsageError(f"{what} is not hexadecimal") from None

@@ -11,8 +11,9 @@ from segel.cli.exit_codes import ExitCode
 from segel.cli.failures import UsageError
 from segel.cli.session import Session
 from segeld.ctl.audit_command import Dir, Key, folder_of
-from segeld.ctl.audit_find import NOT_VERIFIED, Digest, File, Signature, items
+from segeld.ctl.audit_find import NOT_VERIFIED, Digest, File, Signature
 from segeld.ctl.audit_key import parse_key
+from segeld.ctl.audit_lookup import items
 
 PROVE = """\
 Examples:

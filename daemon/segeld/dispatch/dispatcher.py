@@ -50,7 +50,15 @@ class Dispatcher:
         store: Queue,
         metrics: DispatchMetrics,
         quotas: Quotas,
+        *,
+        log_origin: str,
+        recorded: Callable[[int], None],
     ) -> None:
+        """:param log_origin: the audit log of the receipts.
+        :param recorded: told of the leaf of each outcome.
+        """
+        self._log_origin = log_origin
+        self._recorded = recorded
         self._rules = rules
         self._metrics = metrics
         self._quotas = quotas
@@ -64,6 +72,10 @@ class Dispatcher:
         """Inputs of orders that have no answer yet, by caller."""
         self._open_total = 0
         self._stopping = False
+
+    @property
+    def log_origin(self) -> str:
+        return self._log_origin
 
     async def sign(self, order: Order) -> Signed:
         """One signature or Fault for each input, in order. Cancelling gives up what no worker holds yet.
@@ -176,6 +188,7 @@ class Dispatcher:
         await self._feed.drained()
 
     def _settled(self, settled: Settled) -> None:
+        self._recorded(settled.leaf)
         for job in settled.jobs:
             self.jobs.changed(job)
             self.news.tell(job)

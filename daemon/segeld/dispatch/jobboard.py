@@ -44,6 +44,10 @@ class JobBoard:
     def __len__(self) -> int:
         return len(self._works)
 
+    def items_waiting(self) -> int:
+        """Items of all these jobs that have no outcome yet, as far as is known."""
+        return sum(work.left for work in self._works.values())
+
     async def start(self) -> None:
         """Finds what an earlier run left."""
         after = 0
@@ -90,6 +94,7 @@ class JobBoard:
             work.refuse(Fault(Reason.JOB_STATE, f"{job.name} is {job.state}."))
             self._leave(work)
         else:
+            work.left = job.count - job.signed - job.failed
             self._look_at(work)
 
     def _taken(self, work: Work) -> None:

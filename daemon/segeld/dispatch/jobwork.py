@@ -23,6 +23,8 @@ class JobWork(Work):
         super().__init__(job.spec.caller, job.spec.kind, job.spec.priority, urgent=False, attempts=attempts)
         self.id: Final = job.id
         self.name: Final = job.name
+        self.left = job.count - job.signed - job.failed
+        """Items without outcome, when it was last heard of."""
         self.next_offset = 0
         """Where loading goes on."""
         self.loaded_all = False

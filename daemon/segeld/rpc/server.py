@@ -12,6 +12,7 @@ from grpc_health.v1 import health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from segel.v1 import jobs_pb2_grpc, signing_pb2_grpc, token_admin_pb2_grpc, tokens_pb2_grpc
+from segeld.audit.acts import Acts
 from segeld.config.schema import Config, Limits, Tls
 from segeld.policy import Policy
 from segeld.rpc import unix_socket
@@ -87,6 +88,7 @@ class Servers:
         dispatch: Dispatch,
         desk: JobDesk,
         inventory: Inventory,
+        acts: Acts,
         metrics: CallMetrics,
     ) -> None:
         if api_implementation.Type() != "upb":
@@ -102,7 +104,9 @@ class Servers:
         jobs = Jobs(policy, desk, inventory, config.limits, self._callers.gate, metrics)
         jobs_pb2_grpc.add_JobsServicer_to_server(jobs, self._callers.grpc)
         tokens_pb2_grpc.add_TokensServicer_to_server(Tokens(inventory), self._officers.grpc)
-        token_admin_pb2_grpc.add_TokenAdminServicer_to_server(TokenAdmin(inventory), self._officers.grpc)
+        token_admin_pb2_grpc.add_TokenAdminServicer_to_server(
+            TokenAdmin(inventory, acts), self._officers.grpc
+        )
         if config.reflects:
             for server in self._both:
                 server.reflect()

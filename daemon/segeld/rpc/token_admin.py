@@ -7,8 +7,10 @@ from typing import Any
 import grpc
 
 from segel.v1 import resources_pb2, token_admin_pb2, token_admin_pb2_grpc
+from segeld.audit.acts import Acts
 from segeld.model.faults import Fault, Reason
 from segeld.model.secret import Pin, PinLengthError
+from segeld.rpc import call as calls
 from segeld.rpc import convert
 from segeld.rpc.ports import Inventory
 from segeld.rpc.tokens import token_message
@@ -17,8 +19,11 @@ Context = grpc.aio.ServicerContext[Any, Any]
 
 
 class TokenAdmin(token_admin_pb2_grpc.TokenAdminServicer):
-    def __init__(self, inventory: Inventory) -> None:
+    """Whoever changes a token is recorded before, and what came of it afterwards."""
+
+    def __init__(self, inventory: Inventory, acts: Acts) -> None:
         self._inventory = inventory
+        self._acts = acts
 
     async def ActivateToken(
         self,
@@ -27,10 +32,16 @@ class TokenAdmin(token_admin_pb2_grpc.TokenAdminServicer):
     ) -> resources_pb2.Token:
         name = convert.token_name(request.name, "name")
         pin = _take_pin(request)
+        who = calls.principal().name
         try:
+            await self._acts.note("token activation asked", who=who, subject=str(name))
             record = await self._inventory.activate(name, pin)
+        except Fault as fault:
+            self._acts.later("token activation failed", who=who, subject=str(name), reason=fault.reason)
+            raise
         finally:
             pin.wipe()
+        self._acts.later("token activated", who=who, subject=str(name))
         return token_message(record)
 
     async def DeactivateToken(
@@ -38,7 +49,9 @@ class TokenAdmin(token_admin_pb2_grpc.TokenAdminServicer):
         request: token_admin_pb2.DeactivateTokenRequest,
         context: Context,
     ) -> resources_pb2.Token:
-        return token_message(await self._inventory.deactivate(convert.token_name(request.name, "name")))
+        name = convert.token_name(request.name, "name")
+        await self._acts.note("token deactivated", who=calls.principal().name, subject=str(name))
+        return token_message(await self._inventory.deactivate(name))
 
 
 def _take_pin(request: token_admin_pb2.ActivateTokenRequest) -> Pin:

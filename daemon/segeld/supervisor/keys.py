@@ -2,7 +2,7 @@
 
 import hashlib
 import secrets
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
 from typing import Final
 
@@ -72,19 +72,29 @@ def named(found: FoundKey, beside: Beside) -> TokenKey:
     )
 
 
-async def proved(worker: WorkerHandle, keys: Iterable[TokenKey], patience: float) -> tuple[TokenKey, ...]:
+async def proved(
+    worker: WorkerHandle,
+    keys: Iterable[TokenKey],
+    patience: float,
+    record: Callable[[KeyName], Awaitable[None]],
+) -> tuple[TokenKey, ...]:
     """Signs a probe with every usable key, once per activation; one that fails is shown as unusable.
 
     The probe is SHA-256 of `segel-probe-v1` and a nonce, so it is no digest of anybody's document.
 
+    :param record: puts a probe into the audit log, before it is signed.
     :raises WorkerLost: if the worker ends meanwhile, or its token is gone.
+    :raises Fault: if it cannot be recorded.
     """
-    return tuple([key if key.unusable else await _prove(worker, key, patience) for key in keys])
+    return tuple([key if key.unusable else await _prove(worker, key, patience, record) for key in keys])
 
 
-async def _prove(worker: WorkerHandle, key: TokenKey, patience: float) -> TokenKey:
+async def _prove(
+    worker: WorkerHandle, key: TokenKey, patience: float, record: Callable[[KeyName], Awaitable[None]]
+) -> TokenKey:
     assert key.kind is not None
     assert key.name is not None
+    await record(key.name)
     algorithm = algorithms_for(key.kind)[0]
     outcome = await _sign_probe(worker, key.name, algorithm, patience)
     if isinstance(outcome, bytes):

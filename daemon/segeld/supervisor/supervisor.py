@@ -7,6 +7,7 @@ from typing import Final
 
 import structlog
 
+from segeld.audit.acts import Acts
 from segeld.config.schema import Config, PinDescriptor
 from segeld.ipc.worker_wire import SlotInfo, TokenInfo
 from segeld.model.faults import Fault, Reason
@@ -24,7 +25,7 @@ _log: Final = structlog.get_logger(__name__)
 class Supervisor:
     """Starts everything that touches a device. `run` goes on until it is cancelled."""
 
-    def __init__(self, config: Config, serve: Serve, changed: Callable[[], None]) -> None:
+    def __init__(self, config: Config, serve: Serve, changed: Callable[[], None], acts: Acts) -> None:
         """`changed` is called, often and cheaply, whenever a token's state or keys may have changed."""
         self._config = config
         self._changed = changed
@@ -34,7 +35,7 @@ class Supervisor:
         self._keys: dict[KeyName, KeyRecord] | None = None
         self._tokens: Final[Mapping[TokenName, TokenSupervisor]] = {
             name: TokenSupervisor(
-                name, token, config.modules[token.module], self.keeper, serve, self._token_changed
+                name, token, config.modules[token.module], self.keeper, serve, self._token_changed, acts
             )
             for name, token in (
                 (TokenName.parse(word), token) for word, token in sorted(config.tokens.items())

@@ -10,6 +10,7 @@ from typing import Final
 import msgspec
 import structlog
 
+from segeld.audit.acts import Acts
 from segeld.config.schema import Module, PinDescriptor, PinFile, Token
 from segeld.ipc.keeper_wire import Lent
 from segeld.ipc.pin_wire import LoginOutcome
@@ -46,6 +47,7 @@ class TokenSupervisor:
         keeper: Callable[[], Awaitable[KeeperHandle]],
         serve: Serve,
         changed: Callable[[], None],
+        acts: Acts,
     ) -> None:
         self.name = name
         self.config = config
@@ -54,6 +56,7 @@ class TokenSupervisor:
         self._keeper = keeper
         self._serve = serve
         self._changed = changed
+        self._acts = acts
         self._beside: Final = keys.Beside(config)
         self._slots: Final = tuple(WorkerSlot(self, number) for number in range(config.workers))
         self._pin = PinState.MISSING
@@ -223,10 +226,15 @@ class TokenSupervisor:
             return
         async with self._proving:
             if not self._proved:
-                self._learn(await keys.proved(worker, named, self.config.timeouts.operation))
+                self._learn(
+                    await keys.proved(worker, named, self.config.timeouts.operation, self._record_probe)
+                )
                 self._proved = True
         if self._pin is not PinState.HELD:  # deactivated meanwhile
             raise Waiting
+
+    async def _record_probe(self, key: KeyName) -> None:
+        await self._acts.note("probe", subject=str(key), token=str(self.name))
 
     def _learn(self, found: tuple[TokenKey, ...]) -> None:
         self._keys = found
@@ -283,6 +291,9 @@ class TokenSupervisor:
                 )
                 raise Waiting
             case _:
+                self._acts.later(
+                    "pin refused", subject=str(self.name), outcome=lent.outcome, ckr=f"{lent.ckr:#x}"
+                )
                 _log.error(
                     "pin refused",
                     token=str(self.name),
@@ -365,6 +376,7 @@ class TokenSupervisor:
             if state is not self._state:
                 self._state_since = time.time()
                 _log.info("token", token=str(self.name), state=state, was=self._state, why=reason)
+                self._acts.later(f"token {state}", subject=str(self.name), was=self._state, why=reason)
             self._state, self._state_reason = state, reason
         self.news.tell()
         self._changed()

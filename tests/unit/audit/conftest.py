@@ -9,7 +9,7 @@ from segeld.audit.identity import OwnLog, open_log
 
 sys.path.insert(0, str(Path(__file__).parent))  # for the modules beside this one
 
-from audit_fakes import FakeSource, fill, publish  # noqa: E402
+from audit_fakes import FakeSource, fill, publish
 
 
 @pytest.fixture

@@ -116,7 +116,9 @@ def test_set_aside(made, state_dir, source):
     assert report.previous.encode() == note
     assert check(new.folder, str(new.signer.verifier))[0][3].encode() == note
     (new.folder / "previous").write_text("other")
-    assert "not what the first leaf says of the earlier log" in str(verify(new.folder, new.signer.verifier).problems)
+    assert "not what the first leaf says of the earlier log" in str(
+        verify(new.folder, new.signer.verifier).problems
+    )
 
 
 def test_set_aside_before_anything_was_published(state_dir, log):

@@ -1,14 +1,19 @@
 """A daemon that is not there: the command line talks to a fake client, settings come from a clean environment."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
+import grpc.aio
 import pytest
+from fake_jobs import FakeJobs, FakeKeys
 from typer.testing import CliRunner, Result
 
 import segel
+from segel._portal import Portal
 from segel.cli.app import app
 from segel.models import Key, KeyState, WhoAmI
+from segel.v1 import jobs_pb2_grpc, resources_pb2, signing_pb2_grpc
 
 NAME = "keys/sha256-" + "ab" * 32
 
@@ -75,9 +80,58 @@ def client(monkeypatch: pytest.MonkeyPatch) -> FakeClient:
 
 @pytest.fixture
 def run() -> Callable[..., Result]:
-    return lambda *arguments: CliRunner().invoke(app, [str(argument) for argument in arguments])
+    return lambda *arguments, **how: CliRunner().invoke(app, [str(argument) for argument in arguments], **how)
 
 
 @pytest.fixture
 def new_key() -> Callable[..., Key]:
     return make_key
+
+
+class JobsDaemon(FakeJobs):
+    """In a thread of its own; commands run in the test's."""
+
+    def __init__(self, portal: Portal) -> None:
+        super().__init__()
+        self._portal = portal
+        self.keys = FakeKeys(
+            resources_pb2.Key(
+                name=NAME,
+                aliases=["keys/seal"],
+                algorithms=[resources_pb2.SIGNATURE_ALGORITHM_ECDSA_P256_SHA256],
+                state=resources_pb2.Key.STATE_ACTIVE,
+            ),
+            resources_pb2.Key(
+                name="keys/sha256-" + "ed" * 32,
+                aliases=["keys/ed"],
+                algorithms=[resources_pb2.SIGNATURE_ALGORITHM_ED25519],
+                state=resources_pb2.Key.STATE_ACTIVE,
+            ),
+        )
+
+    def sign_some(self, count: int, failing: tuple[int, ...] = ()) -> None:
+        self._portal.run(self.sign(self.only, count, failing=failing))
+
+
+@pytest.fixture
+def jobs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[JobsDaemon]:
+    """A daemon with jobs, which the commands reach over a socket without TLS."""
+
+    async def start() -> JobsDaemon:
+        one = JobsDaemon(portal)
+        jobs_pb2_grpc.add_JobsServicer_to_server(one, server)
+        signing_pb2_grpc.add_SigningServicer_to_server(one.keys, server)
+        server.add_insecure_port(address)
+        await server.start()
+        return one
+
+    address = f"unix:{tmp_path}/d.sock"
+    portal, server = Portal.owning(grpc.aio.server, lambda server: server.stop(None))
+    monkeypatch.setenv("SEGEL_TARGET", address)
+    monkeypatch.setenv("SEGEL_KEY", "keys/seal")
+    monkeypatch.setattr("segel._tls.Tls.read", lambda _self: None)
+    monkeypatch.setattr(
+        "segel._connection.open_channel", lambda target, *_: grpc.aio.insecure_channel(str(target))
+    )
+    yield portal.run(start())
+    portal.close()

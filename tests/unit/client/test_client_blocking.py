@@ -27,7 +27,9 @@ PAIRS = [
     (JobHandle, blocking_jobs.BlockingJobHandle),
 ]
 TWIN = {Signer: blocking.BlockingSigner, JobHandle: "BlockingJobHandle"}
-BODIES = tuple(f"return self._{way}self._inner." for way in ("portal.run(", "portal.each(")) + (
+BODIES = (
+    "return self._portal.run(self._inner.",
+    "return self._portal.each(self._inner.",
     "return self._inner.",
 )
 MAKERS = {"__enter__", "__exit__", "close", "signer", "create", "open"}

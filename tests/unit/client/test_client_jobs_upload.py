@@ -9,6 +9,7 @@ from fake_jobs import hang_up, refusal, refuse
 import segel
 from segel import errors
 from segel._source import ROOM, Source
+from segel.v1 import jobs_pb2
 
 KEY = "keys/seal"
 
@@ -273,6 +274,16 @@ async def test_messages_of_any_length(size, daemon, client, kit, monkeypatch):
     assert {item.id for item in daemon.jobs.only.items} == {"i"}
     with pytest.raises(errors.BadRequest, match="65536"):
         await client.jobs.create(KEY, [bytes(65_537)])
+
+
+@pytest.mark.parametrize("size", [32, 48, 64])
+async def test_ids_of_any_length(size, monkeypatch):
+    monkeypatch.setattr("segel._source.ROOM", ROOM)
+    items = [("é" * (length // 2) + "x" * (length % 2), bytes([length]) * size) for length in range(129)]
+    piece = await Source(items, size).take()
+    message = jobs_pb2.AppendItemsRequest.FromString(piece.body)
+    assert [(item.id, item.digest) for item in message.items] == items
+    assert message.SerializeToString() == piece.body
 
 
 async def test_a_cancelled_upload_can_not_be_gone_on_with(daemon, client):

@@ -18,9 +18,13 @@ def sure(session: Session, question: str, *, yes: bool) -> bool:
     """
     if yes:
         return True
-    if not sys.stdin.isatty():
+    if not _is_asked_on_a_terminal():
         raise UsageError("there is no terminal to ask on; give --yes")
     if typer.confirm(question, err=True):
         return True
     session.output.note("Nothing was done.")
     return False
+
+
+def _is_asked_on_a_terminal() -> bool:
+    return sys.stdin.isatty()

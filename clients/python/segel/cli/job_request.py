@@ -1,6 +1,5 @@
 """The request id of a job: made of what is signed and how, so that whoever submits the same again makes no second job."""
 
-import copy
 import hashlib
 from collections.abc import Iterable, Iterator
 from typing import Final
@@ -43,8 +42,7 @@ class RequestId:
 
         :raises UsageError: at their end, if they are others by now.
         """
-        other = copy.copy(self)
-        other._state = self._begun.copy()
-        yield from other.take(items)
-        if other.name != self.name:
+        before, self._state, self.count = self.name, self._begun.copy(), 0
+        yield from self.take(items)
+        if self.name != before:
             raise UsageError("the digests changed while they were read; nothing is signed")

@@ -49,7 +49,7 @@ def spans(db: apsw.Connection, job: int, first: int, end: int) -> list[Span]:
         "(SELECT id FROM block WHERE id BETWEEN ? AND ? ORDER BY id DESC LIMIT 1), ?) ORDER BY id",
         (block_id(job, end), block_id(job, 0), block_id(job, first), block_id(job, first)),
     )
-    return [Span(*row) for row in found]
+    return [span for span in (Span(*row) for row in found) if span.end > first]
 
 
 def items(db: apsw.Connection, block: int) -> Items:
@@ -78,26 +78,24 @@ def waiting(db: apsw.Connection, span: Span, job: int) -> list[int]:
     """Offsets in the job of items without an outcome that no claim holds."""
     if db.execute("SELECT outcomes IS NOT NULL FROM block WHERE id = ?", (span.id,)).get:
         return []
-    taken = {span.first + offset for piece in pieces(db, span.id) for offset in codec.offsets(piece)}
+    begin = span.first
+    taken = {begin + offset for piece in pieces(db, span.id) for offset in codec.offsets(piece)}
     claims = db.execute(
         "SELECT first, count FROM claimed WHERE job = ? AND first < ? AND first + count > ?",
-        (job, span.end, span.first),
+        (job, span.end, begin),
     )
     for first, count in claims:
         taken.update(range(first, first + count))
-    return [offset for offset in range(span.first, span.end) if offset not in taken]
+    return [offset for offset in range(begin, span.end) if offset not in taken]
 
 
 def first_waiting(db: apsw.Connection, job: int, offset: int) -> Block | None:
     """The first block at or after the one that holds `offset` in which something waits."""
-    before = db.execute(
-        "SELECT id FROM block WHERE id BETWEEN ? AND ? ORDER BY id DESC LIMIT 1",
-        (block_id(job, 0), block_id(job, offset)),
-    ).get
+    holding = spans(db, job, offset, offset + 1)
     unfinished = db.execute(
         "SELECT id, count FROM block INDEXED BY block_unfinished WHERE outcomes IS NULL AND id >= ? AND id < ?"
         " ORDER BY id",
-        (block_id(job, offset) if before is None else before, block_id(job + 1, 0)),
+        (holding[0].id if holding else block_id(job, offset), block_id(job + 1, 0)),
     )
     for row in unfinished:
         span = Span(*row)

@@ -7,24 +7,7 @@ from typing import Final
 import apsw
 
 from segeld.jobqueue.sqlite.migrate import migrate, migrations
-from segeld.jobqueue.sqlite.refusals import (
-    DatabaseDamaged,
-    DatabaseInUse,
-    DatabaseRefused,
-    DatabaseTooNew,
-    SqliteTooOld,
-)
-
-__all__ = [
-    "DatabaseDamaged",
-    "DatabaseInUse",
-    "DatabaseRefused",
-    "DatabaseTooNew",
-    "check",
-    "connect_to_read",
-    "connect_to_write",
-    "prepare",
-]
+from segeld.jobqueue.sqlite.refusals import DatabaseDamaged, SqliteTooOld
 
 APPLICATION_ID: Final = int.from_bytes(b"sgl1", "big")
 OLDEST_SQLITE: Final = (3, 51, 3)
@@ -79,7 +62,7 @@ def check(db: apsw.Connection, path: Path) -> None:
 
     :raises DatabaseDamaged:
     """
-    found = db.pragma("quick_check(1)")
+    found = db.execute("PRAGMA quick_check(1)").get
     if found != "ok":
         raise DatabaseDamaged(path, str(found).replace("\n", " "))
 

@@ -1,0 +1,178 @@
+"""Everything is made here and nowhere else; started in order, stopped in reverse."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from time import time
+from typing import Final
+
+import structlog
+from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
+
+from segeld import __version__
+from segeld.app.storage import Storage, open_storage
+from segeld.config import Config
+from segeld.dispatch.diskroom import DiskRoom
+from segeld.dispatch.dispatcher import Dispatcher, Quotas
+from segeld.dispatch.jobdesk import JobDesk
+from segeld.dispatch.metrics import DispatchMetrics, JobMetrics
+from segeld.dispatch.upkeep import Upkeep
+from segeld.policy import Policy
+from segeld.rpc.metrics import CallMetrics, serve_metrics
+from segeld.rpc.server import JOBS, SIGNING, Servers
+from segeld.supervisor.metrics import TokenMetrics
+from segeld.supervisor.supervisor import Supervisor
+
+_log: Final = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoints:
+    """Where a running daemon is reached."""
+
+    callers: str
+    """Host and port."""
+    officer_socket: Path
+    metrics: str | None
+    """Host and port of the plain HTTP listener."""
+
+
+async def serve(
+    config: Config, policy: Policy, *, stop: asyncio.Event, ready: Callable[[Endpoints], None]
+) -> None:
+    """Runs the daemon until `stop` is set, then finishes what is in flight (at most `limits.grace` seconds).
+
+    :param ready: called once, when every listener is open and every token has been looked for.
+    :raises OSError: if an address is taken, a child cannot be started, or the database or the log is not usable.
+    """
+    registry = _registry()
+    async with AsyncExitStack() as stack:
+        storage = await stack.enter_async_context(open_storage(config.state_dir, registry, _trouble))
+        await _Daemon(config, policy, registry, storage).run(stop, ready)
+    _log.info("stopped")
+
+
+class _Daemon:
+    def __init__(self, config: Config, policy: Policy, registry: CollectorRegistry, storage: Storage) -> None:
+        limits = config.limits
+        self._config = config
+        self._policy = policy
+        self._registry = registry
+        self._storage = storage
+        self._tokens = TokenMetrics(registry)
+        self._dispatcher = Dispatcher(
+            lambda: self._supervisor,
+            lambda: policy,
+            storage.store,
+            DispatchMetrics(registry),
+            Quotas(limits.queue, limits.queue_per_caller, limits.answers_retention),
+            log_origin=storage.log.origin,
+            recorded=storage.publisher.recorded,
+        )
+        jobs = self._dispatcher.jobs
+        self._upkeep = Upkeep(storage.store, jobs, self._dispatcher.news, JobMetrics(registry))
+        desk = JobDesk(
+            storage.store,
+            jobs,
+            self._dispatcher.news,
+            DiskRoom(config.state_dir, jobs.items_waiting),
+            log_origin=storage.log.origin,
+            jobs_per_caller=limits.jobs_per_caller,
+            items_per_caller=limits.job_items_per_caller,
+            items_per_job=limits.max_job_items,
+        )
+        self._supervisor = Supervisor(config, self._dispatcher.serve, self._changed, storage.acts)
+        self._servers = Servers(
+            config,
+            lambda: policy,
+            self._dispatcher,
+            desk,
+            self._supervisor,
+            storage.acts,
+            CallMetrics(registry),
+        )
+
+    def _changed(self) -> None:
+        self._tokens.show(self._supervisor.tokens())
+        self._dispatcher.review()
+
+    async def run(self, stop: asyncio.Event, ready: Callable[[Endpoints], None]) -> None:
+        lost = await self._storage.store.recover(self._policy.attempts, time())
+        if lost:
+            _log.warning("chunks of an earlier run have an unknown outcome", chunks=lost)
+        await self._dispatcher.jobs.start()
+        async with AsyncExitStack() as stack:
+            metrics = None
+            if self._config.metrics is not None:
+                port, close = serve_metrics(self._config.metrics.address, self._registry)
+                stack.callback(close)
+                metrics = f"{_host(self._config.metrics.address)}:{port}"
+            async with asyncio.TaskGroup() as group:
+                bound = (
+                    await self._servers.start()
+                )  # a port that is taken is known before any token is logged in
+                background = [
+                    group.create_task(self._storage.publisher.run(), name="audit"),
+                    group.create_task(self._dispatcher.jobs.run(), name="jobs"),
+                    group.create_task(self._upkeep.run(), name="upkeep"),
+                ]
+                supervising = group.create_task(self._supervisor.run(), name="supervisor")
+                try:
+                    await _unless(stop, self._supervisor.looked())
+                    if not stop.is_set():
+                        callers = f"{_host(self._config.listen.address)}:{bound.callers}"
+                        officers = self._config.officer_socket
+                        _log.info("ready", version=__version__, callers=callers, officers=str(officers))
+                        ready(Endpoints(callers, officers, metrics))
+                    await stop.wait()
+                    await self._stop()
+                finally:
+                    supervising.cancel()
+                    for task in background:
+                        task.cancel()
+            # Workers that were ended with work in their hands: what became of it is recorded.
+            await self._dispatcher.drained()
+
+    async def _stop(self) -> None:
+        """Two phases: nothing new is begun, then what was begun may end."""
+        grace = self._config.limits.grace
+        _log.info("stopping", grace=grace)
+        for service in (SIGNING, JOBS):
+            await self._servers.show_health(service, serving=False)
+        self._dispatcher.begin_stop()
+        await self._servers.stop(grace)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(grace):
+                await self._dispatcher.drained()
+
+
+async def _unless(stop: asyncio.Event, work: Awaitable[None]) -> None:
+    """Returns when the work is done, or when it is time to stop."""
+    waits = [asyncio.ensure_future(work), asyncio.ensure_future(stop.wait())]
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()
+
+
+def _trouble(text: str | None) -> None:
+    if text is None:
+        _log.info("the database is well again")
+    else:
+        _log.error("the database is in trouble", why=text)
+
+
+def _registry() -> CollectorRegistry:
+    """The process's own figures are part of it: memory, CPU, descriptors."""
+    registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
+    PlatformCollector(registry=registry)
+    GCCollector(registry=registry)
+    return registry
+
+
+def _host(address: str) -> str:
+    return address.rpartition(":")[0]

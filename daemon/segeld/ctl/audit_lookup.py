@@ -1,0 +1,104 @@
+"""What was given on a command line to look for, as what the log can be searched for."""
+
+import hashlib
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from segel.cli.failures import UsageError
+
+if TYPE_CHECKING:
+    from segeld.audit.find import Chunk, Done, Item
+    from segeld.audit.leaf import Act, Intent
+    from segeld.audit.reader import Log
+
+_HASHES: Final = ("sha256", "sha384", "sha512")
+_READ_AS_MESSAGE: Final = 65_536
+
+
+def items(log: "Log", *, digest: str | None, file: Path | None, signature: str | None) -> "Iterator[Item]":
+    """:raises UsageError: if what was given is no digest, or the salt is not there."""
+    from segeld.audit import find as search
+    from segeld.audit.reader import read_salt
+
+    if signature is not None:
+        yield from search.items(log, signature=_signature_hash(signature))
+        return
+    commitments = read_salt(log.folder)
+    if isinstance(commitments, str):
+        raise UsageError(
+            f"{commitments}; without it no digest can be found, for the log holds none in the clear"
+        )
+    for one in _digests(digest, file):
+        yield from search.items(log, commitment=commitments.of(one))
+
+
+def chunks(
+    log: "Log", job: str | None, caller: str | None, since: str | None, until: str | None
+) -> "Iterator[Chunk | Done]":
+    from segeld.audit import find as search
+    from segeld.model.names import BadName, JobName
+
+    if job is not None:
+        try:
+            name = JobName.parse(job if job.startswith("jobs/") else f"jobs/{job}")
+        except BadName as error:
+            raise UsageError(str(error)) from None
+        return search.chunks(
+            log,
+            lambda intent: any(part.work == name.token for part in intent.parts),
+            lambda act: act.subject == str(name),
+            (name.token, str(name).encode()),
+        )
+    first, end = _milliseconds(since, 0), _milliseconds(until, 1 << 63)
+
+    def wanted(intent: "Intent") -> bool:
+        return first <= intent.at < end and caller in {None, intent.caller}
+
+    def wanted_act(act: "Act") -> bool:
+        return first <= act.at < end and caller in {None, act.who}
+
+    return search.chunks(log, wanted, wanted_act, () if caller is None else (caller.encode(),))
+
+
+def _milliseconds(text: str | None, default: int) -> int:
+    if text is None:
+        return default
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f"{text!r} is no time: 2026-11-01 or 2026-11-01T08:30 is expected") from None
+    return int((time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp() * 1000)
+
+
+def _digests(digest: str | None, file: Path | None) -> list[bytes]:
+    if digest is not None:
+        return [_octets(digest, "--digest")]
+    assert file is not None
+    hashers = [hashlib.new(name) for name in _HASHES]
+    with file.open("rb") as stream:
+        start = stream.read(_READ_AS_MESSAGE + 1)
+        part = start
+        while part:
+            for hasher in hashers:
+                hasher.update(part)
+            part = stream.read(1 << 20)
+    return [hasher.digest() for hasher in hashers] + ([start] if len(start) <= _READ_AS_MESSAGE else [])
+
+
+def _signature_hash(given: str) -> bytes:
+    path = Path(given)
+    if path.is_file():
+        return hashlib.sha256(path.read_bytes()).digest()
+    data = _octets(given, "--signature: there is no such file, and as a SHA-256 it")
+    if len(data) != 32:
+        raise UsageError("--signature: a SHA-256 has 64 hex digits")
+    return data
+
+
+def _octets(text: str, what: str) -> bytes:
+    try:
+        return bytes.fromhex(text)
+    except ValueError:
+        raise UsageError(f"{what} is not hexadecimal") from None

@@ -1,0 +1,297 @@
+"""`segelctl audit`: what it prints, what it ends with, and what it refuses."""
+
+import hashlib
+import json
+import os
+from pathlib import Path
+
+import pytest
+from audit_fakes import JOB, chunk, digest_of, fill, publish, signature_of
+from typer.testing import CliRunner
+
+from segel.cli.exit_codes import ExitCode
+from segeld.audit.leaf import Act
+from segeld.audit.proof import Proof
+from segeld.ctl import audit_tail
+from segeld.ctl.main import app
+
+
+@pytest.fixture
+def run(made, monkeypatch):
+    monkeypatch.setenv("SEGEL_AUDIT_DIR", str(made.folder))
+    return lambda *arguments: CliRunner().invoke(app, ["audit", *map(str, arguments)])
+
+
+@pytest.fixture
+def key(made, tmp_path) -> Path:
+    path = tmp_path / "audit.pub"
+    path.write_text(f"{made.signer.verifier}\n")
+    return path
+
+
+def records(answer) -> list[dict]:
+    return [json.loads(line) for line in answer.stdout.splitlines()]
+
+
+def test_key(run, made):
+    assert run("key").stdout == f"{made.signer.verifier}\n"
+    assert records(run("key", "--json")) == [{"key": str(made.signer.verifier), "origin": made.origin}]
+
+
+def test_verify(run, key, made):
+    answer = run("verify", "--key", key)
+    assert answer.exit_code == ExitCode.OK
+    assert answer.stdout.startswith(f"verdict\tverified\nlog\t{made.origin}\nleaves\t841\nroot\t")
+    assert "signatures\t1143, and 57 attempts without one\n" in answer.stdout
+    assert answer.stderr == ""
+
+
+def test_verify_with_the_key_itself_and_a_folder(run, made, monkeypatch):
+    monkeypatch.delenv("SEGEL_AUDIT_DIR")
+    (found,) = records(run("verify", "--dir", made.folder, "--key", made.signer.verifier, "--json"))
+    assert (found["verified"], found["size"], found["problems"]) == (True, 841, [])
+
+
+def test_verify_says_what_is_wrong(run, key, made):
+    path = made.folder / "tile/entries/001"
+    data = bytearray(path.read_bytes())
+    data[5000] ^= 1
+    path.write_bytes(data)
+    answer = run("verify", "--key", key)
+    assert answer.exit_code == ExitCode.BAD_SIGNATURE
+    assert "tile/entries/001: it was changed after it was signed" in answer.stderr
+    assert "verdict\tNOT VERIFIED" in answer.stdout
+    (found,) = records(run("verify", "--key", key, "--json"))
+    assert found["problems"][0]["path"] == "tile/entries/001"
+    assert 256 <= found["problems"][0]["leaf"] < 512
+
+
+def test_verify_needs_a_key_from_elsewhere(run, made, tmp_path):
+    assert run("verify").exit_code == ExitCode.USAGE
+    assert "vouches for itself" in run("verify").stderr
+    link, hard = tmp_path / "link.pub", tmp_path / "hard.pub"
+    link.symlink_to(made.folder / "key.pub")
+    os.link(made.folder / "key.pub", hard)
+    for path in (made.folder / "key.pub", made.folder / "tile/../key.pub", link, hard):
+        for command in (("verify",), ("find", "--job", "0" * 32), ("prove", "--leaf", "1")):
+            answer = run(*command, "--key", path)
+            assert answer.exit_code == ExitCode.USAGE
+            assert (
+                "lies in the log's own folder: whoever changed the log could have changed it" in answer.stderr
+            )
+
+
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        ("nowhere.pub", "there is no file nowhere.pub"),
+        ("a+b+c", "do not belong together|not base64"),
+        (__file__, "no public key of a log"),
+    ],
+)
+def test_no_key(run, given, text):
+    answer = run("verify", "--key", given)
+    assert answer.exit_code == ExitCode.USAGE
+    assert any(one in answer.stderr for one in text.split("|"))
+
+
+def test_no_log(run, key, tmp_path):
+    for command in (
+        ("verify", "--key", key),
+        ("tail",),
+        ("find", "--job", "0" * 32),
+        ("prove", "--leaf", "0"),
+    ):
+        answer = run(*command, "--dir", tmp_path / "none")
+        assert answer.exit_code == ExitCode.FAILED
+        assert answer.stderr.endswith(f"error: there is no folder {tmp_path / 'none'}\n")
+
+
+@pytest.fixture
+def sealed(log, source):
+    """A letter that was signed in the second attempt, in a request, and a job with acts around it."""
+    source.record(log.opened(1_790_000_000_000))
+    source.record(*chunk(log.commitments, 1_790_000_000_000, 40, 3, ((1, "UNKNOWN"),))(1))
+    fill(source, log, 300)
+    source.record(*chunk(log.commitments, 1_790_100_000_000, 41, 1, caller="court")(source.count))
+    source.record(Act(1_790_100_000_001, "job cancelled", "tax", f"jobs/{JOB.hex()}"))
+    source.record(chunk(log.commitments, 1_790_100_000_002, 9_000_000, 2)(0)[0])
+    publish(source, log)
+    return log
+
+
+@pytest.fixture
+def ask(sealed, tmp_path):
+    path = tmp_path / "audit.pub"
+    path.write_text(str(sealed.signer.verifier))
+    return lambda command, *given, key=path: CliRunner().invoke(
+        app, ["audit", command, "--dir", str(sealed.folder), "--key", str(key), *map(str, given)]
+    )
+
+
+def test_find_a_digest(ask):
+    answer = ask("find", "--digest", digest_of(41).hex())
+    assert answer.exit_code == ExitCode.OK
+    first, second = answer.stdout.split("\n\n")
+    assert "result\tUNKNOWN\n" in first
+    assert f"what\titem 41 of jobs/{JOB.hex()}\n" in first
+    assert "caller\ttax\n" in first
+    assert f"signed; SHA-256 of the signature {hashlib.sha256(signature_of(41)).hexdigest()}" in second
+    assert "caller\tcourt\nkey\tkeys/sha256-" in second
+    assert "algorithm\tECDSA_P256_SHA256\n" in second
+    assert "both leaves are in the tree of" in second
+    assert "which the given key signed" in second
+
+
+def test_find_a_file_and_its_signature(ask, tmp_path, sealed):
+    letter, signature = tmp_path / "letter", tmp_path / "letter.sig"
+    letter.write_bytes(b"letter 41")
+    signature.write_bytes(signature_of(41))
+    by_file = records(ask("find", "--file", letter, "--json"))
+    assert [one["reason"] for one in by_file] == ["UNKNOWN", ""]
+    by_signature = records(ask("find", "--signature", signature, "--json"))
+    assert by_signature == by_file[1:]
+    by_hash = records(ask("find", "--signature", hashlib.sha256(signature_of(41)).hexdigest(), "--json"))
+    assert by_hash == by_signature
+    assert by_hash[0]["proven"]
+    assert by_hash[0]["checkpoint_verified"]
+    (sealed.folder / "salt").unlink()
+    answer = ask("find", "--file", letter)
+    assert answer.exit_code == ExitCode.USAGE
+    assert "without it no digest can be found" in answer.stderr
+
+
+def test_find_without_a_key_says_so(sealed):
+    answer = CliRunner().invoke(
+        app, ["audit", "find", "--dir", str(sealed.folder), "--digest", digest_of(41).hex()]
+    )
+    assert answer.exit_code == ExitCode.OK
+    assert "the log was not verified" in answer.stderr
+    assert "who signed that tree was not checked" in answer.stdout
+
+
+@pytest.mark.parametrize("name", [JOB.hex(), f"jobs/{JOB.hex()}"])
+def test_find_a_job(ask, name):
+    lines = [line.split("\t") for line in ask("find", "--job", name).stdout.splitlines()]
+    assert len(lines) == 304
+    assert lines[0][2] == "chunk"
+    assert lines[0][3].endswith("→ 2 signed, 1 not (UNKNOWN)")
+    assert lines[-2][2:] == ["act", f"job cancelled, by tax jobs/{JOB.hex()}"]
+    assert lines[-1][3].endswith("→ no outcome")
+
+
+def test_find_a_caller_and_a_time(ask):
+    (court,) = records(ask("find", "--caller", "court", "--json"))
+    assert court["caller"] == "court"
+    late = records(ask("find", "--since", "2026-09-23T01:00", "--json"))
+    assert [one["kind"] for one in late] == ["chunk", "act", "chunk"]
+    assert (
+        records(ask("find", "--caller", "tax", "--since", "2026-09-23", "--until", "2026-09-24", "--json"))
+        == late[1:]
+    )
+
+
+def test_find_nothing(ask):
+    answer = ask("find", "--digest", "00" * 32)
+    assert answer.exit_code == ExitCode.FAILED
+    assert "nothing of that is in this log of" in answer.stderr
+
+
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        ((), "give one of"),
+        (("--digest", "00", "--caller", "tax"), "give one of"),
+        (("--digest", "xyz"), "--digest is not hexadecimal"),
+        (("--signature", "0011"), "has 64 hex digits"),
+        (("--signature", "none.sig"), "there is no such file"),
+        (("--job", "x"), "is no job name"),
+        (("--since", "yesterday"), "is no time"),
+    ],
+)
+def test_find_what(ask, given, text):
+    answer = ask("find", *given)
+    assert answer.exit_code == ExitCode.USAGE
+    assert text in answer.stderr
+
+
+def test_find_in_a_log_that_was_changed(ask, sealed):
+    path = sealed.folder / "tile/0/000"
+    path.write_bytes(bytes(8192))
+    answer = ask("find", "--digest", digest_of(40).hex())
+    assert answer.exit_code == ExitCode.BAD_SIGNATURE
+    assert "is not in the tree that the checkpoint was signed for" in answer.stderr
+
+
+def test_prove_and_check(ask, sealed, tmp_path):
+    signature, proof = tmp_path / "letter.sig", tmp_path / "letter.tlog-proof"
+    signature.write_bytes(signature_of(41))
+    answer = ask("prove", "--signature", signature, "--output", proof)
+    assert answer.exit_code == ExitCode.OK
+    assert "position 0; its intent is leaf" in answer.stderr
+    assert answer.stdout == ""
+    assert proof.read_bytes().startswith(b"c2sp.org/tlog-proof@v1\nextra ")
+    key = str(sealed.signer.verifier)
+    check = lambda *given: CliRunner().invoke(app, ["audit", "check-proof", str(proof), *map(str, given)])  # noqa: E731
+    good = check("--key", key, "--signature", signature)
+    assert good.exit_code == ExitCode.OK
+    assert good.stdout.startswith(f"proven\t{sealed.origin}\t")
+    assert check().exit_code == ExitCode.USAGE
+    signature.write_bytes(b"other")
+    other = check("--key", key, "--signature", signature)
+    assert other.exit_code == ExitCode.BAD_SIGNATURE
+    assert "is in the log, but is not about this signature" in other.stderr
+    (found,) = records(ask("prove", "--leaf", "0", "--json"))
+    assert Proof.parse(found["proof"].encode()).index == 0
+    assert ask("prove", "--leaf", "100000").exit_code == ExitCode.FAILED
+    assert ask("prove").exit_code == ExitCode.USAGE
+    assert ask("prove", "--digest", "00" * 32).exit_code == ExitCode.FAILED
+
+
+def test_every_changed_byte_of_a_proof(ask, sealed, tmp_path):
+    from segeld.audit.proof import BadProof
+
+    whole = ask("prove", "--leaf", "300").stdout_bytes
+    Proof.parse(whole).check(sealed.signer.verifier)
+    for at in range(len(whole)):
+        with pytest.raises(BadProof):
+            Proof.parse(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :]).check(sealed.signer.verifier)
+        if at % 10 == 0:
+            with pytest.raises(BadProof):
+                Proof.parse(whole[:at]).check(sealed.signer.verifier)
+
+
+def test_tail(run):
+    lines = [line.split("\t") for line in run("tail", "-n", "3").stdout.splitlines()]
+    assert [(line[0], line[2]) for line in lines] == [("838", "intent"), ("839", "outcome"), ("840", "act")]
+    assert lines[2][3] == "token activated, by siti tokens/seal (tries 1)"
+    assert lines[1][3] == "of intent 838: 3 signed"
+    assert len(run("tail").stdout.splitlines()) == 10
+    (last,) = records(run("tail", "-n", "1", "--json"))
+    assert last["kind"] == "act"
+    assert last["facts"] == {"tries": "1"}
+
+
+def test_tail_follows(run, made, source, monkeypatch):
+    fill(source, made, 1)
+
+    def more(_seconds: float) -> None:
+        if source.count == 843:
+            publish(source, made)
+            source.count += 1
+            return
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(audit_tail.time, "sleep", more)
+    answer = run("tail", "-n", "1", "--follow")
+    assert answer.exit_code == ExitCode.INTERRUPTED
+    assert [line.split("\t")[0] for line in answer.stdout.splitlines()] == ["840", "841", "842"]
+
+
+@pytest.mark.parametrize("command", ["verify", "find", "prove", "check-proof", "tail", "key"])
+def test_help(run, command):
+    answer = run(command, "--help")
+    assert answer.exit_code == 0
+    for text in ("Examples:", "Exit codes:", "--json"):
+        assert text in answer.stdout
+    assert "--target" not in answer.stdout
