@@ -1,62 +1,103 @@
-"""Callers of `Sign`: so many at once, batches of so many digests, for so long."""
+"""Callers over a plain stub: the empty call, `Sign` of one digest, and many at once."""
 
 import asyncio
-import hashlib
+import itertools
 import time
-from collections.abc import AsyncIterator
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Final
 
 import grpc
 
-from segel.testing import DevDaemon
-from segel.v1 import resources_pb2, signing_pb2, signing_pb2_grpc
+import segel
+from bench import Key, digests
+from segel.v1 import signing_pb2, signing_pb2_grpc
 
-_MAX_ANSWER = 16 * 1024 * 1024
+_MAX_ANSWER: Final = 16 * 1024 * 1024
 
 
 @asynccontextmanager
-async def stub(daemon: DevDaemon) -> "AsyncIterator[signing_pb2_grpc.SigningAsyncStub]":
-    credentials = grpc.ssl_channel_credentials(*_pem(daemon))
+async def channel(target: str, tls: segel.Tls) -> AsyncIterator[grpc.aio.Channel]:
+    pem = [Path(file).read_bytes() for file in (tls.ca, tls.key, tls.cert)]
     options = [("grpc.max_receive_message_length", _MAX_ANSWER)]
-    async with grpc.aio.secure_channel(daemon.target, credentials, options) as channel:
-        yield signing_pb2_grpc.SigningStub(channel)
+    credentials = grpc.ssl_channel_credentials(*pem)
+    async with grpc.aio.secure_channel(target, credentials, options) as opened:
+        yield opened
 
 
-def _pem(daemon: DevDaemon) -> tuple[bytes, bytes, bytes]:
-    tls = daemon.tls()
-    return Path(tls.ca).read_bytes(), Path(tls.key).read_bytes(), Path(tls.cert).read_bytes()
+class Caller:
+    """One client of `Signing` that asks with a key."""
+
+    def __init__(self, opened: grpc.aio.Channel, key: Key) -> None:
+        self._stub = signing_pb2_grpc.SigningStub(opened)
+        self._key = key
+        self._run = uuid.uuid4().hex
+        self._numbers = itertools.count()
+
+    def request(self, batch: int, request_id: str = "") -> signing_pb2.SignRequest:
+        inputs = [signing_pb2.SignInput(digest=digest) for digest in digests(batch, next(self._numbers))]
+        return signing_pb2.SignRequest(
+            key=self._key.name, algorithm=self._key.algorithm, inputs=inputs, request_id=request_id
+        )
+
+    async def nothing(self) -> None:
+        """The empty call."""
+        await self._stub.WhoAmI(signing_pb2.WhoAmIRequest())
+
+    async def one(self) -> None:
+        """Has one digest signed, with a request_id of its own."""
+        await self.send(self.request(1, f"{self._run}-{next(self._numbers)}"))
+
+    async def send(self, wanted: signing_pb2.SignRequest) -> None:
+        answer = await self._stub.Sign(wanted)
+        if not all(result.signature for result in answer.results):
+            raise RuntimeError(f"not signed: {answer.results[0]}")
 
 
-def request(
-    key: str, algorithm: "resources_pb2.SignatureAlgorithm.ValueType", batch: int
-) -> signing_pb2.SignRequest:
-    digests = (hashlib.sha256(number.to_bytes(4, "big")).digest() for number in range(batch))
-    return signing_pb2.SignRequest(
-        key=key, algorithm=algorithm, inputs=[signing_pb2.SignInput(digest=digest) for digest in digests]
-    )
+async def sequence(call: Callable[[], Awaitable[object]], count: int) -> list[float]:
+    """Seconds of each of so many calls, one after the other."""
+    took = []
+    for _ in range(count):
+        asked = time.perf_counter()
+        await call()
+        took.append(time.perf_counter() - asked)
+    return took
 
 
-async def rate(
-    signing: "signing_pb2_grpc.SigningAsyncStub",
-    wanted: signing_pb2.SignRequest,
-    callers: int,
-    seconds: float,
-) -> tuple[float, float]:
-    """Signatures a second, and the median seconds of one call. Any failure ends the measurement."""
-    latencies: list[float] = []
-    began = time.monotonic()
+async def paced(call: Callable[[], Awaitable[object]], every: float, until: Callable[[int], bool]) -> list[float]:
+    """Seconds of each call. One is begun every so often, whether or not those before have ended.
 
-    async def call() -> None:
-        while time.monotonic() - began < seconds:
-            asked = time.monotonic()
-            answer = await signing.Sign(wanted)
-            latencies.append(time.monotonic() - asked)
-            if not all(result.signature for result in answer.results):
-                raise RuntimeError(f"not signed: {answer.results[0]}")
+    :param until: told how many were begun; True ends it.
+    """
+    took: list[float] = []
+
+    async def timed() -> None:
+        asked = time.perf_counter()
+        await call()
+        took.append(time.perf_counter() - asked)
+
+    began = time.perf_counter()
+    async with asyncio.TaskGroup() as group:
+        for number in itertools.count(1):
+            group.create_task(timed())
+            if until(number):
+                break
+            await asyncio.sleep(max(0.0, began + number * every - time.perf_counter()))
+    return took
+
+
+async def rate(call: Callable[[], Awaitable[int]], callers: int, seconds: float) -> float:
+    """What `call` counts, a second, with so many callers at once. Any failure ends the measurement."""
+    counts: list[int] = []
+    began = time.perf_counter()
+
+    async def work() -> None:
+        while time.perf_counter() - began < seconds:
+            counts.append(await call())
 
     async with asyncio.TaskGroup() as group:
         for _ in range(callers):
-            group.create_task(call())
-    passed = time.monotonic() - began
-    return len(latencies) * len(wanted.inputs) / passed, sorted(latencies)[len(latencies) // 2]
+            group.create_task(work())
+    return sum(counts) / (time.perf_counter() - began)

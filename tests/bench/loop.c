@@ -1,15 +1,20 @@
 /* The reference of `make bench`: signs as fast as the module allows, with nothing around it.
  *
- *   loop MODULE TOKEN-LABEL PIN-FILE KEY-LABEL rsa|ec
+ *   loop MODULE TOKEN-LABEL PIN-FILE KEY-LABEL rsa|ec [PUBLIC-KEY.pem]
  *
- * Logs in, finds the private key, prints "ready". Then for each line "SECONDS" on standard input: signs for that long
- * with one C_SignInit and one C_Sign a signature, and prints "COUNT SECONDS". Numbers are those of PKCS #11 v2.40.
+ * Logs in, finds the private key, prints "ready". Then one answer for each line on standard input, until its end:
+ *
+ *   SECONDS       signs for that long, one C_SignInit and one C_Sign a signature; prints "COUNT SECONDS"
+ *   median COUNT  signs so many; prints "COUNT SECONDS", the seconds being the median of one
+ *
+ * With a public key each signature is verified as well. Numbers are those of PKCS #11 v2.40.
  */
 #include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include "verify.h"
 
 typedef unsigned long CK_ULONG;
 typedef struct { CK_ULONG type; void *value; CK_ULONG length; } CK_ATTRIBUTE;
@@ -64,21 +69,88 @@ static CK_ULONG find_key(CK_ULONG session, char *label)
     return key;
 }
 
+/* DigestInfo of SHA-256 (RFC 8017, section 9.2, note 1), then 32 octets of digest. */
+static unsigned char info[51] = {0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01,
+                                 0x65, 0x03, 0x04, 0x02, 0x01, 0x05, 0x00, 0x04, 0x20};
+static CK_ULONG session, key;
+static int is_rsa, verifies;
+
+static void sign(long number)
+{
+    CK_MECHANISM mechanism = {is_rsa ? CKM_RSA_PKCS : CKM_ECDSA, NULL, 0};
+    unsigned char signature[1024];
+    CK_ULONG length = sizeof signature;
+    memcpy(info + 19, &number, sizeof number);
+    must(module->function[SIGN_INIT](session, &mechanism, key), "C_SignInit");
+    must(module->function[SIGN](session, is_rsa ? info : info + 19, (CK_ULONG)(is_rsa ? sizeof info : 32), signature,
+                                &length), "C_Sign");
+    if (verifies && !verify_signature(info + 19, signature, length)) {
+        fprintf(stderr, "loop: a signature does not verify\n");
+        exit(1);
+    }
+}
+
+static void sign_for(double seconds)
+{
+    double began = now(), passed;
+    long made = 0;
+    do {
+        sign(made++);
+        passed = now() - began;
+    } while (passed < seconds);
+    printf("%ld %f\n", made, passed);
+}
+
+static int ascending(const void *left, const void *right)
+{
+    double difference = *(const double *)left - *(const double *)right;
+    return (difference > 0) - (difference < 0);
+}
+
+static void sign_one_by_one(long count)
+{
+    static double took[100000];
+    long number;
+    count = count < 1 ? 1 : count > 100000 ? 100000 : count;
+    for (number = 0; number < count; number++) {
+        double began = now();
+        sign(number);
+        took[number] = now() - began;
+    }
+    qsort(took, count, sizeof *took, ascending);
+    printf("%ld %.9f\n", count, took[count / 2]);
+}
+
+static void log_in(char *label, char *pin_file)
+{
+    char pin[256] = "";
+    FILE *file = fopen(pin_file, "r");
+    if (file == NULL || fgets(pin, sizeof pin, file) == NULL) {
+        fprintf(stderr, "loop: no PIN in %s\n", pin_file);
+        exit(1);
+    }
+    fclose(file);
+    pin[strcspn(pin, "\r\n")] = 0;
+    must(module->function[OPEN_SESSION](find_slot(label), (CK_ULONG)CKF_SERIAL_SESSION, NULL, NULL, &session),
+         "C_OpenSession");
+    must(module->function[LOGIN](session, (CK_ULONG)1, pin, (CK_ULONG)strlen(pin)), "C_Login");
+}
+
 int main(int count, char **argument)
 {
-    /* DigestInfo of SHA-256 (RFC 8017, section 9.2, note 1), then 32 octets of digest. */
-    static unsigned char info[51] = {0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01,
-                                     0x65, 0x03, 0x04, 0x02, 0x01, 0x05, 0x00, 0x04, 0x20};
-    unsigned char signature[1024];
-    char pin[256] = "", line[64];
-    CK_ULONG session, key, length;
+    char line[64];
     CK_ULONG (*get_function_list)(CK_FUNCTION_LIST **);
     void *library;
-    FILE *file;
 
-    if (count != 6) {
-        fprintf(stderr, "usage: loop MODULE TOKEN-LABEL PIN-FILE KEY-LABEL rsa|ec\n");
+    if (count != 6 && count != 7) {
+        fprintf(stderr, "usage: loop MODULE TOKEN-LABEL PIN-FILE KEY-LABEL rsa|ec [PUBLIC-KEY.pem]\n");
         return 2;
+    }
+    is_rsa = strcmp(argument[5], "rsa") == 0;
+    verifies = count == 7;
+    if (verifies && !verify_open(argument[6], is_rsa)) {
+        fprintf(stderr, "loop: no libcrypto, or no public key in %s\n", argument[6]);
+        return 1;
     }
     library = dlopen(argument[1], RTLD_NOW);
     if (library == NULL || (*(void **)&get_function_list = dlsym(library, "C_GetFunctionList")) == NULL) {
@@ -87,37 +159,15 @@ int main(int count, char **argument)
     }
     must(get_function_list(&module), "C_GetFunctionList");
     must(module->function[INITIALIZE](NULL), "C_Initialize");
-    file = fopen(argument[3], "r");
-    if (file == NULL || fgets(pin, sizeof pin, file) == NULL) {
-        fprintf(stderr, "loop: no PIN in %s\n", argument[3]);
-        return 1;
-    }
-    fclose(file);
-    pin[strcspn(pin, "\r\n")] = 0;
-    must(module->function[OPEN_SESSION](find_slot(argument[2]), (CK_ULONG)CKF_SERIAL_SESSION, NULL, NULL, &session),
-         "C_OpenSession");
-    must(module->function[LOGIN](session, (CK_ULONG)1, pin, (CK_ULONG)strlen(pin)), "C_Login");
+    log_in(argument[2], argument[3]);
     key = find_key(session, argument[4]);
-
-    int is_rsa = strcmp(argument[5], "rsa") == 0;
-    CK_MECHANISM mechanism = {is_rsa ? CKM_RSA_PKCS : CKM_ECDSA, NULL, 0};
-    unsigned char *data = is_rsa ? info : info + 19;
-    CK_ULONG size = is_rsa ? sizeof info : 32;
-
     puts("ready");
     fflush(stdout);
     while (fgets(line, sizeof line, stdin) != NULL) {
-        double seconds = atof(line), began = now(), passed;
-        long made = 0;
-        do {
-            info[50] = (unsigned char)made;
-            length = sizeof signature;
-            must(module->function[SIGN_INIT](session, &mechanism, key), "C_SignInit");
-            must(module->function[SIGN](session, data, size, signature, &length), "C_Sign");
-            made++;
-            passed = now() - began;
-        } while (passed < seconds);
-        printf("%ld %f\n", made, passed);
+        if (strncmp(line, "median ", 7) == 0)
+            sign_one_by_one(atol(line + 7));
+        else
+            sign_for(atof(line));
         fflush(stdout);
     }
     return 0;

@@ -5,7 +5,7 @@ import time
 from dataclasses import replace
 
 import pytest
-from queue_fakes import (
+from store_fakes import (
     COMMITMENTS,
     DAY,
     FAILED,

@@ -3,7 +3,7 @@
 import time
 
 import pytest
-from queue_fakes import DAY, FAILED, HOUR, items, refused, signature, spec
+from store_fakes import DAY, FAILED, HOUR, items, refused, signature, spec
 
 from segeld.audit.leaf import Act, decode
 from segeld.jobqueue.store import NotBegun, Unknown

@@ -4,7 +4,7 @@ import hashlib
 from dataclasses import replace
 
 import pytest
-from queue_fakes import ED25519, MANY, digest, items, refused, spec
+from store_fakes import ED25519, MANY, digest, items, refused, spec
 
 from segeld.model.faults import Reason
 from segeld.model.job import Items

@@ -189,11 +189,16 @@ def test_a_signal_during_the_start_is_heard(settings, tmp_path) -> None:
     assert process.returncode == 0
 
 
-def test_a_second_daemon_on_the_same_socket_is_refused(settings) -> None:
+@pytest.mark.parametrize(
+    ("state", "said"), [("state", "another segeld"), ("other", "officer.sock")], ids=["state", "socket"]
+)
+def test_a_second_daemon_is_refused(settings, state, said) -> None:
     with serving(settings):
-        done = run("serve", "--config", settings)
+        other = settings.with_name("other.toml")
+        other.write_text(settings.read_text().replace('state_dir = "state"', f'state_dir = "{state}"'))
+        done = run("serve", "--config", other)
         assert done.returncode == 1
-        assert "officer.sock" in done.stderr
+        assert said in done.stderr
         assert "Traceback" not in done.stderr
 
 

@@ -1,8 +1,9 @@
 """Reads a stream of the daemon to its end, over as many connections as that takes."""
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Callable
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import grpc.aio
 
@@ -11,6 +12,9 @@ from segel._patience import Patience
 
 Request = TypeVar("Request")
 Response = TypeVar("Response")
+
+_LIVED: Final = 60.0
+"""Seconds after which a stream without messages was no failure to connect."""
 
 
 async def follow(
@@ -22,15 +26,18 @@ async def follow(
 
     :raises SegelError: what the daemon said, or why it cannot be reached.
     """
+    now = asyncio.get_running_loop().time
     while True:
-        reached = connection.reached
+        reached, begun = connection.reached, now()
         call = start(connection.channel())
         try:
             async for message in call:
                 connection.note_answer()
-                patience.renew()
+                begun = -math.inf
                 yield message
         except grpc.aio.AioRpcError as error:
+            if now() - begun > _LIVED:
+                patience.renew()  # it may have been silent for longer than that lasts, with nothing amiss
             failure = await connection.explain(error)
         except asyncio.CancelledError:
             if connection.was_cut_off():

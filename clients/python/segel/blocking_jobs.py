@@ -74,6 +74,14 @@ class BlockingJobs:
             self._inner._pages(states=states, key=key, labels=labels, request_id=request_id, limit=limit)  # noqa: SLF001
         )
 
+    def approve(self, name: str, items_hash: bytes) -> Job:
+        """See `Jobs.approve`."""
+        return self._portal.run(self._inner.approve(name, items_hash))
+
+    def reject(self, name: str, reason: str = "") -> Job:
+        """See `Jobs.reject`."""
+        return self._portal.run(self._inner.reject(name, reason))
+
 
 class BlockingJobHandle:
     """`JobHandle` without ``await``. Made by `BlockingJobs.create` and `BlockingJobs.open`."""

@@ -8,6 +8,7 @@ from segel import _convert
 from segel._algorithms import Algorithm
 from segel._connection import CALL_TIMEOUT, Connection
 from segel._gather import Gatherer
+from segel._get_key import get_key
 from segel._target import Target
 from segel._tls import Tls
 from segel.errors import BadRequest, KeyNotUsable, SettingsInvalid
@@ -104,12 +105,7 @@ class Client:
         :raises KeyNotFound: if there is none, or it is not granted.
         :raises SegelError: what else the daemon said, or why it cannot be reached.
         """
-        response = await self._connection.call(
-            lambda channel: SigningStub(channel).GetKey,
-            signing.GetKeyRequest(name=name),
-            timeout=CALL_TIMEOUT,
-        )
-        return _convert.key(response)
+        return await get_key(self._connection, name)
 
     @property
     def jobs(self) -> Jobs:

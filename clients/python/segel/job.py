@@ -6,7 +6,7 @@ from typing import TypeVar
 
 import grpc.aio
 
-from segel import _convert_jobs
+from segel import _convert_jobs, _decide
 from segel._backoff import Backoff
 from segel._connection import CALL_TIMEOUT, Connection, Method
 from segel._flat import flat
@@ -119,10 +119,8 @@ class JobHandle:
         :raises JobStateError: if it is not held.
         :raises SegelError: what else the daemon said, or why it cannot be reached.
         """
-        return await self._do(
-            lambda channel: JobsStub(channel).ApproveJob,
-            messages.ApproveJobRequest(name=self.name, items_hash=items_hash),
-        )
+        self._info = await _decide.approve(self._connection, self.name, items_hash)
+        return self._info
 
     async def reject(self, reason: str = "") -> Job:
         """Ends a held job. For approvers.
@@ -131,10 +129,8 @@ class JobHandle:
         :raises JobStateError: if it is not held.
         :raises SegelError: what else the daemon said, or why it cannot be reached.
         """
-        return await self._do(
-            lambda channel: JobsStub(channel).RejectJob,
-            messages.RejectJobRequest(name=self.name, reason=reason),
-        )
+        self._info = await _decide.reject(self._connection, self.name, reason)
+        return self._info
 
     async def _do(self, method: Method[_Request, messages.Job], request: _Request) -> Job:
         response = await self._connection.call(method, request, timeout=CALL_TIMEOUT)
@@ -160,7 +156,7 @@ class JobHandle:
         patience = Patience(PATIENCE)
         request = messages.ReadResultsRequest(name=self.name, offset=offset, wait=wait)
         start: _Reading = lambda channel: JobsStub(channel).ReadResults(request)  # noqa: E731 -- has a type
-        backoff = Backoff()
+        backoff, decided = Backoff(), False
         while True:
             try:
                 async for message in follow(self._connection, start, patience):
@@ -168,19 +164,22 @@ class JobHandle:
                     request.offset = message.offset + len(message.results)
                     yield _convert_jobs.results(message)
             except JobStateError:
-                if not wait or (await self.refresh()).state is not JobState.HELD:
+                if decided or not wait:
                     raise
-                await self._released()
+                decided = await self._is_decided()
+                if not decided:
+                    raise
                 continue
             if not wait or await self._is_read(request.offset):
                 return
             await asyncio.sleep(backoff.next())
 
-    async def _released(self) -> None:
-        """Until an approver has decided."""
+    async def _is_decided(self) -> bool:
+        """Waits while an approver has not decided; False if there is nobody to wait for."""
         async for (job,) in self._snapshots():
             if job.state is not JobState.HELD:
-                return
+                break
+        return self._info.state not in {JobState.OPEN, JobState.REJECTED}
 
     async def _is_read(self, offset: int) -> bool:
         """Whether those were all; tells the daemon so."""

@@ -6,11 +6,12 @@ import uuid
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from typing import Final
 
-from segel import _convert, _convert_jobs
+from segel import _convert_jobs, _decide
 from segel._algorithms import Algorithm
 from segel._chunks import Item
 from segel._connection import CALL_TIMEOUT, Connection
 from segel._flat import flat
+from segel._get_key import get_key
 from segel._header import Choose, Header
 from segel._job import Ecdsa, Job, JobState, Priority
 from segel._pairing import paired
@@ -20,9 +21,7 @@ from segel.errors import BadRequest, SegelError
 from segel.job import JobHandle
 from segel.models import Key
 from segel.v1 import jobs_pb2 as messages
-from segel.v1 import signing_pb2 as signing
 from segel.v1.jobs_pb2_grpc import JobsStub
-from segel.v1.signing_pb2_grpc import SigningStub
 
 _PAGE: Final = 200
 
@@ -174,28 +173,34 @@ class Jobs:
             if not request.page_token:
                 return
 
+    async def approve(self, name: str, items_hash: bytes) -> Job:
+        """Lets a held job be signed, without looking at it before. For approvers.
+
+        :param items_hash: `Job.items_hash` of what was agreed to.
+        :raises ItemsChanged: if it holds something else.
+        :raises JobStateError: if it is not held.
+        :raises SegelError: what else the daemon said, or why it cannot be reached.
+        """
+        return await _decide.approve(self._connection, full_job_name(name), items_hash)
+
+    async def reject(self, name: str, reason: str = "") -> Job:
+        """Ends a held job. For approvers. See `JobHandle.reject`."""
+        return await _decide.reject(self._connection, full_job_name(name), reason)
+
     async def _key(self, name: str, request_id: str | None) -> tuple[Key, Job | None]:
         """The key that signs, and the job that is there already.
 
         An alias may answer another of its keys than it did for an earlier try, whose choice counts.
         """
-        key = await self._get_key(name)
+        key = await get_key(self._connection, name)
         if request_id is None:
             return key, None
         async for job in self.list(request_id=request_id, limit=1):
             if job.key != key.name:
-                earlier = await self._get_key(job.key)
+                earlier = await get_key(self._connection, job.key)
                 key = earlier if name in earlier.aliases else key
             return key, job
         return key, None
-
-    async def _get_key(self, name: str) -> Key:
-        response = await self._connection.call(
-            lambda channel: SigningStub(channel).GetKey,
-            signing.GetKeyRequest(name=name),
-            timeout=CALL_TIMEOUT,
-        )
-        return _convert.key(response)
 
     async def _forget(self, name: str) -> None:
         request = messages.DeleteJobRequest(name=name)

@@ -40,8 +40,12 @@ async def resume(log: OwnLog, source: LeafSource) -> Writer:
             log.origin,
             f"their first {checkpoint.size} leaves have not the root that the checkpoint was signed with",
         )
-    if not checkpoint.size and count and not await source.leaves(0, 1):
-        raise LogDiffers(log.origin, f"the files of its first leaves, of {count} in all, are gone")
+    if count > checkpoint.size and not await source.leaves(checkpoint.size, 1):
+        raise LogDiffers(
+            log.origin,
+            f"the files hold {checkpoint.size} leaves of {count}, and the database has given away those that follow: "
+            "the files are older than the database, or were removed",
+        )
     return Writer(log.folder, log.signer, frontier, pending)
 
 

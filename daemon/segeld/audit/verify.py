@@ -1,6 +1,7 @@
 """Verifies a whole log on its files alone: that nothing was changed, taken out or put in, and that it makes sense."""
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -65,28 +66,20 @@ def _salt(folder: Path, report: Report) -> Commitments | None:
 
 def _other_files(log: Log, verifier: Verifier, report: Report) -> None:
     """The files beside the tree must say the same as the tree and the key from elsewhere; others are mentioned."""
-    for name, expected in ((layout.KEY, f"{verifier}\n"), (layout.PREVIOUS, report.previous)):
+    for name, expected, what in (
+        (layout.KEY, f"{verifier}\n", "the key that you gave"),
+        (layout.PREVIOUS, report.previous, "what the first leaf says of the earlier log"),
+    ):
         try:
             if (log.folder / name).read_bytes() != expected.encode():
-                what = (
-                    "the key that you gave"
-                    if name == layout.KEY
-                    else "what the first leaf says of the earlier log"
-                )
                 report.add(f"it is not {what}", name)
         except FileNotFoundError:
             pass  # a copy need not have it
         except OSError as error:
             report.add((error.strerror or "it cannot be read").lower(), name)
-    expected_files = {
-        layout.CHECKPOINT,
-        layout.KEY,
-        layout.SALT,
-        layout.PREVIOUS,
-        *layout.files(log.checkpoint.size),
-    }
-    found = (path.relative_to(log.folder).as_posix() for path in log.folder.rglob("*") if not path.is_dir())
-    others = sorted(name for name in found if name not in expected_files)
+    beside = {layout.CHECKPOINT, layout.KEY, layout.SALT, layout.PREVIOUS}
+    expected_files = beside.union(layout.files(log.checkpoint.size))
+    others = sorted(name for name in _names(log.folder) if name not in expected_files)
     if others:
         unfinished = sum(name.endswith(files.NEW) for name in others)
         report.warnings.append(
@@ -94,3 +87,10 @@ def _other_files(log: Log, verifier: Verifier, report: Report) -> None:
             f"{unfinished} of them unfinished ({', '.join(others[:_SHOWN])}{' …' if len(others) > _SHOWN else ''}): "
             "the daemon is writing, or was stopped while it did"
         )
+
+
+def _names(folder: Path) -> Iterator[str]:
+    """Every file, from the folder. A folder that the daemon removes meanwhile is no matter."""
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            yield (Path(parent) / name).relative_to(folder).as_posix()

@@ -107,7 +107,8 @@ def _show_chunks(session: Session, log: "Log", found: "Iterator[Chunk | Done]") 
     from segeld.ctl.audit_view import chunk_record, chunk_row, record
 
     count = 0
-    for count, one in enumerate(found, 1):
+    for one in found:
+        count += 1
         leaves = [one.leaf] if isinstance(one, Done) else [one.intent_leaf, one.outcome_leaf]
         for leaf in leaves:
             if leaf is not None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from acts_fake import acts
 
 from segel_softhsm import Testbed, add_token, oddities, provision
 from segeld.config.schema import Config, Listen, Module, PinFile, PinPrompt, Timeouts, Tls, Token
@@ -66,7 +67,7 @@ def config(
 @asynccontextmanager
 async def running(settings: Config):
     served = Served()
-    supervisor = Supervisor(settings, served.serve, lambda: None)
+    supervisor = Supervisor(settings, served.serve, lambda: None, acts())
     task = asyncio.create_task(supervisor.run())
     try:
         await asyncio.wait_for(supervisor.looked(), TIMEOUT)
@@ -333,7 +334,7 @@ async def test_a_keeper_that_ends_in_every_login_does_not_make_logins_without_en
         await worker.leaving.wait()
 
     token = TokenSupervisor(
-        A, settings.tokens["a"], settings.modules["soft"], the_keeper, serve, lambda: None
+        A, settings.tokens["a"], settings.modules["soft"], the_keeper, serve, lambda: None, acts()
     )
     running_token = asyncio.create_task(token.run())
     await asyncio.wait_for(token.news.until(lambda: token.state is TokenState.LOCKED), TIMEOUT)

@@ -7,6 +7,7 @@ RFC 6962 section 2.1 (recursively, as it stands there), C2SP tlog-tiles, tlog-ch
 import base64
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from cryptography.exceptions import InvalidSignature
@@ -19,7 +20,7 @@ class Wrong(Exception):
     """The log is not what it should be."""
 
 
-def check(folder: Path, vkey: str) -> list[list]:
+def check(folder: Path, vkey: str) -> list[list[Any]]:
     """Every leaf, as a list: its kind's number, its time in milliseconds, and its fields in order."""
     try:
         return _check(Path(folder), vkey.strip())
@@ -27,7 +28,7 @@ def check(folder: Path, vkey: str) -> list[list]:
         raise Wrong(repr(error)) from error
 
 
-def _check(folder: Path, vkey: str) -> list[list]:
+def _check(folder: Path, vkey: str) -> list[list[Any]]:
     origin, size, root = _checkpoint((folder / "checkpoint").read_bytes(), vkey)
     entries = []
     for name, width in _names("entries", size, 0):
@@ -54,9 +55,9 @@ def _checkpoint(note: bytes, vkey: str) -> tuple[str, int, bytes]:
     public = base64.b64decode(key)
     key_id = hashlib.sha256(name.encode() + b"\n" + public).digest()[:4]
     _need(key_id.hex() == key_hash and public[0] == 1, "that is no key")
-    text, _, lines = note.rpartition(b"\n\n")
-    text += b"\n"
-    signatures = []
+    body, _, lines = note.rpartition(b"\n\n")
+    text = body + b"\n"
+    signatures: list[bytes] = []
     for line in lines.decode().splitlines():
         dash, signer, signature = line.split(" ")
         _need(dash == "—", "a signature line without a dash")
@@ -65,9 +66,9 @@ def _checkpoint(note: bytes, vkey: str) -> tuple[str, int, bytes]:
         if signer == name and data[:4] == key_id:
             signatures.append(data[4:])
     _need(bool(signatures), "not signed with this key")
-    for signature in signatures:
+    for one in signatures:
         try:
-            Ed25519PublicKey.from_public_bytes(public[1:]).verify(signature, text)
+            Ed25519PublicKey.from_public_bytes(public[1:]).verify(one, text)
         except InvalidSignature:
             raise Wrong("the signature is wrong") from None
     origin, size, root, *_ = text.decode().split("\n")
@@ -109,7 +110,7 @@ def _mth(hashes: list[bytes]) -> bytes:
     return hashlib.sha256(b"\1" + _mth(hashes[:k]) + _mth(hashes[k:])).digest()
 
 
-def _sense(leaves: list[list], origin: str, salt: bytes | None) -> None:
+def _sense(leaves: list[list[Any]], origin: str, salt: bytes | None) -> None:
     _need(bool(leaves) and leaves[0][0] == OPENED and leaves[0][2] == origin, "not opened by its first leaf")
     settled = set()
     for index, (kind, _at, *fields) in enumerate(leaves):

@@ -183,10 +183,10 @@ def test_find_a_job(ask, name):
 def test_find_a_caller_and_a_time(ask):
     (court,) = records(ask("find", "--caller", "court", "--json"))
     assert court["caller"] == "court"
-    late = records(ask("find", "--since", "2026-09-23T01:00", "--json"))
+    late = records(ask("find", "--since", "2026-09-22T01:00", "--json"))
     assert [one["kind"] for one in late] == ["chunk", "act", "chunk"]
     assert (
-        records(ask("find", "--caller", "tax", "--since", "2026-09-23", "--until", "2026-09-24", "--json"))
+        records(ask("find", "--caller", "tax", "--since", "2026-09-22", "--until", "2026-09-23", "--json"))
         == late[1:]
     )
 

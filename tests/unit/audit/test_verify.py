@@ -257,7 +257,7 @@ def test_no_permission(made, monkeypatch):
         raise PermissionError(13, "Permission denied", str(path))
 
     monkeypatch.setattr(Path, "read_bytes", refuse)
-    with pytest.raises(LogUnreadable, match="permission denied.*as root, or read a copy"):
+    with pytest.raises(LogUnreadable, match=r"permission denied.*as root, or read a copy"):
         verify(made.folder, made.signer.verifier)
 
 

@@ -267,6 +267,17 @@ def test_approve_shows_and_asks(said, state, jobs, run, lines, monkeypatch):
     assert answer.exit_code == (ExitCode.OK if said == "y\n" else ExitCode.FAILED)
 
 
+def test_approve_what_was_agreed_to(jobs, run, lines):
+    jobs.held = True
+    job = run("job", "submit", "--digests", lines, "-q").stdout.strip()
+    jobs.calls.clear()
+    assert run("job", "approve", job, "--items-hash", "12", "--yes").exit_code == ExitCode.USAGE
+    assert run("job", "approve", job, "--items-hash", "12" * 32, "--yes").exit_code == ExitCode.FAILED
+    right = jobs.only.job.items_hash.hex()
+    assert run("job", "approve", job, "--items-hash", right, "--yes").exit_code == ExitCode.OK
+    assert jobs.calls == ["ApproveJob", "ApproveJob"]
+
+
 def test_reject(jobs, run, lines):
     jobs.held = True
     job = run("job", "submit", "--digests", lines, "-q").stdout.strip()

@@ -42,6 +42,8 @@ def dispatcher(tokens, rules, queue) -> Dispatcher:
         queue,
         DispatchMetrics(CollectorRegistry()),
         Quotas(queue=100, queue_per_caller=50, answers_retention=60),
+        log_origin="segel/test",
+        recorded=lambda leaf: None,
     )
 
 

@@ -13,6 +13,7 @@ import grpc
 import msgspec
 import pytest
 import structlog
+from acts_fake import acts
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -267,6 +268,7 @@ class Daemon:
             tokens={"payroll": Token(module="vendor", label="Payroll")},
         )
         self.registry = CollectorRegistry()
+        self.acts = acts()
         self.servers: Servers | None = None
         self._channels = contextlib.AsyncExitStack()
 
@@ -286,6 +288,7 @@ class Daemon:
             self.dispatch,
             self.desk,
             self.inventory,
+            self.acts,
             CallMetrics(self.registry),
         )
 

@@ -7,13 +7,15 @@ from typing import Final
 
 from segeld.jobqueue.sqlite.refusals import DatabaseInUse
 
+_RELEASED: Final = -1
+
 
 class Lock:
     """Held until it is released or the process ends, however it ends."""
 
     def __init__(self, database: Path) -> None:
         """:raises DatabaseInUse: if another holds it."""
-        self._descriptor: Final = os.open(
+        self._descriptor = os.open(
             database.with_name(database.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
         )
         try:
@@ -23,4 +25,7 @@ class Lock:
             raise DatabaseInUse(database) from None
 
     def release(self) -> None:
-        os.close(self._descriptor)
+        """May be called again."""
+        descriptor, self._descriptor = self._descriptor, _RELEASED
+        if descriptor != _RELEASED:
+            os.close(descriptor)

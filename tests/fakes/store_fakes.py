@@ -1,6 +1,9 @@
 """Jobs, claims and signatures for tests of a store: small, recognisable, and no HSM anywhere."""
 
+import asyncio
+import threading
 import time
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -62,6 +65,25 @@ async def refused(awaitable, reason: Reason) -> Fault:
         await awaitable
     assert caught.value.reason is reason
     return caught.value
+
+
+def soon(awaitable) -> asyncio.Task:
+    return asyncio.ensure_future(awaitable)
+
+
+async def hold(store) -> Callable[[], None]:
+    """Keeps the writer busy, so that what comes meanwhile queues; gives what lets it go on."""
+    held, release = asyncio.Event(), threading.Event()
+    loop = asyncio.get_running_loop()
+
+    def wait(_):
+        loop.call_soon_threadsafe(held.set)
+        assert release.wait(10)
+
+    holding = soon(store._writing.ask(wait))
+    await held.wait()
+    store.holding = holding
+    return release.set
 
 
 class Handy:

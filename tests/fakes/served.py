@@ -1,0 +1,221 @@
+"""`segeld serve` on a folder of its own, for tests that end it in every way there is."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.request import urlopen
+
+import segel
+import segeld
+import warm_segeld
+from segel_softhsm import Testbed
+
+PATIENCE = 60.0
+WORKERS = 2
+READY = f'segel_workers_ready{{token="main"}} {WORKERS:.1f}'
+CALLERS = ("backoffice", "registry")
+
+
+class Served:
+    """One configuration with one token; its daemon, again and again."""
+
+    def __init__(self, folder: Path, bed: Testbed, *, limits: str = "", launcher: tuple[str, ...] = ()) -> None:
+        """:param launcher: a command that runs the daemon's."""
+        self.folder, self.bed, self.launcher = folder, bed, launcher
+        self.state = folder / "state"
+        self.log = folder / "log"
+        self.key = bed.token("segel-a").key("seal-p256")
+        self.port, self.metrics_port = _free_ports(2)
+        self.config = folder / "segeld.toml"
+        self.process: subprocess.Popen[bytes] | None = None
+        self._next: subprocess.Popen[bytes] | None = None
+        self._tokens = folder / "tokens"
+        self._pristine = bed.directory / "tokens"
+        self._restore_tokens()
+        conf = folder / "softhsm2.conf"
+        conf.write_text(f"directories.tokendir = {self._tokens}\nobjectstore.backend = file\nlog.level = ERROR\n")
+        (folder / "policy.toml").write_text(_policy(bed, self.key.spki_sha256))
+        self.config.write_text(_config(self, conf, limits))
+
+    @property
+    def target(self) -> str:
+        return f"localhost:{self.port}"
+
+    @property
+    def key_name(self) -> str:
+        return f"keys/sha256-{self.key.spki_sha256}"
+
+    def tls(self, who: str) -> segel.Tls:
+        person = self.bed.pki.identities[who]
+        return segel.Tls(ca=self.bed.pki.ca_bundle, cert=person.cert_chain, key=person.key)
+
+    def warm(self) -> None:
+        """Has the next daemon import what it needs, so that `start` is soon over."""
+        if self._next is None:
+            self._next = self._run(str(Path(warm_segeld.__file__)))
+
+    def start(self) -> None:
+        """Returns at once."""
+        self.warm()
+        self.process, self._next = self._next, None
+        self.process.stdin.write(b"\n")
+        self.process.stdin.close()
+
+    def _run(self, *program: str) -> "subprocess.Popen[bytes]":
+        """A session of its own: whatever belongs to it can be found."""
+        paths = [str(Path(package.__path__[0]).parent) for package in (segel, segeld)]
+        with self.log.open("ab") as log:
+            return subprocess.Popen(
+                [*self.launcher, sys.executable, *program, "serve", "--config", str(self.config)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=log,
+                start_new_session=True,
+                env={**os.environ, "GRPC_ENABLE_FORK_SUPPORT": "0", "PYTHONPATH": ":".join(paths)},
+            )
+
+    @property
+    def pid(self) -> int:
+        assert self.process is not None, "it was not started"
+        return self.process.pid
+
+    def ended_by_itself(self) -> bool:
+        return self.process is not None and self.process.poll() is not None
+
+    def metrics(self) -> str:
+        """Empty while nothing answers."""
+        try:
+            with urlopen(f"http://127.0.0.1:{self.metrics_port}/metrics", timeout=5) as answer:
+                return answer.read().decode()
+        except OSError:
+            return ""
+
+    def is_ready(self) -> bool:
+        """Whether all workers are: then no login is under way, and a kill does no harm to the token."""
+        if self.ended_by_itself():
+            raise AssertionError(f"the daemon ended by itself:\n{self.tail()}")
+        return READY in self.metrics()
+
+    def wait_ready(self) -> None:
+        wait_until(self.is_ready, self.tail)
+
+    def kill(self) -> None:
+        """Returns when all of it is gone. Whatever became of the token in a login is undone."""
+        os.kill(self.pid, signal.SIGKILL)
+        self.process.wait()
+        self.settle()
+
+    def stop(self) -> int:
+        """SIGTERM; gives the exit code."""
+        self.process.terminate()
+        code = self.process.wait(PATIENCE)
+        self.settle()
+        return code
+
+    def settle(self) -> None:
+        wait_until(lambda: not self.processes(), lambda: f"left behind: {self.processes()}")
+        self._restore_tokens()
+
+    def end(self) -> None:
+        if self._next is not None:
+            self._next.kill()
+            self._next.communicate()
+            self._next = None
+        if self.process is not None and self.process.poll() is None:
+            self.kill()
+
+    def processes(self) -> dict[int, str]:
+        """What lives in its session, by title."""
+        return dict(_session(self.pid))
+
+    def children(self, title: str) -> list[int]:
+        return [pid for pid, name in self.processes().items() if name.startswith(title)]
+
+    def tail(self, octets: int = 6000) -> str:
+        text = self.log.read_bytes()[-octets:] if self.log.exists() else b""
+        return text.decode(errors="replace")
+
+    def _restore_tokens(self) -> None:
+        shutil.rmtree(self._tokens, ignore_errors=True)
+        shutil.copytree(self._pristine, self._tokens)
+
+
+def wait_until(holds: Callable[[], bool], explain: Callable[[], str] = str, patience: float = PATIENCE) -> None:
+    deadline = time.monotonic() + patience
+    while not holds():
+        assert time.monotonic() < deadline, f"it took too long; {explain()}"
+        time.sleep(0.01)
+
+
+
+
+def _session(session: int) -> Iterator[tuple[int, str]]:
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            fields = (entry / "stat").read_text().rpartition(")")[2].split()
+            if int(fields[3]) == session and fields[0] not in "ZX":
+                yield int(entry.name), (entry / "cmdline").read_bytes().split(b"\0")[0].decode()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+
+
+def _free_ports(count: int) -> list[int]:
+    """Below the range of ports that are given out for connections: nobody takes them while the daemon is away."""
+    found: list[int] = []
+    chance = int.from_bytes(os.urandom(2))
+    while len(found) < count:
+        chance = (chance * 7919 + 104_729) % 12_000
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", 18_000 + chance))
+            except OSError:
+                continue
+            if probe.getsockname()[1] not in found:
+                found.append(probe.getsockname()[1])
+    return found
+
+
+def _config(served: Served, conf: Path, limits: str) -> str:
+    pki = served.bed.pki
+    return f"""
+state_dir = "state"
+runtime_dir = "{served.folder}"
+
+[listen]
+address = "127.0.0.1:{served.port}"
+
+[listen.tls]
+certificate = "{pki.server.cert_chain}"
+key = "{pki.server.key}"
+client_ca = "{pki.ca_bundle}"
+
+[metrics]
+address = "127.0.0.1:{served.metrics_port}"
+
+[modules.softhsm]
+path = "{served.bed.module}"
+environment = {{ SOFTHSM2_CONF = "{conf}" }}
+
+[tokens.main]
+module = "softhsm"
+label = "segel-a"
+workers = {WORKERS}
+pin = {{ source = "file", path = "{served.bed.token("segel-a").pin_file}" }}
+
+[limits]
+{limits}
+"""
+
+
+def _policy(bed: Testbed, key: str) -> str:
+    text = f'[aliases]\nseal = ["sha256-{key}"]\n'
+    for name in CALLERS:
+        text += f'\n[[callers]]\nname = "{name}"\nsans = ["uri:{bed.pki.identities[name].uri}"]\n'
+        text += '[[callers.grants]]\nkeys = ["*"]\n'
+    return text

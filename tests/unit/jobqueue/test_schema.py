@@ -1,0 +1,117 @@
+"""The schema: its states are the model's, its versions lead to each other, its files are in the package."""
+
+import hashlib
+import re
+from pathlib import Path
+
+import apsw
+import pytest
+from store_fakes import COMMITMENTS, Handy, signature
+
+from segeld.jobqueue.sqlite import DatabaseDamaged, DatabaseTooNew, SqliteStore
+from segeld.jobqueue.sqlite.migrate import migrate, migrations
+from segeld.model.job_state import FINAL, JobState
+
+RELEASED = {1: "23616354a3313484745724e16f78a6bd3f56a81496310777b27405e84df46224"}
+"""SHA-256 of each migration. One that was released is never changed: add another."""
+VERSION_1 = Path(__file__).with_name("version_1.sql")
+
+
+def states_of(pattern: str) -> set[str]:
+    found = re.search(pattern, "\n".join(migrations()), re.DOTALL)
+    assert found is not None
+    return set(re.findall(r"'(\w+)'", found.group(1)))
+
+
+def test_the_database_knows_the_states_of_the_model():
+    assert states_of(r"state TEXT NOT NULL CHECK \(state IN \((.*?)\)\)") == set(JobState)
+
+
+def test_the_database_knows_which_states_are_final():
+    assert states_of(r"\(\(state IN \(([^)]*)\)\) = \(ended") == set(FINAL)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "state = 'done'",
+        "state = 'succeeded'",
+        "state = 'ending'",
+        "signed = 4",
+        "signed = -1",
+        "read = 4",
+        "ended = 1.0",
+        "items_hash = x'00'",
+        "started = 1.0, state = 'open'",
+    ],
+)
+async def test_a_job_that_cannot_be_is_refused(store, database, change):
+    job = await store.sealed(3)
+    with pytest.raises(apsw.ConstraintError):
+        apsw.Connection(str(database)).execute(f"UPDATE job SET {change} WHERE id = {job.id}")
+
+
+@pytest.mark.parametrize("version", RELEASED)
+def test_a_released_migration_is_as_it_was(version):
+    assert hashlib.sha256(migrations()[version - 1].encode()).hexdigest() == RELEASED[version]
+
+
+async def test_a_database_of_version_1_is_read(database):
+    db = apsw.Connection(str(database))
+    db.execute(VERSION_1.read_text())
+    db.close()
+    store = Handy(await SqliteStore.open(database, COMMITMENTS))
+    (job,) = await store.signable(0, 9)
+    assert (job.count, job.signed, job.spec.request_id) == (5, 2, "from-version-1")
+    assert [found.value for found in await store.all_results(job)] == [signature(0), signature(1)]
+    assert await store.recover(lambda _: 3, 0.0) == 1
+    assert (await store.block(job.id, 0)).waiting == (2, 3, 4)
+    await store.aclose()
+
+
+def test_migrations_are_applied_from_where_the_database_is(database):
+    db = apsw.Connection(str(database))
+    steps = ["CREATE TABLE a (b)", "ALTER TABLE a ADD COLUMN c", "ALTER TABLE a ADD COLUMN d"]
+    migrate(db, database, steps[:1])
+    migrate(db, database, steps)
+    assert db.pragma("user_version") == 3
+    db.execute("INSERT INTO a (b, c, d) VALUES (1, 2, 3)")
+
+
+def test_a_migration_that_fails_changes_nothing(database):
+    db = apsw.Connection(str(database))
+    migrate(db, database, ["CREATE TABLE a (b)"])
+    with pytest.raises(apsw.SQLError):
+        migrate(db, database, ["", "DROP TABLE a", "nonsense"])
+    assert db.pragma("user_version") == 1
+    db.execute("SELECT * FROM a")
+
+
+async def test_a_database_of_a_newer_segeld_is_refused(open_store, database):
+    await (await open_store()).aclose()
+    with apsw.Connection(str(database)) as db:
+        db.pragma("user_version", 99)
+    db.close()
+    with pytest.raises(DatabaseTooNew, match="schema 99"):
+        await open_store()
+
+
+async def test_a_database_of_something_else_is_refused(open_store, database):
+    with apsw.Connection(str(database)) as db:
+        db.execute("CREATE TABLE a (b)")
+    db.close()
+    before = database.read_bytes()
+    with pytest.raises(DatabaseDamaged, match="not a database of segel"):
+        await open_store()
+    assert database.read_bytes() == before
+
+
+async def test_only_its_user_can_read_it(store, database):
+    await store.sealed(1)
+    for file in database.parent.iterdir():
+        assert not file.stat().st_mode & 0o077, file
+
+
+def test_the_migrations_are_part_of_the_package():
+    assert migrations()
+    assert "CREATE TABLE job" in migrations()[0]
