@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Final
 
 import grpc
+from setting import Key, digests
 
 import segel
-from bench import Key, digests
 from segel.v1 import signing_pb2, signing_pb2_grpc
 
 _MAX_ANSWER: Final = 16 * 1024 * 1024
@@ -66,7 +66,9 @@ async def sequence(call: Callable[[], Awaitable[object]], count: int) -> list[fl
     return took
 
 
-async def paced(call: Callable[[], Awaitable[object]], every: float, until: Callable[[int], bool]) -> list[float]:
+async def paced(
+    call: Callable[[], Awaitable[object]], every: float, until: Callable[[int], bool]
+) -> list[float]:
     """Seconds of each call. One is begun every so often, whether or not those before have ended.
 
     :param until: told how many were begun; True ends it.

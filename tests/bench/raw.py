@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from bench import Key
+from setting import Key
+
 from segel_softhsm import Testbed
 
 

@@ -20,7 +20,7 @@ from store_fakes import (
     spec,
 )
 
-from segeld.audit.leaf import NOT_BEGUN, UNKNOWN, Intent, Outcome, PartRange, decode
+from segeld.audit.leaf import NOT_BEGUN, UNKNOWN, Intent, Opened, Outcome, PartRange, decode
 from segeld.jobqueue.store import (
     MAX_CLAIM_ITEMS,
     MAX_CLAIM_PARTS,
@@ -100,14 +100,28 @@ async def test_leaves_that_the_log_has_are_forgotten_but_for_the_last(store, reo
     for number in range(9):
         await store.sign(job, number, 1)
     await store.trim_leaves(10)
-    with pytest.raises(LookupError):
-        await store.leaves(9, 1)
+    assert await store.leaves(9, 1) == ()
     assert len(await store.leaves(10, 99)) == 8
     await store.trim_leaves(99)
     store = await reopen()
     assert await store.leaf_count() == 18
     assert len(await store.leaves(17, 99)) == 1
     assert await store.leaves(18, 99) == ()
+
+
+async def test_leaves_begin_anew_for_a_new_log(store):
+    job = await store.sealed(2)
+    await store.sign(job, 0, 1)
+    asked = await store.claim(claim(part(request(), 0, 1)))
+    opened = Opened(1, "segel/new", "the last checkpoint of the old one")
+    with pytest.raises(ValueError, match="recover first"):
+        await store.restart_leaves(opened)
+    await store.bring(asked.id, signature(0))
+    await store.restart_leaves(opened)
+    assert await store.leaf_count() == 1
+    assert await leaf(store, 0) == opened
+    assert await store.take(job, 1, 1) == 1
+    assert (await store.claim(claim(part(request("other"), 0, 1)))).id == 2
 
 
 async def test_receipts_say_where_the_log_has_it(store):

@@ -16,7 +16,6 @@ ANSWER_WITHIN: Final = 30.0
 PAUSE: Final = 0.03
 PASSES: Final = frozenset(
     {
-        "AUDIT_UNAVAILABLE",
         "CALLER_QUOTA",
         "CANCELLED",
         "DAEMON_STOPPING",
@@ -25,10 +24,9 @@ PASSES: Final = frozenset(
         "QUEUE_FULL",
         "STORAGE_FULL",
         "STORAGE_UNAVAILABLE",
-        "TOKEN_NOT_ACTIVE",
+        "TOKEN_NOT_PRESENT",
         "TOKEN_RECOVERING",
         "WORKER_LOST",
-        "KEY_UNAVAILABLE",
     }
 )
 """Reasons after which the same thing may be sent again."""

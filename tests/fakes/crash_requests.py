@@ -8,10 +8,10 @@ import grpc.aio
 from crash_calls import ANSWER_WITHIN, PASSES, PAUSE, Caller, Refused, reason_of, reason_of_call
 from crash_journal import Asked, Journal, digests_of
 
+from segel.v1 import resources_pb2 as resources
 from segel.v1 import signing_pb2 as messages
 
-P256 = messages.SignRequest(algorithm=21).algorithm
-"""ECDSA on P-256 with SHA-256."""
+P256 = resources.SIGNATURE_ALGORITHM_ECDSA_P256_SHA256
 
 
 class Requests:
@@ -36,14 +36,11 @@ class Requests:
             copies = 2 if self.chance.random() < 0.2 else 1
             await asyncio.gather(*(self.until_answered(asked) for _ in range(copies)))
             if self.chance.random() < 0.2:
-                await self.ask_again(self.chance.choice(self.mine))
+                self.journal.repeated += 1
+                await self.until_answered(self.chance.choice(self.mine))
             await asyncio.sleep(self.chance.random() * 0.1)
 
-    async def ask_again(self, asked: Asked) -> None:
-        self.journal.repeated += 1
-        await self.until_answered(asked, again=True)
-
-    async def until_answered(self, asked: Asked, *, again: bool = False) -> None:
+    async def until_answered(self, asked: Asked) -> None:
         request = self.message(asked)
         while True:
             response = await self.caller.insist(
@@ -51,8 +48,6 @@ class Requests:
             )
             if self.take(asked, response):
                 return
-            if again:
-                self.journal.say(f"{asked.request_id} was answered, and has failures now")
             self.journal.resent += 1
             await asyncio.sleep(PAUSE)
 

@@ -66,6 +66,8 @@ class FakeQueue:
             if part.work == job
             for number in range(len(part.inputs))
         }
+        if offset >= len(inputs):
+            return None
         for first in range(offset - offset % BLOCK, len(inputs), BLOCK):
             part = inputs[first : first + BLOCK]
             waiting = tuple(

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.request import urlopen
 
-import segel
-import segeld
 import warm_segeld
+
+import segel
 from segel_softhsm import Testbed
 
 PATIENCE = 60.0
@@ -25,7 +25,9 @@ CALLERS = ("backoffice", "registry")
 class Served:
     """One configuration with one token; its daemon, again and again."""
 
-    def __init__(self, folder: Path, bed: Testbed, *, limits: str = "", launcher: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, folder: Path, bed: Testbed, *, limits: str = "", launcher: tuple[str, ...] = ()
+    ) -> None:
         """:param launcher: a command that runs the daemon's."""
         self.folder, self.bed, self.launcher = folder, bed, launcher
         self.state = folder / "state"
@@ -39,7 +41,9 @@ class Served:
         self._pristine = bed.directory / "tokens"
         self._restore_tokens()
         conf = folder / "softhsm2.conf"
-        conf.write_text(f"directories.tokendir = {self._tokens}\nobjectstore.backend = file\nlog.level = ERROR\n")
+        conf.write_text(
+            f"directories.tokendir = {self._tokens}\nobjectstore.backend = file\nlog.level = ERROR\n"
+        )
         (folder / "policy.toml").write_text(_policy(bed, self.key.spki_sha256))
         self.config.write_text(_config(self, conf, limits))
 
@@ -50,6 +54,11 @@ class Served:
     @property
     def key_name(self) -> str:
         return f"keys/sha256-{self.key.spki_sha256}"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """For programs of segel."""
+        return {**os.environ, "GRPC_ENABLE_FORK_SUPPORT": "0"}
 
     def tls(self, who: str) -> segel.Tls:
         person = self.bed.pki.identities[who]
@@ -69,7 +78,6 @@ class Served:
 
     def _run(self, *program: str) -> "subprocess.Popen[bytes]":
         """A session of its own: whatever belongs to it can be found."""
-        paths = [str(Path(package.__path__[0]).parent) for package in (segel, segeld)]
         with self.log.open("ab") as log:
             return subprocess.Popen(
                 [*self.launcher, sys.executable, *program, "serve", "--config", str(self.config)],
@@ -77,7 +85,7 @@ class Served:
                 stdout=subprocess.DEVNULL,
                 stderr=log,
                 start_new_session=True,
-                env={**os.environ, "GRPC_ENABLE_FORK_SUPPORT": "0", "PYTHONPATH": ":".join(paths)},
+                env=self.environment,
             )
 
     @property
@@ -146,13 +154,13 @@ class Served:
         shutil.copytree(self._pristine, self._tokens)
 
 
-def wait_until(holds: Callable[[], bool], explain: Callable[[], str] = str, patience: float = PATIENCE) -> None:
+def wait_until(
+    holds: Callable[[], bool], explain: Callable[[], str] = str, patience: float = PATIENCE
+) -> None:
     deadline = time.monotonic() + patience
     while not holds():
         assert time.monotonic() < deadline, f"it took too long; {explain()}"
         time.sleep(0.01)
-
-
 
 
 def _session(session: int) -> Iterator[tuple[int, str]]:

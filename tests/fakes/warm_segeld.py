@@ -2,8 +2,6 @@
 
 import sys
 
-import segeld.app.daemon
-import segeld.cli.serve
 from segeld.cli.main import main
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import structlog
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
 from segeld import __version__
+from segeld.app.condition import Condition
 from segeld.app.storage import Storage, open_storage
 from segeld.config import Config
 from segeld.dispatch.diskroom import DiskRoom
@@ -49,18 +50,27 @@ async def serve(
     """
     registry = _registry()
     async with AsyncExitStack() as stack:
-        storage = await stack.enter_async_context(open_storage(config.state_dir, registry, _trouble))
-        await _Daemon(config, policy, registry, storage).run(stop, ready)
+        condition = Condition()
+        storage = await stack.enter_async_context(open_storage(config, registry, condition.tell))
+        await _Daemon(config, policy, registry, storage, condition).run(stop, ready)
     _log.info("stopped")
 
 
 class _Daemon:
-    def __init__(self, config: Config, policy: Policy, registry: CollectorRegistry, storage: Storage) -> None:
+    def __init__(
+        self,
+        config: Config,
+        policy: Policy,
+        registry: CollectorRegistry,
+        storage: Storage,
+        condition: Condition,
+    ) -> None:
         limits = config.limits
         self._config = config
         self._policy = policy
         self._registry = registry
         self._storage = storage
+        self._condition = condition
         self._tokens = TokenMetrics(registry)
         self._dispatcher = Dispatcher(
             lambda: self._supervisor,
@@ -117,6 +127,7 @@ class _Daemon:
                     group.create_task(self._storage.publisher.run(), name="audit"),
                     group.create_task(self._dispatcher.jobs.run(), name="jobs"),
                     group.create_task(self._upkeep.run(), name="upkeep"),
+                    group.create_task(self._condition.show(self._show), name="health"),
                 ]
                 supervising = group.create_task(self._supervisor.run(), name="supervisor")
                 try:
@@ -135,12 +146,15 @@ class _Daemon:
             # Workers that were ended with work in their hands: what became of it is recorded.
             await self._dispatcher.drained()
 
+    async def _show(self, *, serving: bool) -> None:
+        for service in (SIGNING, JOBS):
+            await self._servers.show_health(service, serving=serving)
+
     async def _stop(self) -> None:
         """Two phases: nothing new is begun, then what was begun may end."""
         grace = self._config.limits.grace
         _log.info("stopping", grace=grace)
-        for service in (SIGNING, JOBS):
-            await self._servers.show_health(service, serving=False)
+        await self._show(serving=False)
         self._dispatcher.begin_stop()
         await self._servers.stop(grace)
         with suppress(TimeoutError):
@@ -156,13 +170,6 @@ async def _unless(stop: asyncio.Event, work: Awaitable[None]) -> None:
     finally:
         for wait in waits:
             wait.cancel()
-
-
-def _trouble(text: str | None) -> None:
-    if text is None:
-        _log.info("the database is well again")
-    else:
-        _log.error("the database is in trouble", why=text)
 
 
 def _registry() -> CollectorRegistry:

@@ -14,6 +14,7 @@ from segeld.audit.acts import Acts
 from segeld.audit.identity import OwnLog, open_log
 from segeld.audit.metrics import AuditMetrics
 from segeld.audit.publisher import Publisher
+from segeld.config import Config
 from segeld.jobqueue.sqlite.store import FILE, SqliteStore
 
 
@@ -27,7 +28,7 @@ class Storage:
 
 @asynccontextmanager
 async def open_storage(
-    state_dir: Path, registry: CollectorRegistry, trouble: Callable[[str | None], None]
+    config: Config, registry: CollectorRegistry, trouble: Callable[[str | None], None]
 ) -> AsyncIterator[Storage]:
     """Opens both, and closes them when nobody needs them any more: what was recorded is published then.
 
@@ -40,6 +41,7 @@ async def open_storage(
         gauge.set(text is not None)
         trouble(text)
 
+    state_dir = config.state_dir
     log = await asyncio.to_thread(_log_of, state_dir)
     store = await SqliteStore.open(state_dir / FILE, log.commitments, told=told)
     try:

@@ -107,7 +107,8 @@ class Ledger:
 
     def _trouble(self, error: Exception) -> None:
         if self.trouble is None:
-            _log.error("nothing can be recorded, so nothing is signed", exc_info=error)
+            unexpected = None if isinstance(error, Fault) else error
+            _log.error("nothing can be recorded, so nothing is signed", why=str(error), exc_info=unexpected)
         self.trouble = error if isinstance(error, Fault) else StoreBroken()
 
     def _well(self) -> None:

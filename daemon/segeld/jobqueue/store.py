@@ -295,14 +295,18 @@ class Leaves(Protocol):
     async def leaf_count(self) -> int: ...
 
     async def leaves(self, first: int, limit: int) -> tuple[bytes, ...]:
-        """Consecutive leaves from `first`, at most `limit` and about 4 MiB.
-
-        :raises LookupError: if `first` was forgotten.
-        """
+        """Consecutive leaves from `first`, at most `limit` and about 4 MiB; none if `first` was forgotten."""
         ...
 
     async def trim_leaves(self, before: int) -> None:
         """Forgets leaves below that index, but for the last of all: they are safe in the log's files."""
+        ...
+
+    async def restart_leaves(self, first: AnyLeaf) -> None:
+        """For a new log after a restore: forgets all leaves, and gives this one index 0.
+
+        :raises ValueError: while claims are open: `recover` comes first.
+        """
         ...
 
 

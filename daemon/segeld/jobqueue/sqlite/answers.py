@@ -32,17 +32,18 @@ def look_up(db: apsw.Connection, request: Request, at: float) -> tuple[int, Verd
     return answer, Granted()
 
 
-def remember(db: apsw.Connection, request: Request, answer: int) -> None:
-    """Writes the row of a request that has none.
-
-    :param answer: its id: one that was never used, since an older claim may come back for a row that is gone.
-    """
+def remember(db: apsw.Connection, request: Request) -> int:
+    """Writes the row of a request that has none; gives its id: a new one, as an older claim may still name the last."""
     key = request.caller, request.request_id
     db.execute("DELETE FROM answer WHERE caller = ? AND request_id = ?", key)  # one that has expired
+    answer: int = db.execute(
+        "SELECT coalesce(max(seq), 0) + 1 FROM sqlite_sequence WHERE name = 'answer'"
+    ).get
     db.execute(
         "INSERT INTO answer (id, caller, request_id, count, expires, data) VALUES (?, ?, ?, ?, ?, ?)",
         (answer, *key, request.count, request.expires, codec.seal(answer, request.content)),
     )
+    return answer
 
 
 def keep(db: apsw.Connection, answer: int, outcomes: Outcomes) -> None:

@@ -85,11 +85,6 @@ def _of_job(db: apsw.Connection, job: int, part: Part, at: float, jobs: dict[int
     return Granted()
 
 
-def answer_id(claim: int, part: int) -> int:
-    """The id of the row that a part makes for its request."""
-    return claim * MAX_CLAIM_PARTS + part + 1
-
-
 def _intent(
     wanted: Claim,
     granted: Sequence[tuple[Part, bytes, int]],
@@ -131,8 +126,7 @@ def _hold(db: apsw.Connection, index: int, wanted: Claim, granted: Sequence[tupl
         if isinstance(part.work, Request) and not row:
             key = part.work.caller, part.work.request_id
             if key not in remembered:
-                remembered[key] = answer_id(index, len(parts))
-                answers.remember(db, part.work, remembered[key])
+                remembered[key] = answers.remember(db, part.work)
             row = remembered[key]  # noqa: PLW2901  # the row it has now
         parts.append(ClaimedPart(0, row, part.first, count))
     octets = b"".join(octets for _, octets, _ in granted)

@@ -29,14 +29,14 @@ def append(db: apsw.Connection, leaf: AnyLeaf) -> int:
 
 
 def read(db: apsw.Connection, first: int, limit: int) -> tuple[bytes, ...]:
-    """:raises LookupError: if `first` was forgotten."""
+    """None if `first` was forgotten."""
     found: list[bytes] = []
     octets = 0
     for index, blob in db.execute(
         "SELECT id, data FROM leaf WHERE id >= ? ORDER BY id LIMIT ?", (first, limit)
     ):
         if index != first + len(found):
-            raise LookupError(f"leaf {first + len(found)} is not in the database any more; the log has it")
+            break
         if found and octets + len(blob) > _MOST:
             break
         found.append(bytes(unseal(index, blob)))
@@ -52,3 +52,14 @@ def trim(db: apsw.Connection, before: int) -> bool:
         (before, TRIMMED_AT_ONCE),
     )
     return db.changes() == TRIMMED_AT_ONCE
+
+
+def restart(db: apsw.Connection, first: AnyLeaf) -> None:
+    """Forgets all leaves; this one gets index 0.
+
+    :raises ValueError: while claims are open: their outcomes would name intents that are in another log.
+    """
+    if db.execute("SELECT 1 FROM claim LIMIT 1").get is not None:
+        raise ValueError("leaves cannot begin anew while claims are open: recover first")
+    db.execute("DELETE FROM leaf")
+    append(db, first)

@@ -67,7 +67,7 @@ class SqliteStore:
         loop = asyncio.get_running_loop()
         lock = await asyncio.to_thread(_locked_and_ready, path, vfs)
         store = cls(path, lock, commitments, partial(_tell, loop, told), vfs)
-        await store.leave_no_reader_behind()
+        await store._connect()
         return store
 
     @property
@@ -75,7 +75,7 @@ class SqliteStore:
         """Why nothing can be written, or what is damaged; None if all is well."""
         return self._trouble.text
 
-    async def leave_no_reader_behind(self) -> None:
+    async def _connect(self) -> None:
         """Opens both connections, so that what is wrong is known before anything is served."""
         await self._writing.ask(leaf_rows.count)
         await self._reading.ask(leaf_rows.count)
@@ -159,6 +159,9 @@ class SqliteStore:
     async def trim_leaves(self, before: int) -> None:
         while await self._writing.ask(lambda db: leaf_rows.trim(db, before)):
             pass
+
+    async def restart_leaves(self, first: AnyLeaf) -> None:
+        await self._writing.ask(lambda db: leaf_rows.restart(db, first))
 
     # --- the whole
 

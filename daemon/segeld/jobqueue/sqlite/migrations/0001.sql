@@ -100,7 +100,7 @@ CREATE TABLE lost_item (
 
 -- Interactive requests with an id.
 CREATE TABLE answer (
-  id INTEGER PRIMARY KEY,
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
   caller TEXT NOT NULL,
   request_id TEXT NOT NULL,
   count INTEGER NOT NULL,

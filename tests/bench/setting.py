@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from segel.testing import DevDaemon, dev_daemon
 from segel.v1 import resources_pb2
-from segel_softhsm import Testbed
+from segel_softhsm import Testbed, provision
 
 if TYPE_CHECKING:
     from segel.v1.resources_pb2 import SignatureAlgorithm
@@ -47,7 +47,8 @@ class Bench:
 
     @property
     def testbed(self) -> Testbed:
-        return Testbed.load(self.folder / "testbed")
+        """The daemon's tokens; made now if it was never started."""
+        return provision(self.folder / "testbed")
 
     @contextmanager
     def daemon(self, *, fresh: bool = True) -> Iterator[DevDaemon]:

@@ -1,0 +1,38 @@
+"""Whether the daemon can record: while it cannot, it signs nothing, and its health says so."""
+
+import asyncio
+from collections.abc import Awaitable
+from typing import Final, Protocol
+
+import structlog
+
+_log: Final = structlog.get_logger(__name__)
+
+
+class Show(Protocol):
+    """Makes health say how the services are."""
+
+    def __call__(self, *, serving: bool) -> Awaitable[None]: ...
+
+
+class Condition:
+    """`tell` when it changes; `show` goes on until it is cancelled."""
+
+    def __init__(self) -> None:
+        self._trouble: str | None = None
+        self._changed = asyncio.Event()
+
+    def tell(self, trouble: str | None) -> None:
+        """:param trouble: why nothing can be recorded; None if all is well."""
+        if trouble is None:
+            _log.info("the database is well again")
+        else:
+            _log.error("the database is in trouble: nothing is signed until it is well", why=trouble)
+        self._trouble = trouble
+        self._changed.set()
+
+    async def show(self, show: Show) -> None:
+        while True:
+            await self._changed.wait()
+            self._changed.clear()
+            await show(serving=self._trouble is None)
