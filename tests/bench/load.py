@@ -20,11 +20,13 @@ _MAX_ANSWER: Final = 16 * 1024 * 1024
 
 @asynccontextmanager
 async def channel(target: str, tls: segel.Tls) -> AsyncIterator[grpc.aio.Channel]:
-    pem = [Path(file).read_bytes() for file in (tls.ca, tls.key, tls.cert)]
     options = [("grpc.max_receive_message_length", _MAX_ANSWER)]
-    credentials = grpc.ssl_channel_credentials(*pem)
-    async with grpc.aio.secure_channel(target, credentials, options) as opened:
+    async with grpc.aio.secure_channel(target, _credentials(tls), options) as opened:
         yield opened
+
+
+def _credentials(tls: segel.Tls) -> grpc.ChannelCredentials:
+    return grpc.ssl_channel_credentials(*(Path(file).read_bytes() for file in (tls.ca, tls.key, tls.cert)))
 
 
 class Caller:

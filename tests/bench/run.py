@@ -61,14 +61,22 @@ def main() -> int:
             found = asyncio.run(_measured(name, bench))
         except Exception as error:  # noqa: BLE001  # the other figures are still of use
             traceback.print_exc()
-            failed.append({"name": name, "error": f"{type(error).__name__}: {error}"})
-            print(f"{name}: FAILED: {type(error).__name__}: {str(error).splitlines()[-1:]}", flush=True)
+            why = _words(error)
+            failed.append({"name": name, "error": why})
+            print(f"{name}: FAILED: {why}", flush=True)
             continue
         _show(found)
         print(f"  ({name}: {time.monotonic() - began:.0f} s)", flush=True)
         rows += found
     _write(folder, rows, failed, quick=given.quick)
     return 1 if failed else 0
+
+
+def _words(error: BaseException) -> str:
+    """The first of what went wrong together; of a long text the last line, which is the cause."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return f"{type(error).__name__}: {(str(error).strip().splitlines() or [''])[-1]}"
 
 
 async def _measured(name: str, bench: Bench) -> list[Row]:

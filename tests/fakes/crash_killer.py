@@ -62,7 +62,7 @@ class Killer:
         await asyncio.sleep(self.chance.random() * longest)
 
     async def _kill(self) -> None:
-        if self.served.ended_by_itself() and self.served.process.returncode not in (0, -signal.SIGKILL):
+        if self.served.ended_by_itself() and self.served.process.returncode not in (0, -signal.SIGTERM):
             raise AssertionError(f"the daemon ended by itself:\n{self.served.tail()}")
         await asyncio.to_thread(self.served.kill)
 

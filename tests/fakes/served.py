@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -115,7 +114,7 @@ class Served:
 
     def kill(self) -> None:
         """Returns when all of it is gone. Whatever became of the token in a login is undone."""
-        os.kill(self.pid, signal.SIGKILL)
+        self.process.kill()
         self.process.wait()
         self.settle()
 

@@ -27,6 +27,8 @@ from segeld.supervisor.metrics import TokenMetrics
 from segeld.supervisor.supervisor import Supervisor
 
 _log: Final = structlog.get_logger(__name__)
+_CALLERS_WAIT: Final = 5.0
+"""Seconds that callers are kept waiting for a token that takes long to answer; those of other tokens wait with them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,9 +122,8 @@ class _Daemon:
                 stack.callback(close)
                 metrics = f"{_host(self._config.metrics.address)}:{port}"
             async with asyncio.TaskGroup() as group:
-                bound = (
-                    await self._servers.start()
-                )  # a port that is taken is known before any token is logged in
+                # A port that is taken is known before any token is logged in.
+                bound = await self._servers.start(callers_too=False)
                 background = [
                     group.create_task(self._storage.publisher.run(), name="audit"),
                     group.create_task(self._dispatcher.jobs.run(), name="jobs"),
@@ -131,6 +132,8 @@ class _Daemon:
                 ]
                 supervising = group.create_task(self._supervisor.run(), name="supervisor")
                 try:
+                    await _unless(stop, self._looked_or_late())
+                    await self._servers.serve_callers()
                     await _unless(stop, self._supervisor.looked())
                     if not stop.is_set():
                         callers = f"{_host(self._config.listen.address)}:{bound.callers}"
@@ -145,6 +148,12 @@ class _Daemon:
                         task.cancel()
             # Workers that were ended with work in their hands: what became of it is recorded.
             await self._dispatcher.drained()
+
+    async def _looked_or_late(self) -> None:
+        """Before a token was looked at nobody knows of its keys: callers would be told that there are none."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_CALLERS_WAIT):
+                await self._supervisor.looked()
 
     async def _show(self, *, serving: bool) -> None:
         for service in (SIGNING, JOBS):

@@ -41,6 +41,7 @@ class DevSetup:
             "SEGELCTL_TLS_CERT": str(officer.cert_chain),
             "SEGELCTL_TLS_KEY": str(officer.key),
             "SEGEL_DEV_DIR": str(self.testbed.directory),
+            "SEGEL_AUDIT_DIR": str(self.testbed.directory / "state" / "audit"),
             **({"SEGEL_DEV_METRICS": f"http://{endpoints.metrics}/metrics"} if endpoints.metrics else {}),
         }
 

@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 FIND = """\
 Examples:
-  segelctl audit find --file letter.pdf --key audit-2026.pub
+  segelctl audit find letter.pdf --key audit-2026.pub
   segelctl audit find --digest 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
   segelctl audit find --signature letter.sig
   segelctl audit find --job jobs/0f1e2d3c4b5a69788796a5b4c3d2e1f0
   segelctl audit find --caller tax --since 2026-11-01 --until 2026-11-02T12:00
 
---file hashes the file with SHA-256, SHA-384 and SHA-512, and looks for it as a message as well. Digests are not in the log: they are found with the salt, so this needs to read that file. A sealed PDF is found by the digest that was signed, which is not that of the file.
+FILE is hashed with SHA-256, SHA-384 and SHA-512, and looked for as a message as well. Digests are not in the log: they are found with the salt, so this needs to read that file. A sealed PDF is found by the digest that was signed, which is not that of the file.
 
 Times are UTC unless they say otherwise. --caller, --since and --until narrow each other down.
 
@@ -40,7 +40,7 @@ NOT_VERIFIED = (
 
 
 Digest = Annotated[str | None, typer.Option(metavar="HEX", help="A digest that was signed.")]
-File = Annotated[Path | None, typer.Option(metavar="FILE", help="A file whose digest was signed.")]
+File = Annotated[Path | None, typer.Argument(metavar="[FILE]", help="A file whose digest was signed.")]
 Signature = Annotated[
     str | None, typer.Option(metavar="FILE|HEX", help="A file with a signature, or the signature's SHA-256.")
 ]
@@ -69,7 +69,7 @@ def find(
     given = sum(one is not None for one in (digest, file, signature, job)) + narrowing
     if given != 1:
         raise UsageError(
-            "give one of --digest, --file, --signature and --job, or --caller, --since and --until"
+            "give one of FILE, --digest, --signature and --job, or --caller, --since and --until"
         )
     where = folder_of(folder)
     log = open_log_folder(where, parse_key(key, where) if key else None)

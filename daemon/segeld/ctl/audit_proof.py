@@ -57,7 +57,7 @@ def prove(
     from segeld.audit.reader import open_log_folder
 
     if sum(one is not None for one in (leaf, digest, file, signature)) != 1:
-        raise UsageError("give one of --leaf, --digest, --file and --signature")
+        raise UsageError("give one of FILE, --leaf, --digest and --signature")
     where = folder_of(folder)
     log = open_log_folder(where, parse_key(key, where) if key else None)
     if not log.verified:

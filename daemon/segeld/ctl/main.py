@@ -8,7 +8,7 @@ Examples:
   segelctl status
   segelctl slot list
   segelctl token activate seal
-  segelctl audit find --file letter.pdf
+  segelctl audit find letter.pdf
 
 Settings come from options, the environment (SEGELCTL_TARGET, SEGELCTL_TLS_CA, SEGELCTL_TLS_CERT, SEGELCTL_TLS_KEY), \
 ~/.config/segel/officer.toml and /etc/segel/officer.toml, in this order. The target is the officer listener, for \

@@ -63,6 +63,10 @@ class _Server:
         """:raises RuntimeError: if gRPC cannot bind the address."""
         return self.grpc.add_secure_port(address, _credentials(tls))
 
+    async def serve(self) -> None:
+        await self.health.start()
+        await self.grpc.start()
+
     async def stop(self, grace: float) -> None:
         with contextlib.suppress(TimeoutError):  # what is still running then is cancelled with the server
             async with asyncio.timeout(grace):
@@ -78,7 +82,8 @@ _LAST_WORDS: Final = 1.0
 class Servers:
     """Everything the daemon says over gRPC.
 
-    The order is: `await start()`, `begin_stop()`, `await stop()`. Stopping twice, or before a start, does nothing.
+    The order is: `await start()`, `await serve_callers()`, `begin_stop()`, `await stop()`. Stopping twice, or before a
+    start, does nothing.
     """
 
     def __init__(
@@ -111,9 +116,10 @@ class Servers:
             for server in self._both:
                 server.reflect()
 
-    async def start(self) -> Bound:
+    async def start(self, *, callers_too: bool = True) -> Bound:
         """Binds and serves.
 
+        :param callers_too: if not, callers are accepted, and wait for `serve_callers`.
         :raises OSError: if an address is taken, or the officer socket is not ours to make.
         """
         config = self._config
@@ -132,10 +138,13 @@ class Servers:
                 f"{config.listen.address} (listen.address) or {config.officers.address or socket} (officers) cannot be "
                 "listened on: it is in use, or is no address of this machine"
             ) from error
-        for server in self._both:
-            await server.health.start()
-            await server.grpc.start()
+        await self._officers.serve()
+        if callers_too:
+            await self.serve_callers()
         return Bound(callers, officers or None)
+
+    async def serve_callers(self) -> None:
+        await self._callers.serve()
 
     async def show_health(self, service: str, *, serving: bool) -> None:
         """Says how a service is: `SIGNING`, `JOBS`, `TOKENS`, `ADMIN`, or `WHOLE` for both servers."""

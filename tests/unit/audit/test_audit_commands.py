@@ -147,7 +147,7 @@ def test_find_a_file_and_its_signature(ask, tmp_path, sealed):
     letter, signature = tmp_path / "letter", tmp_path / "letter.sig"
     letter.write_bytes(b"letter 41")
     signature.write_bytes(signature_of(41))
-    by_file = records(ask("find", "--file", letter, "--json"))
+    by_file = records(ask("find", letter, "--json"))
     assert [one["reason"] for one in by_file] == ["UNKNOWN", ""]
     by_signature = records(ask("find", "--signature", signature, "--json"))
     assert by_signature == by_file[1:]
@@ -156,7 +156,7 @@ def test_find_a_file_and_its_signature(ask, tmp_path, sealed):
     assert by_hash[0]["proven"]
     assert by_hash[0]["checkpoint_verified"]
     (sealed.folder / "salt").unlink()
-    answer = ask("find", "--file", letter)
+    answer = ask("find", letter)
     assert answer.exit_code == ExitCode.USAGE
     assert "without it no digest can be found" in answer.stderr
 
