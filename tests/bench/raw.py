@@ -14,10 +14,10 @@ from segel_softhsm import Testbed
 
 
 def build(folder: Path) -> Path:
-    """Compiles `loop.c` and `verify.c`; gives the program."""
+    """Compiles `loop.c` and its parts; gives the program."""
     folder.mkdir(parents=True, exist_ok=True)
     program = folder / "loop"
-    sources = [Path(__file__).with_name(name) for name in ("loop.c", "verify.c")]
+    sources = [Path(__file__).with_name(name) for name in ("loop.c", "token.c", "verify.c")]
     subprocess.run(["cc", "-O2", "-w", "-o", program, *sources, "-ldl"], check=True)
     return program
 

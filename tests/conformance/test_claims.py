@@ -148,6 +148,16 @@ async def test_a_block_shows_what_waits_and_what_was_lost(store):
     assert (block.waiting, block.lost) == ((0, 3, 4, 5, 6, 7, 8, 9), (3, 3))
 
 
+async def test_what_has_ended_or_is_held_waits_in_no_block(store):
+    job = await store.sealed(600)
+    for first in (0, 256, 512):
+        await store.sign(job, first, 10)
+        await store.take(job, first + 20, 10)
+        block = await store.block(job.id, first)
+        waiting = tuple(offset for offset in block.waiting if offset < first + 40)
+        assert waiting == tuple(range(first + 10, first + 20)) + tuple(range(first + 30, first + 40))
+
+
 async def test_the_next_block_in_which_something_waits_is_found(store):
     job = await store.sealed(800)
     await store.sign(job, 0, 256)

@@ -85,7 +85,7 @@ class StoreMachine(RuleBasedStateMachine):
         found = [job for job in self.jobs if wanted(job)]
         return data.draw(st.sampled_from(found)) if found else None
 
-    @rule(count=st.sampled_from([0, 1, 5, 255, 256, 600]), seal=st.booleans())
+    @rule(count=st.sampled_from([0, 1, 5, 257, 600, 600]), seal=st.booleans())
     def create(self, count, seal):
         if len(self.jobs) >= 6:
             return
@@ -280,6 +280,6 @@ def test_each_item_ends_exactly_once_whatever_happens(kind):
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=30, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+            max_examples=30, stateful_step_count=50, deadline=None, suppress_health_check=list(HealthCheck)
         ),
     )

@@ -13,7 +13,7 @@ from segel.v1.signing_pb2_grpc import SigningStub
 
 Answer = TypeVar("Answer")
 ANSWER_WITHIN: Final = 30.0
-PAUSE: Final = 0.03
+PAUSE: Final = 0.06
 PASSES: Final = frozenset(
     {
         "CALLER_QUOTA",

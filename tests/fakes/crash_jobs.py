@@ -22,11 +22,12 @@ class JobMaker:
     def __init__(self, caller: Caller, key: str, journal: Journal, chance: random.Random, name: str) -> None:
         self.caller, self.key, self.journal, self.chance, self.name = caller, key, journal, chance, name
         self.made = 0
+        self.sizes = (1, 3, 60, 256, 257, 400)
 
     def new(self) -> Story:
         request_id = f"{self.name}-{self.made}"
         self.made += 1
-        count = self.chance.choice((1, 3, 60, 256, 257, 500, 900))
+        count = self.chance.choice(self.sizes)
         story = Story(self.caller.name, request_id, digests_of(request_id, count))
         self.journal.stories.append(story)
         return story
@@ -49,7 +50,7 @@ class JobMaker:
     async def upload(self, story: Story) -> None:
         """Each piece is sent until it is acknowledged; what was acknowledged is there ever after."""
         jobs, count = self.caller.jobs, len(story.digests)
-        first = min(self.chance.randint(1, 200), count)
+        first = min(self.chance.randint(1, 150), count)
         create = messages.CreateJobRequest(
             request_id=story.request_id,
             key=self.key,
@@ -61,7 +62,7 @@ class JobMaker:
         story.name = job.name
         self.journal.committed(story, job.item_count)
         while story.committed < count:
-            size = min(self.chance.randint(50, 256), count - story.committed)
+            size = min(self.chance.randint(40, 200), count - story.committed)
             append = messages.AppendItemsRequest(
                 name=story.name,
                 offset=story.committed,

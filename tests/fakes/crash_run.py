@@ -5,6 +5,7 @@ import hashlib
 import random
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
@@ -36,11 +37,13 @@ class Round:
         self.killer = Killer(served, random.Random(f"{seed} killer"))
         self.checkpoints: set[bytes] = set()
         self.vkey = ""
+        self.minutes = 0.0
         self.log: crash_log.Log | None = None
         self._jobs: list[JobMaker] = []
 
     async def run(self, cycles: int) -> None:
         await asyncio.to_thread(self._begin)
+        began = time.monotonic()
         stop = asyncio.Event()
         async with AsyncExitStack() as stack:
             actors = [asyncio.create_task(actor) for actor in await self._actors(stack, stop)]
@@ -51,6 +54,7 @@ class Round:
                 for task in done:
                     task.result()  # an actor ends before the killer only if it failed
                 stop.set()
+                self.minutes = (time.monotonic() - began) / 60
                 async with asyncio.timeout(END_WITHIN):
                     await asyncio.gather(*actors)
                     await self._again()
@@ -147,7 +151,7 @@ class Round:
         values = list(released(self.journal))
         lost = sum(told == "WORKER_LOST" for story in self.journal.stories for told in story.got.values())
         return (
-            f"{self.killer.done.total()} kills {dict(self.killer.done)}; {len(self.journal.stories)} jobs, "
+            f"{self.killer.done.total()} kills in {self.minutes:.1f} min {dict(self.killer.done)}; {len(self.journal.stories)} jobs, "
             f"{len(self.journal.asked)} requests, {self.journal.resent} sent again, {self.journal.repeated} asked "
             f"again; {len(values)} signatures released, {lost} items lost three times; "
             f"{len(self.log.leaves)} leaves, {len(self.checkpoints)} checkpoints"

@@ -80,6 +80,9 @@ class FakeWorker:
     def why(self):
         return self.killed
 
+    def retire(self):
+        self.leaving.set()
+
     def kill(self, why):
         self.killed = self.killed or why
         self.ended.set()

@@ -5,7 +5,6 @@ from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from time import time
 from typing import Final
 
 import structlog
@@ -53,7 +52,9 @@ async def serve(
     registry = _registry()
     async with AsyncExitStack() as stack:
         condition = Condition()
-        storage = await stack.enter_async_context(open_storage(config, registry, condition.tell))
+        storage = await stack.enter_async_context(
+            open_storage(config, policy.attempts, registry, condition.tell)
+        )
         await _Daemon(config, policy, registry, storage, condition).run(stop, ready)
     _log.info("stopped")
 
@@ -69,7 +70,6 @@ class _Daemon:
     ) -> None:
         limits = config.limits
         self._config = config
-        self._policy = policy
         self._registry = registry
         self._storage = storage
         self._condition = condition
@@ -111,9 +111,6 @@ class _Daemon:
         self._dispatcher.review()
 
     async def run(self, stop: asyncio.Event, ready: Callable[[Endpoints], None]) -> None:
-        lost = await self._storage.store.recover(self._policy.attempts, time())
-        if lost:
-            _log.warning("chunks of an earlier run have an unknown outcome", chunks=lost)
         await self._dispatcher.jobs.start()
         async with AsyncExitStack() as stack:
             metrics = None

@@ -6,16 +6,25 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
+import structlog
 from prometheus_client import CollectorRegistry, Gauge
 
 from segeld import __version__
 from segeld.audit.acts import Acts
+from segeld.audit.checkpoint import Checkpoint
 from segeld.audit.identity import OwnLog, open_log
 from segeld.audit.metrics import AuditMetrics
 from segeld.audit.publisher import Publisher
+from segeld.audit.source import LogDiffers
 from segeld.config import Config
-from segeld.jobqueue.sqlite.store import FILE, SqliteStore
+from segeld.jobqueue.sqlite import FILE, SqliteStore
+from segeld.model.names import KeyName
+
+_log: Final = structlog.get_logger(__name__)
+_ORIGIN: Final = "log_origin"
+"""The setting of the database that names its log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +37,14 @@ class Storage:
 
 @asynccontextmanager
 async def open_storage(
-    config: Config, registry: CollectorRegistry, trouble: Callable[[str | None], None]
+    config: Config,
+    attempts: Callable[[KeyName], int],
+    registry: CollectorRegistry,
+    trouble: Callable[[str | None], None],
 ) -> AsyncIterator[Storage]:
-    """Opens both, and closes them when nobody needs them any more: what was recorded is published then.
+    """Opens both, settles what an earlier run left open, and closes them when nobody needs them any more.
 
+    :param attempts: how often an item of a key is tried whose outcome is unknown.
     :param trouble: told why nothing can be recorded, and None when that is over.
     :raises OSError: if the database is damaged, in use or too new, or the log is not the one that belongs to it.
     """
@@ -41,12 +54,18 @@ async def open_storage(
         gauge.set(text is not None)
         trouble(text)
 
-    state_dir = config.state_dir
-    log = await asyncio.to_thread(_log_of, state_dir)
-    store = await SqliteStore.open(state_dir / FILE, log.commitments, told=told)
+    log = await asyncio.to_thread(_log_of, config.state_dir)
+    store = await SqliteStore.open(
+        config.state_dir / FILE,
+        log.commitments,
+        told=told,
+        open_lifetime=config.limits.open_job_lifetime,
+    )
     try:
-        if not await store.leaf_count():
-            await store.record(log.opened(int(time.time() * 1000)))
+        lost = await store.recover(attempts, time.time())
+        if lost:
+            _log.warning("chunks of an earlier run have an unknown outcome", chunks=lost)
+        await _belong_together(store, log)
         publisher = Publisher(store, log)
         await publisher.start()
         AuditMetrics(registry, publisher)
@@ -65,3 +84,24 @@ async def open_storage(
 def _log_of(state_dir: Path) -> OwnLog:
     state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     return open_log(state_dir)
+
+
+async def _belong_together(store: SqliteStore, log: OwnLog) -> None:
+    """A database keeps to its log. It takes another one only if that continues its own: after `segeld restore`.
+
+    :raises LogDiffers: if the log is another's.
+    """
+    known = await store.setting(_ORIGIN)
+    origin = log.origin.encode()
+    if known == origin:
+        return
+    opened = log.opened(int(time.time() * 1000))
+    if known is None:
+        if not await store.leaf_count():
+            await store.record(opened)
+    elif log.previous and Checkpoint.unverified(log.previous.encode()).origin.encode() == known:
+        _log.warning("a new audit log begins", origin=log.origin, continues=known.decode())
+        await store.restart_leaves(opened)
+    else:
+        raise LogDiffers(log.origin, f"the database's log is {known.decode()}")
+    await store.set_setting(_ORIGIN, origin)

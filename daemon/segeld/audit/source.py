@@ -16,12 +16,12 @@ class LeafSource(Protocol):
 
 
 _RESTORE: Final = (
-    "Nothing is signed until two officers have looked at it: `segeld restore` sets the old log aside, where it can "
-    "still be verified, and opens a new one that is linked to it."
+    "The daemon does not start, so that it signs nothing that contradicts the log. `segeld restore` puts a copy of the "
+    "database in place, sets the old log aside, where it can still be verified, and begins a new one that is linked to it."
 )
 
 
-class LogUnfit(Exception):
+class LogUnfit(OSError):
     """Database and log do not belong together: nothing may be published, so nothing may be signed."""
 
     def __init__(self, text: str) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import typer
 
 from segeld import config
+from segeld.audit.identity import set_aside
 from segeld.jobqueue.sqlite import FILE, restore
 
 
@@ -19,20 +20,15 @@ def run(backup: Path, file: Path) -> int:
     try:
         loaded.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         aside = restore(backup, database)
-        ask_for_a_new_log(loaded.state_dir)
+        # The leaves after the backup are in the old log's files and not in the restored database: that log cannot be
+        # continued without contradicting what it promised. The next start begins the new one.
+        log = set_aside(loaded.state_dir)
     except OSError as error:
         typer.echo(f"segeld restore: {error}", err=True)
         return 1
     typer.echo(f"{database}: restored from {backup}")
     if aside is not None:
         typer.echo(f"The database that was there is now {aside}")
+    typer.echo("A new audit log begins with the next start, linked to the old one, which is kept beside it.")
+    typer.echo(f"Its public key, to be written down elsewhere: {log.signer.verifier}")
     return 0
-
-
-def ask_for_a_new_log(state_dir: Path) -> None:
-    """Makes the next start open a new audit log, whose first leaf links to the last checkpoint of the old one.
-
-    The leaves after the backup are in the old log's files, and not in the restored database: that log cannot be
-    continued without contradicting what it promised.
-    """
-    del state_dir

@@ -128,8 +128,8 @@ class Dispatcher:
     def _admit(self, order: Order) -> None:
         if self._stopping:
             raise Fault(Reason.DAEMON_STOPPING, "The daemon is shutting down; try again.", retry_after=1.0)
-        if self._ledger.trouble is not None:
-            raise self._ledger.trouble
+        if (fault := self._ledger.refusal) is not None:
+            raise fault
         if (fault := self._room.refusal(Kind(order.key, order.algorithm, order.encoding))) is not None:
             raise fault
         count, mine = len(order.inputs), self._open.get(order.caller, 0)

@@ -28,6 +28,8 @@ from segeld.model.names import TokenName
 _log: Final = structlog.get_logger(__name__)
 _FIRST_PAUSE: Final = 0.1
 _LONGEST_PAUSE: Final = 2.0
+_BELIEVED: Final = 3.0
+"""Seconds for which a failure says that the next attempt would fail too. Whoever waits tries more often than that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,12 @@ class Ledger:
         self._store = store
         self.trouble: Fault | None = None
         self._pause = _FIRST_PAUSE
+        self._failed = 0.0
+
+    @property
+    def refusal(self) -> Fault | None:
+        """Why new work is refused. None also when nobody has tried for a while: the next to come finds out."""
+        return self.trouble if time.monotonic() - self._failed < _BELIEVED else None
 
     async def claim(self, token: TokenName, chunk: Chunk) -> Held:
         """Records that these items are with a token. Works learn of what was known or refused.
@@ -109,6 +117,7 @@ class Ledger:
         if self.trouble is None:
             unexpected = None if isinstance(error, Fault) else error
             _log.error("nothing can be recorded, so nothing is signed", why=str(error), exc_info=unexpected)
+        self._failed = time.monotonic()
         self.trouble = error if isinstance(error, Fault) else StoreBroken()
 
     def _well(self) -> None:

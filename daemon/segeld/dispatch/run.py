@@ -1,5 +1,6 @@
 """One chunk on its way: claimed, signed, settled, released; in this order, whatever happens meanwhile."""
 
+import asyncio
 import time
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -7,7 +8,7 @@ from typing import Final
 import structlog
 
 from segeld.dispatch.breaker import Asked
-from segeld.dispatch.lanes import Item
+from segeld.dispatch.lanes import Chunk, Item
 from segeld.dispatch.ledger import Held, Ledger
 from segeld.dispatch.metrics import DispatchMetrics
 from segeld.dispatch.outcomes import lost_too_often
@@ -18,9 +19,13 @@ from segeld.ipc.worker_wire import Signed
 from segeld.jobqueue.store import Settled, StaleClaim
 from segeld.model.faults import Fault, Reason
 from segeld.model.job import Receipt, Signature
+from segeld.model.names import TokenName
 from segeld.supervisor.worker_handle import WorkerLost
 
 _log: Final = structlog.get_logger(__name__)
+
+Settling = asyncio.Task[None]
+"""Records what came of a chunk, and releases it. It belongs to nobody else: whoever waits for it does not end it."""
 
 
 class Runs:
@@ -41,29 +46,54 @@ class Runs:
         self._metrics = metrics
         self._settled = settled
         self._verdicts = Verdicts(room, tokens, metrics)
+        self._settling: set[Settling] = set()
 
-    async def run(self, served: Served, taken: Taken, *, urgent: bool) -> None:
-        """Has a chunk signed. Every input of it has ended, or waits again."""
+    async def run(
+        self, served: Served, taken: Taken, before: Settling | None, *, urgent: bool
+    ) -> Settling | None:
+        """Has a chunk signed; gives what settles it. Every input of it has ended then, or waits again.
+
+        The next chunk may be claimed while this one is settled: both are written together then.
+
+        :param before: what settles the last chunk of the same pump: nothing more is signed before that is durable.
+        """
         seconds = 0.0
         try:
-            try:
-                held = await self._ledger.claim(served.token, taken.chunk)
-            except Exception:  # noqa: BLE001 - the ledger has logged it; nothing was recorded, so nothing is lost
-                self._put_back(taken.chunk.items)
-                await self._ledger.pause()
-                return
-            self._put_back(held.known)
-            if held.chunk.items:
-                seconds = await self._sign(served, held, urgent=urgent)
+            held = await self._claim(served.token, taken.chunk)
+            if before is not None:
+                await before
+            if held is None or not held.chunk.items:
+                return None
+            seconds, verdicts = await self._sign(served, held, urgent=urgent)
         finally:
             self._room.returned(taken, seconds)
+        settling = asyncio.create_task(self._settle(held, verdicts))
+        self._settling.add(settling)
+        settling.add_done_callback(self._settling.discard)
+        return settling
+
+    async def drained(self) -> None:
+        """Returns when everything that was signed is settled."""
+        while self._settling:
+            await asyncio.wait(self._settling)
+
+    async def _claim(self, token: TokenName, chunk: Chunk) -> Held | None:
+        """None if nothing could be recorded; then all of it waits again."""
+        try:
+            held = await self._ledger.claim(token, chunk)
+        except Exception:  # noqa: BLE001 - the ledger has logged it; nothing was recorded, so nothing is lost
+            self._put_back(chunk.items)
+            await self._ledger.pause()
+            return None
+        self._put_back(held.known)
+        return held
 
     def _put_back(self, items: Sequence[Item]) -> None:
         for work, position in reversed(items):  # the last first, so that they wait in their order again
             self._room.put_back(work, position)
 
-    async def _sign(self, served: Served, held: Held, *, urgent: bool) -> float:
-        """Gives the device time that was measured."""
+    async def _sign(self, served: Served, held: Held, *, urgent: bool) -> tuple[float, list[Verdict]]:
+        """Gives the device time that was measured, and what the worker's answer means."""
         worker, items = served.worker, held.chunk.items
         began, seconds, sent = time.monotonic(), 0.0, True
         served.running += 1
@@ -85,8 +115,7 @@ class Runs:
             verdicts = [self._verdicts.of_loss(work, position, sent=True) for work, position in items]
         finally:
             served.running -= 1
-        await self._settle(held, verdicts)
-        return seconds
+        return seconds, verdicts
 
     async def _ask(self, served: Served, held: Held, *, urgent: bool) -> Signed:
         kind, items = held.chunk.kind, held.chunk.items

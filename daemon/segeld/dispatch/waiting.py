@@ -3,6 +3,7 @@
 Urgent work has lanes of its own: workers sign it between two signatures of other chunks.
 """
 
+import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -47,7 +48,9 @@ class WaitingRoom:
         self._lanes: Final = {priority: Lanes() for priority in Priority}
         self._fairness: Final[dict[TokenName, Fairness]] = {}
         self._held: Final[Counter[tuple[TokenName, Priority]]] = Counter()
-        """Chunks with workers."""
+        """Chunks that were taken and not returned."""
+        self.nothing_held: Final = asyncio.Event()
+        self.nothing_held.set()
         self._jobs_stopped = False
         self.speed: Final = Speed()
         self.suspects: Final = Suspects()
@@ -143,7 +146,7 @@ class WaitingRoom:
         assert kind is not None, "a caller was chosen for which nothing waits"
         chunk = lanes[priority].take(caller, kind, self.speed.chunk_size(token, kind))
         taken = Taken(chunk, token, priority, caller, len(chunk.items) * self.speed.seconds(token, kind))
-        self._held[token, priority] += 1
+        self._hold(taken)
         self._charge(taken, taken.charged)
         for work in {work for work, _ in chunk.items}:
             self.on_taken(work)
@@ -158,11 +161,17 @@ class WaitingRoom:
             return chunk
         return Chunk(chunk.kind, tuple(item for item in chunk.items if self._is_wanted(item)))
 
+    def _hold(self, taken: Taken) -> None:
+        self._held[taken.token, taken.priority] += 1
+        self.nothing_held.clear()
+
     def returned(self, taken: Taken, seconds: float) -> None:
         """A chunk is done; `seconds` is the device time that was measured."""
         self._held[taken.token, taken.priority] -= 1
         if not self._held[taken.token, taken.priority]:
             del self._held[taken.token, taken.priority]
+        if not self._held:
+            self.nothing_held.set()
         self._charge(taken, seconds - taken.charged)
         if taken.priority is not Priority.INTERACTIVE and self._urgent:
             self.idle_urgent.wake_all()  # they may have had to let it go first
@@ -200,7 +209,7 @@ class WaitingRoom:
     def alone(self, token: TokenName, work: Work, position: int) -> Taken:
         """A chunk of one input, for its trial."""
         taken = Taken(Chunk(work.kind, ((work, position),)), token, work.priority, work.caller, 0.0)
-        self._held[token, work.priority] += 1
+        self._hold(taken)
         return taken
 
     def after_trial(self, work: Work, position: int, token: TokenName) -> None:

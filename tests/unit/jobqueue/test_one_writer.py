@@ -169,6 +169,17 @@ async def test_a_daemon_that_was_killed_leaves_what_it_answered(open_store, data
     assert (await store.block(job.id, 0)).lost == (2, 3)
 
 
+async def test_outcomes_of_a_finished_block_lie_in_its_row_alone(store):
+    job = await store.sealed(300)
+    for first in range(0, 250, 50):
+        await store.sign(job, first, 50)
+    count = "SELECT count(*) FROM piece"
+    assert await store._reading.ask(lambda db: db.execute(count).get) == 5
+    await store.sign(job, 250, 50)
+    assert await store._reading.ask(lambda db: db.execute(count).get) == 0
+    assert len(await store.all_results(job)) == 300
+
+
 async def test_a_large_job_that_was_deleted_goes_in_slices_and_its_room_is_used_again(store, database):
     for number in range(3):
         job, _ = await store.create_job(spec(f"r{number}"), items(0), seal=False)

@@ -11,13 +11,16 @@ from segeld.model.job import Items, Job, JobSpec
 from segeld.model.job_state import JobState
 from segeld.model.names import JobName
 
-OPEN_SECONDS = 24 * 3600.0
-"""A job that is not sealed by then expires."""
 _ANY = 1 << 32
 
 
-def create(db: apsw.Connection, spec: JobSpec, items: Items, *, seal: bool) -> tuple[Job, bool]:
-    """See `JobStore.create_job`."""
+def create(
+    db: apsw.Connection, spec: JobSpec, items: Items, open_lifetime: float, *, seal: bool
+) -> tuple[Job, bool]:
+    """See `JobStore.create_job`.
+
+    :param open_lifetime: seconds after which it expires if it is not sealed.
+    """
     found = next(
         job_rows.select(db, "WHERE caller = ? AND request_id = ?", (spec.caller, spec.request_id)), None
     )
@@ -36,7 +39,7 @@ def create(db: apsw.Connection, spec: JobSpec, items: Items, *, seal: bool) -> t
     number = db.execute("SELECT coalesce(max(seq), 0) + 1 FROM sqlite_sequence WHERE name = 'job'").get
     job = Job(
         id=number, name=JobName.new(), spec=spec, state=JobState.OPEN, reason="", count=0, signed=0, failed=0,
-        items_hash=b"", read=0, created=at, expires=min(spec.deadline, at + OPEN_SECONDS),
+        items_hash=b"", read=0, created=at, expires=min(spec.deadline, at + open_lifetime),
     )  # fmt: skip
     row = JobRow(job, bytes(32))
     job_rows.insert(db, row)

@@ -40,7 +40,16 @@ _SLICES = 256
 class SqliteStore:
     """Made by `open`; closed by `aclose`."""
 
-    def __init__(self, path: Path, lock: Lock, commitments: Commitments, told: Told, vfs: str | None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        lock: Lock,
+        commitments: Commitments,
+        told: Told,
+        open_lifetime: float,
+        vfs: str | None,
+    ) -> None:
+        self._open_lifetime = open_lifetime
         self._lock = lock
         self._commitments = commitments
         self._trouble = Trouble(told)
@@ -56,17 +65,19 @@ class SqliteStore:
         commitments: Commitments,
         *,
         told: Callable[[str | None], None] = lambda _: None,
+        open_lifetime: float = 86_400.0,
         vfs: str | None = None,
     ) -> Self:
         """Opens the database, or makes it; its folder is there.
 
         :param told: called in the event loop when there is trouble, with its text, and with None when it is over.
+        :param open_lifetime: seconds after which a job that was not sealed expires.
         :param vfs: SQLite's way to the disk, for tests.
         :raises DatabaseRefused: an OSError that says what to do: in use, damaged, or too new.
         """
         loop = asyncio.get_running_loop()
         lock = await asyncio.to_thread(_locked_and_ready, path, vfs)
-        store = cls(path, lock, commitments, partial(_tell, loop, told), vfs)
+        store = cls(path, lock, commitments, partial(_tell, loop, told), open_lifetime, vfs)
         await store._connect()
         return store
 
@@ -83,7 +94,7 @@ class SqliteStore:
     # --- what the services ask
 
     async def create_job(self, spec: JobSpec, items: Items, *, seal: bool) -> tuple[Job, bool]:
-        return await self._writing.ask(lambda db: creating.create(db, spec, items, seal=seal), _octets(items))
+        return await self._writing.ask(lambda db: creating.create(db, spec, items, self._open_lifetime, seal=seal), _octets(items))
 
     async def append_items(self, caller: str, name: JobName, offset: int, items: Items, *, limit: int) -> Job:
         return await self._writing.ask(
