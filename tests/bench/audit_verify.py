@@ -105,5 +105,7 @@ def _command(name: str, folder: Path, key: Path, *options: str) -> dict[str, Any
         f"{key}",
         "--json",
     ]
-    done = subprocess.run([*command, *options], stdout=subprocess.PIPE, check=True, text=True)
+    done = subprocess.run([*command, *options], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"segelctl audit {name}: {done.stderr or done.stdout}")
     return dict(json.loads(done.stdout))

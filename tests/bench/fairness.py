@@ -11,7 +11,7 @@ from load import channel
 from own_daemon import Principal, own_daemon
 from raw import raw_loops
 from rows import Row
-from setting import P256, Bench, digests
+from setting import P256, WORKERS, Bench, digests
 
 from segel.v1 import jobs_pb2, jobs_pb2_grpc, signing_pb2
 from segel_softhsm import provision
@@ -71,7 +71,7 @@ async def measure(bench: Bench) -> list[Row]:
             before = await asyncio.gather(*(line.signed() for line in lines))
             await asyncio.sleep(seconds)
             after = await asyncio.gather(*(line.signed() for line in lines))
-    return [_row([end - start for start, end in zip(before, after, strict=True)], seconds)]
+    return [_row([end - start for start, end in zip(before, after, strict=True)], seconds, a_second)]
 
 
 async def _backlog(stack: AsyncExitStack, target: str, one: Principal) -> Backlog:
@@ -79,9 +79,9 @@ async def _backlog(stack: AsyncExitStack, target: str, one: Principal) -> Backlo
     return Backlog(one.weight, jobs_pb2_grpc.JobsStub(opened))
 
 
-def _row(signed: list[int], seconds: float) -> Row:
+def _row(signed: list[int], seconds: float, a_second: float) -> Row:
     total = sum(signed)
-    chunk = total / seconds / 2 * CHUNK_SECONDS
+    chunk = max(total / seconds, a_second) / WORKERS * CHUNK_SECONDS
     due = [total * weight / sum(WEIGHTS) for weight in WEIGHTS]
     off = [abs(got - one) / (TOLERANCE * one + chunk) for got, one in zip(signed, due, strict=True)]
     worst = off.index(max(off))

@@ -25,7 +25,7 @@ def draw(rows: Sequence[Row], path: Path, *, quick: bool) -> None:
     for place, row in enumerate(shown):
         score = row.score or 1.0
         axes.barh(place, score - 1, left=1, height=0.62, color=MET if row.met else MISSED)
-        low, high = sorted(row.goal / one if row.at_most else one / row.goal for one in (min(row.ratios), max(row.ratios)))  # fmt: skip
+        low, high = sorted(map(row.scored, (min(row.ratios), max(row.ratios))))
         if high > low:
             axes.plot([low, high], [place, place], color="#222222", linewidth=1.2, marker="|", markersize=7)
         axes.text(

@@ -3,7 +3,9 @@
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
+
+_MOST: Final = 64.0
 
 
 @dataclass(frozen=True)
@@ -53,9 +55,13 @@ class Row:
     @property
     def score(self) -> float | None:
         """How many times better than its goal: 1 is the goal itself."""
-        if not self.goal or not self.ratio:
-            return None
-        return self.goal / self.ratio if self.at_most else self.ratio / self.goal
+        return None if self.goal is None else self.scored(self.ratio)
+
+    def scored(self, ratio: float) -> float:
+        """The same for another ratio; no more than a picture can show."""
+        assert self.goal is not None
+        good, bad = (self.goal, ratio) if self.at_most else (ratio, self.goal)
+        return _MOST if bad <= good / _MOST else max(good / bad, 1 / _MOST)
 
     @property
     def wish(self) -> str:

@@ -1,213 +1,164 @@
 """A full disk under a real daemon: what was accepted is kept, reading goes on, and it goes on by itself."""
 
 import hashlib
-import resource
-import subprocess
-import sys
-import time
-from pathlib import Path
+import random
+import shutil
 
 import crash_log
 import grpc
 import pytest
-from crash_calls import Caller, reason_of, reason_of_call
+from crash_calls import Caller, reason_of, until
 from crash_jobs import JobMaker
 from crash_journal import Journal
 from crash_requests import P256
 from crash_run import served_in
+from full_disks import seen_by, ways
 from google.rpc import error_details_pb2, status_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from served import PATIENCE, Served, wait_until
+from served import PATIENCE, wait_until
 
 from segel.v1 import jobs_pb2, signing_pb2
 
 REASONS = {"STORAGE_FULL", "STORAGE_UNAVAILABLE"}
-OWN_MOUNTS = ("unshare", "--mount", "--map-root-user")
-MEGABYTE = 1024 * 1024
 SERVICES = ("segel.v1.Signing", "segel.v1.Jobs")
+ITEMS, MORE = 6_000, 300
 
 
-class FileSizes:
-    """No file may grow any more: for everybody, on every system."""
-
-    launcher = ()
-
-    def __init__(self, served: Served) -> None:
-        self.served = served
-
-    def fill(self) -> None:
-        largest = max(file.stat().st_size for file in self.served.state.glob("segel.db*"))
-        self._limit(largest)
-
-    def make_room(self) -> None:
-        self._limit(resource.RLIM_INFINITY)
-
-    def _limit(self, size: int) -> None:
-        _, hard = resource.prlimit(self.served.pid, resource.RLIMIT_FSIZE)
-        resource.prlimit(self.served.pid, resource.RLIMIT_FSIZE, (size, hard))
-
-
-class SmallDisk:
-    """A disk of its own, where the system lets us mount one for a process and what it starts."""
-
-    def __init__(self, served: Served) -> None:
-        self.served = served
-
-    @property
-    def ballast(self) -> Path:
-        return Path(f"/proc/{self.served.pid}/root{self.served.state}/ballast")
-
-    def fill(self) -> None:
-        with self.ballast.open("wb", buffering=0) as file:
-            try:
-                while file.write(bytes(MEGABYTE)) == MEGABYTE:
-                    pass
-                while True:
-                    file.write(bytes(512))
-            except OSError:
-                return
-
-    def make_room(self) -> None:
-        self.ballast.unlink()
-
-
-def can_mount() -> bool:
-    try:
-        done = subprocess.run(
-            [*OWN_MOUNTS, "mount", "-t", "tmpfs", "tmpfs", "/mnt"], capture_output=True, check=False
-        )
-    except FileNotFoundError:
-        return False
-    return done.returncode == 0
-
-
-WAYS = [FileSizes, SmallDisk] if can_mount() else [FileSizes]
-
-
-@pytest.fixture(params=WAYS)
+@pytest.fixture(params=ways())
 def disk(request, bed, tmp_path):
-    (tmp_path / "state").mkdir(mode=0o700)
-    script = f'mount -t tmpfs -o size=160m,mode=700 tmpfs {tmp_path}/state && exec "$@"'
-    launcher = (*OWN_MOUNTS, "sh", "-c", script, "sh") if request.param is SmallDisk else ()
-    with served_in(tmp_path, bed, launcher=launcher) as served:
+    state = tmp_path / "state"
+    state.mkdir(mode=0o700)
+    with served_in(tmp_path, bed, launcher=request.param.launcher(state)) as served:
         served.start()
         served.wait_ready()
         yield request.param(served)
 
 
-def refusal(error: grpc.aio.AioRpcError) -> tuple[str, float]:
-    """Reason, and seconds after which to try again."""
-    raw = dict(error.trailing_metadata())["grpc-status-details-bin"]
-    status = status_pb2.Status.FromString(raw)
-    retry = error_details_pb2.RetryInfo()
-    assert any(detail.Unpack(retry) for detail in status.details)
-    assert len(status.message) > 20
-    return reason_of(status), retry.retry_delay.ToTimedelta().total_seconds()
+@pytest.fixture
+async def work(disk):
+    made = Work(disk.served)
+    yield made
+    await made.caller.channel.close()
 
 
-async def is_serving(caller: Caller, service: str) -> bool:
-    stub = health_pb2_grpc.HealthStub(caller.channel)
-    answer = await stub.Check(health_pb2.HealthCheckRequest(service=service), timeout=PATIENCE)
-    return answer.status == health_pb2.HealthCheckResponse.SERVING
+class Work:
+    """A job that is being signed, one that is being handed over, and what more a client wants."""
 
+    def __init__(self, served) -> None:
+        self.served, self.journal = served, Journal()
+        self.caller = Caller("backoffice", served.target, served.tls("backoffice"))
+        self.maker = JobMaker(self.caller, served.key_name, self.journal, random.Random(1), "job")
+        self.maker.sizes = (ITEMS,)
+        self.sealed = self.maker.new()
+        self.maker.sizes = (MORE,)
+        self.open = self.maker.new()
 
-async def until(holds) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not await holds():
-        assert time.monotonic() < deadline
-
-
-async def test_a_full_disk_loses_nothing_and_is_got_over_by_itself(disk) -> None:
-    import random
-
-    served, journal = disk.served, Journal()
-    caller = Caller("backoffice", served.target, served.tls("backoffice"))
-    maker = JobMaker(caller, served.key_name, journal, random.Random(1), "job")
-    vkey = _key_of(served)
-    maker.sizes = (6_000,)
-    story = maker.new()
-    await maker.upload(story)
-    maker.sizes = (300,)
-    open_story = maker.new()
-    opened = await caller.jobs.CreateJob(
-        jobs_pb2.CreateJobRequest(
-            request_id=open_story.request_id, key=served.key_name, algorithm=P256, items=_inputs(open_story, 0, 100)
+    def create(self, story, count: int, *, seal: bool = False):
+        request = jobs_pb2.CreateJobRequest(
+            request_id=story.request_id,
+            key=self.served.key_name,
+            algorithm=P256,
+            items=_inputs(story, 0, count),
+            seal=seal,
         )
-    )
+        return self.caller.jobs.CreateJob(request, timeout=PATIENCE)
+
+    def create_another(self):
+        return self.create(self.maker.new(), MORE, seal=True)
+
+    def append(self):
+        items = _inputs(self.open, 100, MORE)
+        request = jobs_pb2.AppendItemsRequest(name=self.open.name, offset=100, items=items)
+        return self.caller.jobs.AppendItems(request, timeout=PATIENCE)
+
+    def seal(self):
+        request = jobs_pb2.SealJobRequest(name=self.open.name, item_count=MORE)
+        return self.caller.jobs.SealJob(request, timeout=PATIENCE)
+
+    async def sign(self, seconds: float = 5.0) -> str:
+        """Why it was not signed; empty if it was."""
+        inputs = [signing_pb2.SignInput(digest=hashlib.sha256(b"one").digest())]
+        request = signing_pb2.SignRequest(
+            key=self.served.key_name, algorithm=P256, inputs=inputs, request_id="one"
+        )
+        answer = await self.caller.signing.Sign(request, timeout=seconds)
+        return reason_of(answer.results[0].error)
+
+    async def is_serving(self, service: str) -> bool:
+        stub = health_pb2_grpc.HealthStub(self.caller.channel)
+        answer = await stub.Check(health_pb2.HealthCheckRequest(service=service), timeout=PATIENCE)
+        return answer.status == health_pb2.HealthCheckResponse.SERVING
+
+    async def read_what_there_is(self) -> int:
+        """Results of the job that is being signed, without waiting for more."""
+        seen = 0
+        asked = jobs_pb2.ReadResultsRequest(name=self.sealed.name, wait=False)
+        async for part in self.caller.jobs.ReadResults(asked):
+            for result in part.results:
+                told = (result.signature, result.leaf_index, result.leaf_position)
+                self.journal.note(self.sealed, seen, told)
+                seen += 1
+        return seen
+
+
+async def test_a_full_disk_loses_nothing_and_is_got_over_by_itself(disk, work) -> None:
+    served, maker = disk.served, work.maker
+    vkey = (seen_by(served) / "audit" / "key.pub").read_text().strip()
+    await maker.upload(work.sealed)
+    work.open.name = (await work.create(work.open, 100)).name
 
     async def begun() -> bool:
-        return (await maker.look(story)).signed_count > 300
+        return (await maker.look(work.sealed)).signed_count > 300
 
     await until(begun)
     disk.fill()
     wait_until(lambda: "segel_store_trouble 1.0" in served.metrics(), served.tail)
 
-    refused = {}
-    one = signing_pb2.SignRequest(
-        key=served.key_name,
-        algorithm=P256,
-        inputs=[signing_pb2.SignInput(digest=hashlib.sha256(b"one").digest())],
-        request_id="one",
-    )
-    calls = {
-        "Sign": lambda: caller.signing.Sign(one, timeout=5),
-        "CreateJob": lambda: caller.jobs.CreateJob(
-            jobs_pb2.CreateJobRequest(
-                request_id="new", key=served.key_name, algorithm=P256, items=_inputs(story, 0, 200), seal=True
-            )
-        ),
-        "AppendItems": lambda: caller.jobs.AppendItems(
-            jobs_pb2.AppendItemsRequest(name=opened.name, offset=100, items=_inputs(open_story, 100, 300))
-        ),
-    }
-    for name, call in calls.items():
-        try:
-            answer = await call()
-        except grpc.aio.AioRpcError as error:
-            refused[name] = refusal(error)
-        else:  # what came too late to be refused as a whole
-            refused[name] = (reason_of(answer.results[0].error), 1.0)
-    assert {reason for reason, _ in refused.values()} <= REASONS
-    assert all(retry > 0 for _, retry in refused.values())
+    for call in (work.create_another, work.append):
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await call()
+        assert _says_why_and_when(refused.value) in REASONS
+    try:
+        assert await work.sign() in REASONS
+    except grpc.aio.AioRpcError as error:
+        assert _says_why_and_when(error) in REASONS  # noqa: PT017 - as a whole, or its one input
     for service in SERVICES:
-        await until(lambda service=service: _not(is_serving(caller, service)))
-
-    job = await maker.look(story)
-    assert 300 < job.signed_count < len(story.digests)
-    seen = 0
-    async for part in caller.jobs.ReadResults(jobs_pb2.ReadResultsRequest(name=story.name, wait=False)):
-        for result in part.results:
-            journal.note(story, seen, (result.signature, result.leaf_index, result.leaf_position))
-            seen += 1
-    assert seen > 0
-    assert (await maker.look(story)).signed_count == job.signed_count  # nothing goes on without record
+        await until(lambda service=service: _not(work.is_serving(service)))
+    signed = (await maker.look(work.sealed)).signed_count
+    assert 300 < signed < ITEMS
+    assert await work.read_what_there_is() > 0
+    assert (await maker.look(work.sealed)).signed_count == signed  # nothing goes on without record
 
     disk.make_room()
-    await maker.read(story)
-    await maker.see(story)
-    assert story.state == "STATE_SUCCEEDED 6000+0 of 6000"
-    assert await caller.insist(lambda: _signed(caller, one))
-    await caller.insist(calls["AppendItems"])
-    seal = jobs_pb2.SealJobRequest(name=opened.name, item_count=300)
-    await caller.insist(lambda: caller.jobs.SealJob(seal))
-    open_story.name = opened.name
-    await maker.read(open_story)
+    await maker.read(work.sealed)
+    await maker.see(work.sealed)
+    assert work.sealed.state == f"STATE_SUCCEEDED {ITEMS}+0 of {ITEMS}"
+    assert await work.caller.insist(lambda: work.sign(PATIENCE)) == ""
+    await work.caller.insist(work.append)
+    await work.caller.insist(work.seal)
+    await maker.read(work.open)
     for service in SERVICES:
-        await until(lambda service=service: is_serving(caller, service))
-    await caller.channel.close()
-    folder = _copy_of_log(served)
+        await until(lambda service=service: work.is_serving(service))
+
+    # With the daemon goes its disk: the log is copied when all of it is published.
+    wait_until(lambda: "segel_audit_behind_seconds 0.0" in served.metrics(), served.metrics)
+    folder = shutil.copytree(seen_by(served) / "audit", served.folder / "audit")
     assert served.stop() == 0
     log = crash_log.Log.read(folder, vkey)
-    crash_log.check_journal(log, journal)
-    assert journal.wrong == []
-    assert log.signatures == 6_301
+    crash_log.check_journal(log, work.journal)
+    assert work.journal.wrong == []
+    assert log.signatures == ITEMS + MORE + 1
     assert "Traceback" not in served.tail(10**6)
 
 
-async def _signed(caller: Caller, request: signing_pb2.SignRequest) -> bool:
-    answer = await caller.signing.Sign(request, timeout=PATIENCE)
-    assert answer.results[0].signature, reason_of(answer.results[0].error)
-    return True
+def _says_why_and_when(error: grpc.aio.AioRpcError) -> str:
+    """The reason."""
+    status = status_pb2.Status.FromString(dict(error.trailing_metadata())["grpc-status-details-bin"])
+    retry = error_details_pb2.RetryInfo()
+    assert any(detail.Unpack(retry) for detail in status.details)
+    assert retry.retry_delay.ToTimedelta().total_seconds() > 0
+    assert status.message.endswith(".")
+    return reason_of(status)
 
 
 async def _not(answer) -> bool:
@@ -216,22 +167,3 @@ async def _not(answer) -> bool:
 
 def _inputs(story, first: int, after: int) -> list[signing_pb2.SignInput]:
     return [signing_pb2.SignInput(digest=digest) for digest in story.digests[first:after]]
-
-
-def _state(served: Served) -> Path:
-    """The state folder as the daemon sees it."""
-    return Path(f"/proc/{served.pid}/root{served.state}")
-
-
-def _key_of(served: Served) -> str:
-    return (_state(served) / "audit" / "key.pub").read_text().strip()
-
-
-def _copy_of_log(served: Served) -> Path:
-    """With the daemon goes its disk: the log is copied when all of it is published."""
-    import shutil
-
-    wait_until(lambda: "segel_audit_behind_seconds 0.0" in served.metrics(), served.metrics)
-    return Path(shutil.copytree(_state(served) / "audit", served.folder / "audit"))
-
-

@@ -5,6 +5,7 @@ from collections import Counter
 
 import apsw
 import pytest
+from crash_calls import until
 from dispatch_fakes import TIMEOUT, TOKEN, FakeRules, FakeTokens, FakeWorker, order, reasons
 from flaky_disk import FlakyDisk
 from prometheus_client import CollectorRegistry
@@ -79,11 +80,6 @@ class Bench:
     async def state(self, job) -> JobState:
         return (await self.store.job("office", job.name)).state
 
-    async def until(self, holds) -> None:
-        async with asyncio.timeout(TIMEOUT):
-            while not await holds():
-                await asyncio.sleep(0.01)
-
     async def leaves(self) -> list:
         return [decode(leaf) for leaf in await self.store.leaves(0, MANY)]
 
@@ -111,7 +107,7 @@ async def test_wherever_it_fails_for_a_while_each_item_is_signed_once(tmp_path, 
         async def seen(bench=bench, job=job) -> bool:
             return bench.dispatcher.trouble is not None or await bench.state(job) is JobState.SUCCEEDED
 
-        await bench.until(seen)
+        await until(seen)
         reached = bench.dispatcher.trouble is not None
         disk.heal()
 
@@ -119,7 +115,7 @@ async def test_wherever_it_fails_for_a_while_each_item_is_signed_once(tmp_path, 
             done = await bench.state(job) is JobState.SUCCEEDED and asked.done()
             return done and bench.dispatcher.trouble is None
 
-        await bench.until(ended)
+        await until(ended)
         try:
             assert reasons(asked.result()) == [None] * 9
         except Fault as fault:
@@ -148,7 +144,7 @@ async def test_nothing_is_signed_or_taken_while_it_fails(bench, disk, error):
     async def seen() -> bool:
         return bench.dispatcher.trouble is not None
 
-    await bench.until(seen)
+    await until(seen)
     with pytest.raises(Fault) as refused:
         await bench.dispatcher.sign(order(caller="b"))
     assert refused.value.reason is ERRORS[error]
@@ -174,4 +170,4 @@ async def test_it_is_noticed_that_the_disk_works_again_though_nothing_waits(benc
             assert fault.reason is ERRORS[error]  # noqa: PT017 - until it is noticed
             return False
 
-    await bench.until(works)
+    await until(works)

@@ -75,6 +75,13 @@ class Caller:
             await asyncio.sleep(PAUSE)
 
 
+async def until(holds: Callable[[], Awaitable[bool]], patience: float = 60.0) -> None:
+    """Asks until it is so."""
+    async with asyncio.timeout(patience):
+        while not await holds():  # noqa: ASYNC110 - what is asked is in another process
+            await asyncio.sleep(0.01)
+
+
 def reason_of(status: status_pb2.Status) -> str:
     for detail in status.details:
         info = error_details_pb2.ErrorInfo()

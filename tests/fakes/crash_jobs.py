@@ -130,7 +130,7 @@ class JobMaker:
                 reason = reason_of_call(error)
                 if reason and reason not in PASSES:
                     raise Refused(reason, error.details() or "") from None
-            await asyncio.sleep(PAUSE)
+                await asyncio.sleep(PAUSE)
 
 
 class LibraryJobs(JobMaker):

@@ -7,18 +7,21 @@ import signal
 import time
 from collections import Counter
 
+from crash_calls import until
 from served import READY, Served
 
 WAYS = {
-    "daemon soon": 24,
+    "daemon soon": 20,
     "daemon later": 6,
-    "daemon while it starts": 18,
+    "daemon while it starts": 14,
     "daemon while it stops": 6,
-    "worker": 38,
+    "worker": 40,
     "keeper": 8,
 }
 """How it ends, with its weight."""
 PATIENCE = 60.0
+SPARE = 2
+"""Daemons that have imported everything and wait for their turn."""
 
 
 class Killer:
@@ -40,9 +43,11 @@ class Killer:
                     await self._pause(0.1)
                     await self._strike("segeld: worker")
                 case "daemon while it starts":
-                    await self._kill()
-                    self.served.start()
-                    await self._pause(1.0)
+                    for _ in range(self.chance.randint(1, 3)):
+                        await self._kill()
+                        self.served.start()
+                        await self._pause(0.8)
+                        self.done[way] += 1
                     await self._again()
                 case "daemon while it stops":
                     await self._pause(0.5)
@@ -70,24 +75,26 @@ class Killer:
         await self._kill()
         self.served.start()
         await self.ready()
-        self.served.warm()
+        self.served.warm(SPARE)
 
     async def _strike(self, title: str) -> None:
         """Only what is ready is killed, so no login is cut off."""
         children = self.served.children(title)
         if not children:  # the keeper comes back when it is needed
             return
-        victim = self.chance.choice(children)
-        os.kill(victim, signal.SIGKILL)
+        noted = self.served.log.stat().st_size
+        os.kill(self.chance.choice(children), signal.SIGKILL)
         if title.endswith("worker"):
-            await self._noticed(victim)
+            await self._noticed(noted)
             await self.ready()
 
-    async def _noticed(self, pid: int) -> None:
-        """Until the daemon has reaped it, it counts as ready."""
-        while os.path.exists(f"/proc/{pid}"):  # noqa: PTH110, ASYNC110 - it is another's child
-            await asyncio.sleep(0.005)
-        await asyncio.sleep(0.02)
+    async def _noticed(self, noted: int) -> None:
+        """Until the daemon has noticed, it counts the worker as ready."""
+
+        async def said() -> bool:
+            return '"worker lost"' in self.served.said_since(noted)
+
+        await until(said)
 
     async def ready(self) -> None:
         deadline = time.monotonic() + PATIENCE

@@ -102,11 +102,13 @@ class Round:
 
     async def _again(self) -> None:
         """After the last restart everything is read once more."""
-        for maker in self._jobs:
-            for story in self.journal.stories:
-                if story.request_id.startswith(f"{maker.name}-") and not story.deleted:
-                    await JobMaker.read(maker, story)
-                    await maker.see(story)
+        await asyncio.gather(*map(self._reread, self._jobs))
+
+    async def _reread(self, maker: JobMaker) -> None:
+        for story in self.journal.stories:
+            if story.request_id.startswith(f"{maker.name}-") and not story.deleted:
+                await JobMaker.read(maker, story)
+                await maker.see(story)
 
     def check(self) -> None:
         """Everything that was promised. What does not hold is in `journal.wrong`."""

@@ -35,7 +35,7 @@ class Served:
         self.port, self.metrics_port = _free_ports(2)
         self.config = folder / "segeld.toml"
         self.process: subprocess.Popen[bytes] | None = None
-        self._next: subprocess.Popen[bytes] | None = None
+        self._next: list[subprocess.Popen[bytes]] = []
         self._tokens = folder / "tokens"
         self._pristine = bed.directory / "tokens"
         self._restore_tokens()
@@ -63,15 +63,15 @@ class Served:
         person = self.bed.pki.identities[who]
         return segel.Tls(ca=self.bed.pki.ca_bundle, cert=person.cert_chain, key=person.key)
 
-    def warm(self) -> None:
-        """Has the next daemon import what it needs, so that `start` is soon over."""
-        if self._next is None:
-            self._next = self._run(str(Path(warm_segeld.__file__)))
+    def warm(self, count: int = 1) -> None:
+        """Has the next daemons import what they need, so that `start` is soon over."""
+        while len(self._next) < count:
+            self._next.append(self._run(str(Path(warm_segeld.__file__))))
 
     def start(self) -> None:
         """Returns at once."""
         self.warm()
-        self.process, self._next = self._next, None
+        self.process = self._next.pop(0)
         self.process.stdin.write(b"\n")
         self.process.stdin.close()
 
@@ -130,10 +130,10 @@ class Served:
         self._restore_tokens()
 
     def end(self) -> None:
-        if self._next is not None:
-            self._next.kill()
-            self._next.communicate()
-            self._next = None
+        while self._next:
+            spare = self._next.pop()
+            spare.kill()
+            spare.communicate()
         if self.process is not None and self.process.poll() is None:
             self.kill()
 
@@ -143,6 +143,12 @@ class Served:
 
     def children(self, title: str) -> list[int]:
         return [pid for pid, name in self.processes().items() if name.startswith(title)]
+
+    def said_since(self, noted: int) -> str:
+        """What was logged since the log had so many octets."""
+        with self.log.open("rb") as log:
+            log.seek(noted)
+            return log.read().decode(errors="replace")
 
     def tail(self, octets: int = 6000) -> str:
         text = self.log.read_bytes()[-octets:] if self.log.exists() else b""

@@ -10,7 +10,7 @@ from typing import Final, TypeVar
 import msgspec
 
 from segeld.model.faults import Reason
-from segeld.model.job import Ended, Failure, Items, Receipt, Signature
+from segeld.model.job import NO_RECEIPT, Ended, Failure, Items, Receipt, Signature
 
 T = TypeVar("T")
 
@@ -25,12 +25,17 @@ class _Row(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=T
     """Fields by position: short, and quick to read."""
 
 
+_LEAF_BITS: Final = 48
+_LEAF_MASK: Final = (1 << _LEAF_BITS) - 1
+
+
 class Run(_Row, frozen=True):
     """Signatures of consecutive items that one claim brought."""
 
     offset: int
     """Of the first, in its block or request."""
     leaf: int
+    """The index of the leaf, and above it the number of the log: see `in_log`."""
     position: int
     """Of the first, in the leaf."""
     signatures: tuple[bytes, ...]
@@ -143,12 +148,22 @@ def merged(pieces: Iterable[Outcomes]) -> Outcomes:
     )
 
 
-def ended(outcomes: Outcomes) -> dict[int, Ended]:
-    """As the layers above see them, by offset."""
+def in_log(log: int, leaf: int) -> int:
+    """A leaf, and which log it is in: a restored database begins another log, and numbers its leaves anew."""
+    return log << _LEAF_BITS | leaf
+
+
+def ended(outcomes: Outcomes, log: int) -> dict[int, Ended]:
+    """As the layers above see them, by offset.
+
+    :param log: the number of the present log. Receipts of an earlier one are not given out.
+    """
     found: dict[int, Ended] = {}
     for run in outcomes.signed:
         for step, value in enumerate(run.signatures):
-            found[run.offset + step] = Signature(value, Receipt(run.leaf, run.position + step))
+            here = run.leaf >> _LEAF_BITS == log
+            receipt = Receipt(run.leaf & _LEAF_MASK, run.position + step) if here else NO_RECEIPT
+            found[run.offset + step] = Signature(value, receipt)
     for fail in outcomes.failed:
         found[fail.offset] = Failure(fail.reason, fail.text)
     return found

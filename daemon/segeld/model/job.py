@@ -54,7 +54,7 @@ class Job:
     failed: int
     items_hash: bytes
     """Empty until it is sealed. Chain over its blocks: SHA-256(what was before ‖ SHA-256(the block's items)), from 32
-    zero octets. A block ends after 256 items, or after the item with which it reaches 256 KiB."""
+    zero octets; a message counts as its SHA-256. A block ends after 256 items, or after the item with which it reaches 256 KiB."""
     read: int
     created: float
     sealed: float | None = None
@@ -77,6 +77,10 @@ class Receipt:
 
     leaf: int
     position: int
+
+
+NO_RECEIPT = Receipt(0, 0)
+"""For a signature that an earlier log records, which was set aside by a restore. Leaf 0 is never an outcome."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,7 +52,7 @@ def test_outcomes_are_merged_in_the_order_of_the_items():
     assert whole.count == 5
     assert codec.offsets(whole) == {0, 1, 4, 5, 6}
     assert codec.decode_outcomes(3, codec.encode_outcomes(3, whole)) == whole
-    assert codec.ended(whole) == {
+    assert codec.ended(whole, 0) == {
         0: Signature(b"a", Receipt(7, 0)),
         1: Failure(Reason.WORKER_LOST, "lost"),
         4: Signature(b"e", Receipt(9, 1)),

@@ -196,7 +196,9 @@ class SignResult(_message.Message):
     signature: _builtins.bytes
     """The signature; verified with the public key before it was released."""
     leaf_index: _builtins.int
-    """The receipt: the leaf of the audit log that records this signature. log_origin, beside, says which log."""
+    """The receipt: the leaf of the audit log that records this signature. log_origin, beside, says which log. 0 if it is in
+    an earlier log, which was set aside when a backup was restored.
+    """
     leaf_position: _builtins.int
     """The receipt: the position in that leaf."""
     @_builtins.property

@@ -6,6 +6,7 @@ import apsw
 
 from segeld.jobqueue import codec
 from segeld.jobqueue.codec import Outcomes
+from segeld.jobqueue.sqlite import leaf_rows
 from segeld.jobqueue.store import Granted, Known, Refused, Request, Verdict
 from segeld.model.faults import Fault, Reason
 
@@ -26,7 +27,7 @@ def look_up(db: apsw.Connection, request: Request, at: float) -> tuple[int, Verd
         lost = lost_attempts(db, answer)
         if signatures.signed or lost:
             return 0, Known(
-                tuple(sorted(codec.ended(signatures).items())),
+                tuple(sorted(codec.ended(signatures, leaf_rows.log(db)).items())),
                 tuple(position for position in sorted(lost) for _ in range(lost[position])),
             )
     return answer, Granted()

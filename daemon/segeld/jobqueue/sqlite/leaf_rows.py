@@ -6,8 +6,10 @@ import apsw
 
 from segeld.audit.leaf import AnyLeaf, encode
 from segeld.jobqueue.codec import seal, unseal
+from segeld.jobqueue.sqlite import setting_rows
 
 _NEXT: Final = "SELECT coalesce(max(id), -1) + 1 FROM leaf"
+_LOG: Final = "log_number"
 _MOST: Final = 4 * 1024 * 1024
 TRIMMED_AT_ONCE: Final = 256
 
@@ -15,6 +17,11 @@ TRIMMED_AT_ONCE: Final = 256
 def count(db: apsw.Connection) -> int:
     """Leaves so far, those that are forgotten too: the last one never is."""
     return int(db.execute(_NEXT).get)
+
+
+def log(db: apsw.Connection) -> int:
+    """The number of the present log: how often leaves began anew."""
+    return int(setting_rows.read(db, _LOG) or 0)
 
 
 def append(db: apsw.Connection, leaf: AnyLeaf) -> int:
@@ -62,4 +69,5 @@ def restart(db: apsw.Connection, first: AnyLeaf) -> None:
     if db.execute("SELECT 1 FROM claim LIMIT 1").get is not None:
         raise ValueError("leaves cannot begin anew while claims are open: recover first")
     db.execute("DELETE FROM leaf")
+    setting_rows.write(db, _LOG, b"%d" % (log(db) + 1))
     append(db, first)

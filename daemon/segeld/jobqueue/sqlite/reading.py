@@ -5,7 +5,7 @@ from typing import Final
 import apsw
 
 from segeld.jobqueue import codec
-from segeld.jobqueue.sqlite import block_rows, job_rows
+from segeld.jobqueue.sqlite import block_rows, job_rows, leaf_rows
 from segeld.jobqueue.sqlite.job_rows import JobRow
 from segeld.jobqueue.store import Block
 from segeld.model.faults import Fault, Reason
@@ -83,7 +83,7 @@ def results(db: apsw.Connection, row: JobRow, offset: int) -> Results:
     if offset == job.count:
         return Results(offset, (), ())
     (span,) = block_rows.spans(db, job.id, offset, offset + 1)
-    ended = codec.ended(block_rows.outcomes(db, span.id))
+    ended = codec.ended(block_rows.outcomes(db, span.id), leaf_rows.log(db))
     rest = _UNFINISHED.get(job.state)
     found: list[Ended] = []
     for place in range(offset - span.first, span.count):

@@ -52,13 +52,14 @@ def settle(
         raise ValueError(f"{len(outcomes)} outcomes for another number of items")
     db.execute("DELETE FROM claim WHERE id = ?", (claim,))
     leaf = leaf_rows.count(db)
+    stored = codec.in_log(leaf_rows.log(db), leaf)
     jobs: dict[int, list[Outcomes]] = {}
     unsigned: list[tuple[int, str]] = []
     exhausted: list[int] = []
     position = 0
     for part in chunk.parts:
         done = _sort(
-            part, outcomes[position : position + part.count], position, leaf, attempts, _lost(db, part)
+            part, outcomes[position : position + part.count], position, stored, attempts, _lost(db, part)
         )
         unsigned += done.unsigned
         exhausted += done.exhausted

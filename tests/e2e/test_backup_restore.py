@@ -1,0 +1,88 @@
+"""A backup is taken while the daemon signs, and put back; the log shows that, and both logs can be verified."""
+
+import hashlib
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from segel.testing import DevDaemonError, dev_daemon
+
+DIGESTS = [hashlib.sha256(b"%d" % number).digest() for number in range(600)]
+
+
+def run(*arguments, code: int = 0) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", *arguments], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+    return done.stdout + done.stderr
+
+
+def verify(log, key) -> str:
+    return run("segeld.ctl", "audit", "verify", "--dir", log, "--key", key)
+
+
+@pytest.fixture
+def bed(tmp_path):
+    return tmp_path / "bed"
+
+
+def signed(daemon, request_id: str) -> list:
+    with daemon.client() as client:
+        job = client.jobs.create(daemon.key, DIGESTS, request_id=request_id)
+        job.wait(timeout=60)
+        return list(job.results())
+
+
+def test_a_backup_is_restored_and_a_new_log_continues_the_old_one(bed, tmp_path) -> None:
+    config, backup, state = bed / "segeld.toml", tmp_path / "backup.db", bed / "state"
+    with dev_daemon("--workers", "1", directory=bed) as daemon:
+        before = signed(daemon, "before")
+        assert "checked" in run("segeld", "backup", backup, "--config", config)
+        assert "is there already" in run("segeld", "backup", backup, "--config", config, code=1)
+        signed(daemon, "after")
+        assert "in use" in run("segeld", "restore", backup, "--config", config, code=1)
+    first_key = (state / "audit" / "key.pub").read_text().strip()
+
+    said = run("segeld", "restore", backup, "--config", config)
+    (old_log,) = state.glob("audit-*")
+    new_key = next(word for word in said.split() if word.startswith("segel/"))
+    assert "verified" in verify(old_log, first_key)
+
+    with dev_daemon("--workers", "1", directory=bed) as daemon:
+        again = signed(daemon, "before")
+        assert [one.value for one in again] == [one.value for one in before]
+        assert {one.leaf_index for one in again} == {0}, "a receipt of the old log was given out for the new one"
+        with daemon.client() as client:
+            assert [job.request_id for job in client.jobs.list()] == ["before"]
+        assert len(signed(daemon, "after")) == len(DIGESTS)
+    told = verify(state / "audit", new_key)
+    assert "continues" in told
+    assert first_key.split("+")[0] in told
+
+
+def test_a_database_that_is_older_than_its_log_is_not_started(bed, tmp_path) -> None:
+    database, copy = bed / "state" / "segel.db", tmp_path / "copy.db"
+    with dev_daemon("--workers", "1", directory=bed):
+        pass
+    shutil.copy(database, copy)
+    with dev_daemon("--workers", "1", directory=bed) as daemon:
+        signed(daemon, "later")
+    shutil.copy(copy, database)
+    with pytest.raises(DevDaemonError, match="older than the log") as refused, dev_daemon(directory=bed):
+        pass
+    assert "segeld restore" in str(refused.value)
+    assert "Traceback" not in str(refused.value)
+
+
+def test_a_database_does_not_take_another_log(bed, tmp_path) -> None:
+    state = bed / "state"
+    with dev_daemon("--workers", "1", directory=bed):
+        pass
+    shutil.rmtree(state / "audit")
+    (state / "audit.key").unlink()
+    with pytest.raises(DevDaemonError, match="do not belong together"), dev_daemon(directory=bed):
+        pass
