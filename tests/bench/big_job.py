@@ -10,6 +10,8 @@ from raw import raw_loops
 from rows import Row
 from setting import P256, Bench, digests
 
+import segel
+
 MOST: Final = 250.0
 """MB of any process."""
 GROWTH: Final = 1.2
@@ -62,7 +64,7 @@ async def _run(bench: Bench, count: int, *, asks: bool) -> tuple[dict[str, float
                         )
                 read = 0
                 async for result in job.results():
-                    read += hasattr(result, "signature") or hasattr(result, "value")
+                    read += isinstance(result, segel.Signature)
                 if read != count or ended.result().signed_count != count:
                     raise RuntimeError(f"{read} signatures of {count}")
             if not asks:

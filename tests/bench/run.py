@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import contextlib
+import fcntl
 import importlib
 import json
 import shutil
@@ -45,6 +46,19 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, help="of one measurement (default 4, quick 1.5)")
     given = parser.parse_args()
     folder = OUT.absolute()
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(
+                f"another benchmark runs in {folder}; two at once would measure each other", file=sys.stderr
+            )
+            return 2
+        return _run(folder, given)
+
+
+def _run(folder: Path, given: argparse.Namespace) -> int:
     bench = Bench(
         folder,
         build(folder),

@@ -19,6 +19,7 @@ WAYS = {
     "keeper": 8,
 }
 """How it ends, with its weight."""
+_WORKER = "segeld: worker"
 PATIENCE = 60.0
 SPARE = 2
 """Daemons that have imported everything and wait for their turn."""
@@ -37,11 +38,11 @@ class Killer:
             match way:
                 case "worker":
                     await self._pause(0.3)
-                    await self._strike("segeld: worker")
+                    await self._strike(_WORKER)
                 case "keeper":
                     await self._strike("segeld: keeper")
                     await self._pause(0.1)
-                    await self._strike("segeld: worker")
+                    await self._strike(_WORKER)
                 case "daemon while it starts":
                     for _ in range(self.chance.randint(1, 3)):
                         await self._kill()
@@ -82,19 +83,18 @@ class Killer:
         children = self.served.children(title)
         if not children:  # the keeper comes back when it is needed
             return
-        noted = self.served.log.stat().st_size
         os.kill(self.chance.choice(children), signal.SIGKILL)
-        if title.endswith("worker"):
-            await self._noticed(noted)
+        if title == _WORKER:
+            await self._replaced(set(children))
             await self.ready()
 
-    async def _noticed(self, noted: int) -> None:
-        """Until the daemon has noticed, it counts the worker as ready."""
+    async def _replaced(self, before: set[int]) -> None:
+        """Until its successor is there the daemon may not have noticed, and count the worker as ready."""
 
-        async def said() -> bool:
-            return '"worker lost"' in self.served.said_since(noted)
+        async def is_there() -> bool:
+            return bool(set(await asyncio.to_thread(self.served.children, _WORKER)) - before)
 
-        await until(said)
+        await until(is_there)
 
     async def ready(self) -> None:
         deadline = time.monotonic() + PATIENCE

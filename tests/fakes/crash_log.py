@@ -42,7 +42,11 @@ class Log:
     @classmethod
     def read(cls, folder: Path, vkey: str) -> "Log":
         """:raises independent.Wrong: if it is not what it should be."""
-        log = cls(independent.check(folder, vkey))
+        return cls.of(independent.check(folder, vkey))
+
+    @classmethod
+    def of(cls, leaves: list[list]) -> "Log":
+        log = cls(leaves)
         open_intents = {}
         for index, (kind, _, *fields) in enumerate(log.leaves):
             if kind == independent.INTENT:

@@ -1,10 +1,7 @@
 """One round of the crash loop: clients at work, a killer, and then everything that was promised is looked at."""
 
 import asyncio
-import hashlib
 import random
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager
@@ -13,17 +10,15 @@ from pathlib import Path
 import crash_log
 from crash_calls import Caller
 from crash_jobs import JobMaker, LibraryJobs
-from crash_journal import Asked, Journal, Story
+from crash_journal import Journal
 from crash_killer import Killer
+from crash_promises import check_ends, check_signatures, check_with_segelctl, released
 from crash_requests import Requests
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, utils
-from served import CALLERS, Served, wait_until
+from served import Served, wait_until
+from served_files import CALLERS
 
 import segel
 
-_P256 = ec.ECDSA(utils.Prehashed(hashes.SHA256()))
 END_WITHIN = 90.0
 
 
@@ -113,41 +108,12 @@ class Round:
     def check(self) -> None:
         """Everything that was promised. What does not hold is in `journal.wrong`."""
         folder = self.served.state / "audit"
-        done = subprocess.run(
-            [sys.executable, "-m", "segeld.ctl", "audit", "verify", "--dir", folder, "--key", self.vkey],
-            capture_output=True,
-            text=True,
-            check=False,
-            env=self.served.environment,
-        )
-        if done.returncode:
-            self.journal.say(f"segelctl audit verify: {done.stdout}{done.stderr}")
+        check_with_segelctl(self.journal, self.served, folder, self.vkey)
         self.log = crash_log.Log.read(folder, self.vkey)
         crash_log.check_prefixes(folder, self.checkpoints, self.vkey)
         crash_log.check_journal(self.log, self.journal)
-        self._check_ends()
-        self._check_signatures()
-
-    def _check_ends(self) -> None:
-        for asked in self.journal.asked:
-            if not asked.answered:
-                self.journal.say(f"{asked.request_id} was never answered in full")
-        for story in self.journal.stories:
-            missing = [place for place in range(len(story.digests)) if place not in story.got]
-            if missing or not story.state:
-                self.journal.say(f"{story.name} has no result for {missing[:9]}; it is {story.state}")
-            reasons = {told for told in story.got.values() if isinstance(told, str)}
-            allowed = {"WORKER_LOST", "CANCELLED"} if story.cancelled else {"WORKER_LOST"}
-            if not reasons <= allowed:
-                self.journal.say(f"{story.name} was not signed, but {reasons}; it is {story.state}")
-
-    def _check_signatures(self) -> None:
-        key = serialization.load_pem_public_key(self.served.key.public_key.read_bytes())
-        for what, digest, value in released(self.journal):
-            try:
-                key.verify(value, digest, _P256)
-            except InvalidSignature:
-                self.journal.say(f"{what}: {hashlib.sha256(value).hexdigest()} is no signature of its digest")
+        check_ends(self.journal)
+        check_signatures(self.journal, self.served.key.public_key)
 
     def figures(self) -> str:
         values = list(released(self.journal))
@@ -158,15 +124,6 @@ class Round:
             f"again; {len(values)} signatures released, {lost} items lost three times; "
             f"{len(self.log.leaves)} leaves, {len(self.checkpoints)} checkpoints"
         )
-
-
-def released(journal: Journal) -> Iterator[tuple[str, bytes, bytes]]:
-    """Every signature that a client has: of what, the digest, the octets."""
-    work: Asked | Story
-    for work in (*journal.asked, *journal.stories):
-        for position, told in work.got.items():
-            if isinstance(told, tuple):
-                yield f"{work.request_id}[{position}]", work.digests[position], told[0]
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -11,14 +10,13 @@ from pathlib import Path
 from urllib.request import urlopen
 
 import warm_segeld
+from served_files import WORKERS, config_text, free_ports, policy_text
 
 import segel
 from segel_softhsm import Testbed
 
 PATIENCE = 60.0
-WORKERS = 2
 READY = f'segel_workers_ready{{token="main"}} {WORKERS:.1f}'
-CALLERS = ("backoffice", "registry")
 
 
 class Served:
@@ -32,7 +30,7 @@ class Served:
         self.state = folder / "state"
         self.log = folder / "log"
         self.key = bed.token("segel-a").key("seal-p256")
-        self.port, self.metrics_port = _free_ports(2)
+        self.port, self.metrics_port = free_ports(2)
         self.config = folder / "segeld.toml"
         self.process: subprocess.Popen[bytes] | None = None
         self._next: list[subprocess.Popen[bytes]] = []
@@ -43,8 +41,8 @@ class Served:
         conf.write_text(
             f"directories.tokendir = {self._tokens}\nobjectstore.backend = file\nlog.level = ERROR\n"
         )
-        (folder / "policy.toml").write_text(_policy(bed, self.key.spki_sha256))
-        self.config.write_text(_config(self, conf, limits))
+        (folder / "policy.toml").write_text(policy_text(bed, self.key.spki_sha256))
+        self.config.write_text(config_text(self, conf, limits))
 
     @property
     def target(self) -> str:
@@ -144,12 +142,6 @@ class Served:
     def children(self, title: str) -> list[int]:
         return [pid for pid, name in self.processes().items() if name.startswith(title)]
 
-    def said_since(self, noted: int) -> str:
-        """What was logged since the log had so many octets."""
-        with self.log.open("rb") as log:
-            log.seek(noted)
-            return log.read().decode(errors="replace")
-
     def tail(self, octets: int = 6000) -> str:
         text = self.log.read_bytes()[-octets:] if self.log.exists() else b""
         return text.decode(errors="replace")
@@ -176,59 +168,3 @@ def _session(session: int) -> Iterator[tuple[int, str]]:
                 yield int(entry.name), (entry / "cmdline").read_bytes().split(b"\0")[0].decode()
         except (FileNotFoundError, ProcessLookupError):
             continue
-
-
-def _free_ports(count: int) -> list[int]:
-    """Below the range of ports that are given out for connections: nobody takes them while the daemon is away."""
-    found: list[int] = []
-    chance = int.from_bytes(os.urandom(2))
-    while len(found) < count:
-        chance = (chance * 7919 + 104_729) % 12_000
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", 18_000 + chance))
-            except OSError:
-                continue
-            if probe.getsockname()[1] not in found:
-                found.append(probe.getsockname()[1])
-    return found
-
-
-def _config(served: Served, conf: Path, limits: str) -> str:
-    pki = served.bed.pki
-    return f"""
-state_dir = "state"
-runtime_dir = "{served.folder}"
-
-[listen]
-address = "127.0.0.1:{served.port}"
-
-[listen.tls]
-certificate = "{pki.server.cert_chain}"
-key = "{pki.server.key}"
-client_ca = "{pki.ca_bundle}"
-
-[metrics]
-address = "127.0.0.1:{served.metrics_port}"
-
-[modules.softhsm]
-path = "{served.bed.module}"
-environment = {{ SOFTHSM2_CONF = "{conf}" }}
-
-[tokens.main]
-module = "softhsm"
-label = "segel-a"
-workers = {WORKERS}
-pin = {{ source = "file", path = "{served.bed.token("segel-a").pin_file}" }}
-
-[limits]
-{limits}
-"""
-
-
-def _policy(bed: Testbed, key: str) -> str:
-    text = f'[aliases]\nseal = ["sha256-{key}"]\n'
-    for name in CALLERS:
-        text += f'\n[[callers]]\nname = "{name}"\nsans = ["uri:{bed.pki.identities[name].uri}"]\n'
-        text += '[[callers.grants]]\nkeys = ["*"]\n'
-    return text
