@@ -53,7 +53,7 @@ class FakeWorker:
     script: list = field(default_factory=list)
     sessions: int = 1
     killed: str = ""
-    device_ns: int = 1000
+    item_ns: int = 1000
 
     async def sign(self, key, algorithm, encoding, *, urgent, deadlines, inputs, patience):
         if self.ended.is_set():
@@ -74,7 +74,7 @@ class FakeWorker:
         if self.ended.is_set():
             raise WorkerLost("killed")
         outcomes = step(inputs) if callable(step) else tuple(b"signed " + data for data in inputs)
-        return Signed(1, outcomes, self.device_ns)
+        return Signed(1, outcomes, self.item_ns * len(inputs))
 
     @property
     def why(self):

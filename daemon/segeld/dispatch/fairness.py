@@ -14,8 +14,9 @@ from segeld.model.priority import Priority
 
 UPPER_SHARE: Final = 0.8
 """Of device time, at most, for a higher priority while a lower one waits."""
-CHUNK_SECONDS: Final = 0.02
-"""What a chunk should take: long enough to cost little, short enough that nobody waits long for one."""
+CHUNK_SECONDS: Final = 0.04
+"""What a chunk should take: long enough that claiming and settling cost little beside it, short enough that nobody waits
+long for one. (Urgent work never waits for a chunk.)"""
 _MOST_OWED: Final = 0.5
 """Seconds. A lower priority that was passed over for long does not hold up the higher ones for long afterwards."""
 

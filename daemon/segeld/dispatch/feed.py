@@ -25,6 +25,7 @@ class Feed:
     async def serve(self, token: TokenName, worker: WorkerHandle) -> None:
         """Feeds one worker until it ends; or, when it retires, until it holds nothing."""
         served = Served(token, worker, time.monotonic())
+        self._room.workers[token] += 1
         # One chunk for each session, and one that is there when the first of them is done.
         pumps = [
             asyncio.create_task(self._pump(served, urgent=urgent))
@@ -46,6 +47,7 @@ class Feed:
                 worker.retire()
             raise
         finally:
+            self._room.workers[token] -= 1
             # Who was woken for something and left without it must not be the only one who knew of it.
             self._room.wake_all()
 
@@ -64,7 +66,7 @@ class Feed:
             elif taken.chunk.items:
                 settling = await self._runs.run(served, taken, settling, urgent=urgent)
             else:
-                self._room.returned(taken, 0.0)
+                self._room.returned(taken, signed=False)
 
     async def _try_suspects(self, served: Served) -> None:
         token, room = served.token, self._room

@@ -92,6 +92,15 @@ class Lanes:
         """What `take` would serve of a caller."""
         return next((kind for kind in self._callers.get(caller, ()) if suits(kind)), None)
 
+    def count(self, caller: str, kind: Kind, most: int) -> int:
+        """Inputs that wait; counted no further than `most`."""
+        count = 0
+        for work in self._callers[caller][kind]:
+            count += len(work.waiting)
+            if count >= most:
+                return most
+        return count
+
     def take(self, caller: str, kind: Kind, size: int) -> Chunk:
         """Up to `size` inputs, of `MAX_OCTETS` together. The kind then goes to the end of the caller's."""
         kinds = self._callers[caller]

@@ -57,16 +57,17 @@ class Runs:
 
         :param before: what settles the last chunk of the same pump: nothing more is signed before that is durable.
         """
-        seconds = 0.0
+        signed = False
         try:
             held = await self._claim(served.token, taken.chunk)
             if before is not None:
                 await before
             if held is None or not held.chunk.items:
                 return None
-            seconds, verdicts = await self._sign(served, held, urgent=urgent)
+            verdicts = await self._sign(served, held, urgent=urgent)
+            signed = any(isinstance(record, bytes) for record, _ in verdicts)
         finally:
-            self._room.returned(taken, seconds)
+            self._room.returned(taken, signed=signed)
         settling = asyncio.create_task(self._settle(held, verdicts))
         self._settling.add(settling)
         settling.add_done_callback(self._settling.discard)
@@ -92,30 +93,27 @@ class Runs:
         for work, position in reversed(items):  # the last first, so that they wait in their order again
             self._room.put_back(work, position)
 
-    async def _sign(self, served: Served, held: Held, *, urgent: bool) -> tuple[float, list[Verdict]]:
-        """Gives the device time that was measured, and what the worker's answer means."""
+    async def _sign(self, served: Served, held: Held, *, urgent: bool) -> list[Verdict]:
+        """What the worker's answer means, for each item; or its silence."""
         worker, items = served.worker, held.chunk.items
-        began, seconds, sent = time.monotonic(), 0.0, True
+        began = time.monotonic()
         served.running += 1
         try:
             signed = await self._ask(served, held, urgent=urgent)
             self._metrics.chunk(served.token, time.monotonic() - began)
-            seconds = signed.device_ns / 1e9
-            verdicts = self._judge(served, held, signed, began)
+            return self._judge(served, held, signed, began)
         except WorkerLost as lost:
-            sent = lost.sent
             _log.warning(
                 "chunk lost", token=str(served.token), worker=worker.pid, inputs=len(items), why=str(lost)
             )
             worker.kill(str(lost))
-            verdicts = [self._verdicts.of_loss(work, position, sent=sent) for work, position in items]
+            return [self._verdicts.of_loss(work, position, sent=lost.sent) for work, position in items]
         except Exception:  # noqa: BLE001 - whatever it was, it is this worker's end and nobody else's
             _log.exception("chunk failed", token=str(served.token), worker=worker.pid, inputs=len(items))
             worker.kill("the daemon could not have a chunk signed; see the log")
-            verdicts = [self._verdicts.of_loss(work, position, sent=True) for work, position in items]
+            return [self._verdicts.of_loss(work, position, sent=True) for work, position in items]
         finally:
             served.running -= 1
-        return seconds, verdicts
 
     async def _ask(self, served: Served, held: Held, *, urgent: bool) -> Signed:
         kind, items = held.chunk.kind, held.chunk.items

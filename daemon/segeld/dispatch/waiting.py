@@ -25,6 +25,9 @@ from segeld.model.names import TokenName
 from segeld.model.priority import Priority
 from segeld.model.token_state import COMING_BACK, TokenState
 
+_SMALLEST: Final = 8
+"""Inputs of a chunk, if there are so many: what is not worth to be shared by workers."""
+
 
 @dataclass(frozen=True, slots=True)
 class Taken:
@@ -52,6 +55,8 @@ class WaitingRoom:
         self.nothing_held: Final = asyncio.Event()
         self.nothing_held.set()
         self._jobs_stopped = False
+        self.workers: Final[Counter[TokenName]] = Counter()
+        """Those that are fed."""
         self.speed: Final = Speed()
         self.suspects: Final = Suspects()
         self.breaker: Final = Breaker()
@@ -144,7 +149,7 @@ class WaitingRoom:
         priority, caller = choice
         kind = lanes[priority].next_kind(caller, suits)
         assert kind is not None, "a caller was chosen for which nothing waits"
-        chunk = lanes[priority].take(caller, kind, self.speed.chunk_size(token, kind))
+        chunk = lanes[priority].take(caller, kind, self._size(lanes[priority], token, caller, kind))
         taken = Taken(chunk, token, priority, caller, len(chunk.items) * self.speed.seconds(token, kind))
         self._hold(taken)
         self._charge(taken, taken.charged)
@@ -154,6 +159,12 @@ class WaitingRoom:
             lambda other: self._has_more(other, urgent=urgent)
         )
         return Taken(self.wanted(chunk), token, priority, caller, taken.charged)
+
+    def _size(self, lanes: Lanes, token: TokenName, caller: str, kind: Kind) -> int:
+        """Of the next chunk: what takes long enough, but not so much that another worker has nothing."""
+        size, workers = self.speed.chunk_size(token, kind), max(1, self.workers[token])
+        waiting = lanes.count(caller, kind, size * workers)
+        return min(size, max(_SMALLEST, -(-waiting // workers)))
 
     def wanted(self, chunk: Chunk) -> Chunk:
         """What of it somebody still waits for; the rest ends."""
@@ -165,8 +176,12 @@ class WaitingRoom:
         self._held[taken.token, taken.priority] += 1
         self.nothing_held.clear()
 
-    def returned(self, taken: Taken, seconds: float) -> None:
-        """A chunk is done; `seconds` is the device time that was measured."""
+    def returned(self, taken: Taken, *, signed: bool) -> None:
+        """A chunk is done. What its caller is charged is the time that such inputs were measured to take lately: what
+        one chunk took tells more about what else the machine did just then.
+        """
+        each = self.speed.seconds(taken.token, taken.chunk.kind)
+        seconds = len(taken.chunk.items) * each if signed else 0.0
         self._held[taken.token, taken.priority] -= 1
         if not self._held[taken.token, taken.priority]:
             del self._held[taken.token, taken.priority]

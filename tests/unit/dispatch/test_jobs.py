@@ -191,7 +191,7 @@ async def test_callers_share_a_token_by_their_weights(tokens, rules, queue, serv
     jobs = {caller: queue.add(spec(caller), inputs(20_000)) for caller in "ab"}
     for job in jobs.values():
         dispatcher.jobs.add(job)
-    worker = FakeWorker(device_ns=20_000_000)
+    worker = FakeWorker(item_ns=2_000_000)
     feeding = asyncio.create_task(dispatcher.serve(TOKEN, worker))
     while sum(len(queue.outcomes[job.id]) for job in jobs.values()) < 2_000:
         await asyncio.sleep(0)
@@ -211,7 +211,7 @@ async def test_a_low_job_gives_way_to_a_normal_one_and_still_goes_on(
         dispatcher.jobs.add(job)
     for _ in range(20):
         await asyncio.sleep(0)
-    serving().device_ns = 20_000_000
+    serving().item_ns = 2_000_000
     assert (await ended(queue, normal)).state is JobState.SUCCEEDED
     assert 0 < len(queue.outcomes[low.id]) < 3000
     await ended(queue, low)
