@@ -109,7 +109,10 @@ async def test_an_answer_outlives_the_daemon(started, caller) -> None:
     assert journal.wrong == []  # the journal compares octets and receipts
     log = await asyncio.to_thread(log_of, started)
     assert log.signatures == sum(len(one.digests) for one in asked)
-    assert log.count(crash_log.independent.OUTCOME) <= len(asked)
+    crash_log.check_journal(log, journal)
+    assert journal.wrong == []
+    attempts = [each for tried in log.attempts.values() for each in tried.values()]
+    assert [len(each) for each in attempts] == [1] * log.signatures
 
 
 async def test_an_id_belongs_to_its_content_even_after_a_restart(started, caller) -> None:

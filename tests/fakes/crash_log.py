@@ -70,9 +70,6 @@ class Log:
                 position += 1
         assert len(commitments) == _HASH * position
 
-    def count(self, kind: int) -> int:
-        return sum(leaf[0] == kind for leaf in self.leaves)
-
     @property
     def signatures(self) -> int:
         return sum(len(leaf[4]) // _HASH for leaf in self.leaves if leaf[0] == independent.OUTCOME)

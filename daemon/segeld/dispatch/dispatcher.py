@@ -4,7 +4,6 @@ Handlers only wait here: a chunk that was claimed belongs to a task of the dispa
 cancels nothing but its waiting.
 """
 
-import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -92,35 +91,25 @@ class Dispatcher:
                 late=self._late,
             )
             self._requests.enter(ticket)
-            with self._counted(order), self._waiting(ticket):
-                self._room.enter(ticket)
-                return await self._done(ticket, order)
-        with self._counted(order), self._waiting(ticket):
+            self._room.enter(ticket)
+        with self._counted(order):
             return await self._done(ticket, order)
 
     async def _done(self, ticket: Ticket, order: Order) -> Signed:
-        await asyncio.wait({ticket.done}, timeout=max(0.0, order.deadline.remaining()))
-        if not ticket.done.done() and ticket.order.deadline.passed():
-            self._room.withdraw(ticket)
-            ticket.end_waiting(self._late(ticket))
-            # What a worker holds ends in a moment: it looks at the deadline before each signature.
-            await asyncio.wait({ticket.done}, timeout=_LAST_WAIT)
-        if (
-            not ticket.done.done()
-        ):  # it had joined one with more time, or what came of it cannot be recorded now
-            raise self._late(ticket)
-        return Signed(ticket.done.result())
-
-    @contextmanager
-    def _waiting(self, ticket: Ticket) -> Iterator[None]:
-        ticket.waiters += 1
         try:
-            yield
+            done = await ticket.wait(order.deadline.remaining())
+            if not done and ticket.order.deadline.passed():
+                self._room.withdraw(ticket)
+                ticket.end_waiting(self._late(ticket))
+                # What a worker holds ends in a moment: it looks at the deadline before each signature.
+                await ticket.wait(_LAST_WAIT)
         finally:
-            ticket.waiters -= 1
-            if not ticket.waiters:
+            if not ticket.wanted:
                 self._requests.leave(ticket)
                 self._room.withdraw(ticket)
+        if ticket.done is None:  # it had joined one with more time, or what came of it cannot be recorded now
+            raise self._late(ticket)
+        return Signed(ticket.done)
 
     def _late(self, ticket: Ticket) -> Fault:
         return self._ledger.trouble or self._room.late(ticket)

@@ -68,6 +68,9 @@ class Runs:
             signed = any(isinstance(record, bytes) for record, _ in verdicts)
         finally:
             self._room.returned(taken, signed=signed)
+        if urgent:  # somebody waits: nothing is saved up for a common transaction
+            await self._settle(held, verdicts)
+            return None
         settling = asyncio.create_task(self._settle(held, verdicts))
         self._settling.add(settling)
         settling.add_done_callback(self._settling.discard)

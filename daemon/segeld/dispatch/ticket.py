@@ -40,9 +40,8 @@ class Ticket(Work):
         kind = Kind(order.key, order.algorithm, order.encoding)
         super().__init__(order.caller, kind, order.priority, urgent=urgent, attempts=attempts)
         self.order: Final = order
-        self.done: asyncio.Future[tuple[Outcome, ...]] = asyncio.get_running_loop().create_future()
         self.content: Final = content_of(order) if order.request_id else b""
-        self.waiters = 0
+        self._waiters: list[asyncio.Future[None]] = []
         """Calls that wait for it: repetitions join the first."""
         self.waiting.extend(range(count))
         self._late = late
@@ -80,8 +79,32 @@ class Ticket(Work):
             self._told,
         )
 
+    @property
+    def done(self) -> tuple[Outcome, ...] | None:
+        """One outcome for each input, in order; None as long as one has none."""
+        return None if self._open else tuple(outcome for outcome in self._outcomes if outcome is not None)
+
+    async def wait(self, seconds: float) -> bool:
+        """Until it is done, or for so long; whether it is done. It is wanted as long as somebody is in here."""
+        if not self._open:
+            return True
+        loop = asyncio.get_running_loop()
+        waiter: asyncio.Future[None] = loop.create_future()
+        timer = loop.call_later(max(0.0, seconds), _release, waiter)
+        self._waiters.append(waiter)
+        try:
+            await waiter
+        finally:
+            timer.cancel()
+            self._waiters.remove(waiter)
+        return not self._open
+
+    @property
+    def wanted(self) -> bool:
+        return bool(self._waiters)
+
     def unwanted(self) -> Fault | None:
-        if not self.waiters:
+        if not self._waiters:
             return outcomes.gave_up()
         return self._late(self) if self.order.deadline.passed() else None
 
@@ -90,8 +113,9 @@ class Ticket(Work):
             return
         self._outcomes[position] = outcome
         self._open -= 1
-        if not self._open and not self.done.done():
-            self.done.set_result(tuple(outcome for outcome in self._outcomes if outcome is not None))
+        if not self._open:
+            for waiter in self._waiters:
+                _release(waiter)
 
     def has_ended(self, position: int) -> bool:
         return self._outcomes[position] is not None
@@ -123,6 +147,11 @@ class Ticket(Work):
     def _drop(self, position: int) -> None:
         if position in self.waiting:
             self.waiting.remove(position)
+
+
+def _release(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)
 
 
 def content_of(order: Order) -> bytes:

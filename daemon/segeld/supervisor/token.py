@@ -376,7 +376,9 @@ class TokenSupervisor:
             if state is not self._state:
                 self._state_since = time.time()
                 _log.info("token", token=str(self.name), state=state, was=self._state, why=reason)
-                self._acts.later(f"token {state.lower()}", subject=str(self.name), was=self._state.lower(), why=reason)
+                self._acts.later(
+                    f"token {state.lower()}", subject=str(self.name), was=self._state.lower(), why=reason
+                )
             self._state, self._state_reason = state, reason
         self.news.tell()
         self._changed()

@@ -48,9 +48,7 @@ class WorkerFailed(Exception):
 class WorkerHandle:
     """A running worker. Requests may overlap; each is answered by its number."""
 
-    def __init__(
-        self, process: Process, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, pin: socket.socket
-    ) -> None:
+    def __init__(self, process: Process, pin: socket.socket) -> None:
         self.number: Final = next(_numbers)
         self.pid: Final = process.pid
         self.ended: Final = asyncio.Event()
@@ -62,13 +60,13 @@ class WorkerHandle:
         self.why = ""
         """Why it ended, for the log."""
         self._process = process
-        self._reader = reader
-        self._writer = writer
+        self._transport: asyncio.Transport | None = None
+        self._frames = framing.FrameReader()
         self._pin: socket.socket | None = pin
         self._asked: dict[int, asyncio.Future[worker_wire.AnyAnswer]] = {}
         self._ids = itertools.count(1)
         self._heard = time.monotonic()
-        self._listening = asyncio.create_task(self._listen(), name=f"worker {self.number} answers")
+        self._reaping: asyncio.Task[None] | None = None
         self._watching = asyncio.create_task(self._watch(), name=f"worker {self.number} lives")
 
     @classmethod
@@ -84,14 +82,16 @@ class WorkerHandle:
             control.close()
             pin.close()
             raise
+        worker = cls(process, pin)
         try:
-            reader, writer = await asyncio.open_connection(sock=control)
+            await asyncio.get_running_loop().create_connection(lambda: _Control(worker), sock=control)
         except BaseException:  # the daemon stops just now: what was started is ended too
             control.close()
             pin.close()
+            worker._watching.cancel()
             await asyncio.shield(end(process, grace=0))
             raise
-        return cls(process, reader, writer, pin)
+        return worker
 
     def take_pin_socket(self) -> socket.socket:
         """The front's end of the socket for the PIN: to be handed to the keeper, once."""
@@ -139,23 +139,31 @@ class WorkerHandle:
         """:raises WorkerLost: if it ends, or says nothing for `patience` seconds (it is killed then).
         :raises WorkerFailed: if it answers that it failed.
         """
-        if self.leaving.is_set() and not self.retiring:
+        if self._transport is None or (self.leaving.is_set() and not self.retiring):
             raise WorkerLost(self.why, sent=False)
-        future: asyncio.Future[worker_wire.AnyAnswer] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[worker_wire.AnyAnswer] = loop.create_future()
         self._asked[request.id] = future
         asked_at = time.monotonic()
+        timer: asyncio.TimerHandle
+
+        def look() -> None:
+            """Any answer shows that it lives; but one session may hang while others answer."""
+            nonlocal timer
+            left = min(max(asked_at, self._heard) + patience, asked_at + 2 * patience) - time.monotonic()
+            if left > 0:
+                timer = loop.call_later(left, look)
+                return
+            self.kill(f"no answer for {patience:g} s")
+            if not future.done():
+                future.set_exception(WorkerLost(self.why))
+
+        timer = loop.call_later(patience, look)
         try:
-            self._writer.write(framing.encode(request))
-            while not future.done():
-                # Any answer shows that it lives; but one session may hang while others answer.
-                until = min(max(asked_at, self._heard) + patience, asked_at + 2 * patience)
-                left = until - time.monotonic()
-                if left <= 0:
-                    self.kill(f"no answer for {patience:g} s")
-                    raise WorkerLost(self.why)
-                await asyncio.wait({future}, timeout=left)
-            answer = future.result()
+            self._transport.write(framing.encode(request))
+            answer = await future
         finally:
+            timer.cancel()
             self._asked.pop(request.id, None)
         if isinstance(answer, worker_wire.Failed):
             raise WorkerFailed(answer)
@@ -164,35 +172,41 @@ class WorkerHandle:
             raise WorkerLost(self.why)
         return answer
 
-    async def _listen(self) -> None:
-        frames = framing.FrameReader()
-        why = ""
+    # --- what its socket tells
+
+    def connected(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+
+    def received(self, data: bytes) -> None:
+        self._heard = time.monotonic()
         try:
-            while data := await self._reader.read(256 * 1024):
-                self._heard = time.monotonic()
-                for frame in frames.feed(data):
-                    answer = framing.decode(worker_wire.ANSWERS, frame)
-                    future = self._asked.get(answer.id)
-                    if future is not None and not future.done():
-                        future.set_result(answer)
+            for frame in self._frames.feed(data):
+                answer = framing.decode(worker_wire.ANSWERS, frame)
+                future = self._asked.get(answer.id)
+                if future is not None and not future.done():
+                    future.set_result(answer)
         except framing.FrameError as error:
-            why = str(error)
-        except OSError:
-            pass  # a reset is how its end shows when it was in the middle of something
-        finally:
-            await self._reap(why)
+            self.why = self.why or str(error)
+            self._abort()
+
+    def disconnected(self) -> None:
+        self._transport = None
+        self._reaping = asyncio.create_task(self._reap(), name=f"worker {self.number} ends")
+
+    def _abort(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()
 
     async def _watch(self) -> None:
         """Its end shows as EOF, unless a helper that the module started holds the socket open."""
         await self._process.wait()
         await asyncio.sleep(_LAST_WORDS)
-        self._writer.transport.abort()
+        self._abort()
 
-    async def _reap(self, why: str) -> None:
-        self._writer.close()
+    async def _reap(self) -> None:
         code = await end(self._process, grace=1.0)
         self._watching.cancel()
-        self.why = self.why or why or f"worker process ended ({_explain(code)})"
+        self.why = self.why or f"worker process ended ({_explain(code)})"
         self.ended.set()
         self.leaving.set()
         if self._pin is not None:
@@ -216,8 +230,26 @@ class WorkerHandle:
     async def close(self) -> None:
         """Lets it end by itself by closing its pipe; kills it when it does not."""
         self.why = self.why or "closed"
-        self._writer.close()
-        await self._listening
+        if self._transport is not None:
+            self._transport.close()
+        await self.ended.wait()
+
+
+class _Control(asyncio.Protocol):
+    """Its control socket. A protocol and no stream: what it says is dealt with as it comes."""
+
+    def __init__(self, worker: WorkerHandle) -> None:
+        self._worker = worker
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._worker.connected(transport)
+
+    def data_received(self, data: bytes) -> None:
+        self._worker.received(data)
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - a reset is how its end shows
+        self._worker.disconnected()
 
 
 def _explain(code: int) -> str:

@@ -359,11 +359,11 @@ async def test_a_worker_whose_start_is_given_up_is_ended(monkeypatch) -> None:
         there.set()
         return started[-1]
 
-    async def never(**_) -> None:
+    async def never(*_, **__) -> None:
         await asyncio.Event().wait()
 
     monkeypatch.setattr("segeld.supervisor.worker_handle.spawn", noted)
-    monkeypatch.setattr(asyncio, "open_connection", never)
+    monkeypatch.setattr(asyncio.get_running_loop(), "create_connection", never)
     starting = asyncio.create_task(WorkerHandle.start({}))
     await asyncio.wait_for(there.wait(), TIMEOUT)
     starting.cancel()
