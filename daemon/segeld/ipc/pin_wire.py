@@ -26,7 +26,9 @@ class LoginOutcome(enum.StrEnum):
     LENGTH = "length"
     """Outside the token's limits, and therefore not sent; `ckr` is 0."""
     REMOVED = "removed"
-    """CKR_DEVICE_REMOVED, CKR_TOKEN_NOT_PRESENT: what became of the attempt is not known."""
+    """CKR_DEVICE_REMOVED, CKR_TOKEN_NOT_PRESENT: what became of the attempt is not known. Or
+    CKR_USER_PIN_NOT_INITIALIZED: this process does not see the token as it is. SoftHSM2 says so when it has read the
+    token's file while another process was writing it; a fresh process sees it whole."""
     NOT_TRIED = "not_tried"
     """The token's flags forbid an attempt without an officer (final try; few tries while one is open), and `ckr` is 0;
     or they could not be read, and `ckr` says why."""

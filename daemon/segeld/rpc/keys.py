@@ -28,11 +28,16 @@ _WHY: Final[Mapping[TokenState, str]] = {
 def choose(policy: Policy, inventory: Inventory, caller: str, name: KeyName | Alias) -> KeyRecord:
     """The key of that name; of an alias the first that can sign, else the first that is there.
 
-    :raises Fault: KEY_NOT_FOUND, the very same for a key that is unknown and for one that is not granted.
+    :raises Fault: KEY_NOT_FOUND, the very same for a key that is unknown and for one that is not granted;
+        TOKEN_RECOVERING for one that is granted and may be on a token that is not started yet.
     """
     names = policy.resolve(name, caller) if isinstance(name, Alias) else policy.visible_keys(caller, (name,))
     records = [record for each in names if (record := inventory.key(each)) is not None]
     if not records:
+        if names and any(token.state is TokenState.STARTING for token in inventory.tokens()):
+            raise Fault(
+                Reason.TOKEN_RECOVERING, f"{name} is not found yet: tokens are being started; try again.", key=str(name)
+            )
         raise key_not_found()
     return next((record for record in records if record.active), records[0])
 

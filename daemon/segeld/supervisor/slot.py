@@ -75,6 +75,8 @@ class WorkerSlot:
         self._host = host
         self._number = number
         self._not_found = 0
+        self._was_ready = False
+        """Whether the present worker came to sign: what ends it then is news."""
 
     async def run(self) -> None:
         backoff = Backoff()
@@ -82,6 +84,8 @@ class WorkerSlot:
         while True:
             backoff.started()
             ended = await self._live()
+            if self._was_ready:
+                self._was_ready, said = False, ""
             self._set(ended)
             pause = backoff.pause()
             if ended.trouble and ended.trouble != said:  # once, not at every try
@@ -158,6 +162,7 @@ class WorkerSlot:
         found = await worker.find_keys(host.public_keys(), patience)
         await host.know(worker, found.keys, logged_in=True)
         self._set(WorkerStatus(Stage.READY))
+        self._was_ready = True
 
     def _set(self, status: WorkerStatus) -> None:
         self.status = status

@@ -277,7 +277,7 @@ class TokenSupervisor:
                 if self._info is not None:
                     self._bound = self._info.serial or None
             case LoginOutcome.REMOVED:
-                raise WorkerLost(worker.why or "the token was removed during the login")
+                raise WorkerLost(worker.why or "the token was not there, or had no PIN, at the login")
             case None if lent.died:
                 raise WorkerLost(worker.why or "it ended during the login")
             case None:  # the keeper has the PIN no more: too many attempts stayed open

@@ -77,7 +77,7 @@ class Token:
                 return LoginOutcome.LOCKED
             case Ckr.PIN_EXPIRED:
                 return LoginOutcome.EXPIRED
-            case Ckr.DEVICE_REMOVED | Ckr.TOKEN_NOT_PRESENT:
+            case Ckr.DEVICE_REMOVED | Ckr.TOKEN_NOT_PRESENT | Ckr.USER_PIN_NOT_INITIALIZED:
                 return LoginOutcome.REMOVED
             case _:
                 return LoginOutcome.REFUSED
