@@ -7,7 +7,7 @@ FILES ?=
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export GRPC_ENABLE_FORK_SUPPORT := 0
 
-.PHONY: help setup demo test lint format bench proto lock serve clean
+.PHONY: help setup demo test soak lint format bench proto lock serve clean
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -36,6 +36,10 @@ test: $(VENV)/ready ## Run the test suite (build/test/junit.xml)
 	@mkdir -p build/test
 	@$(RUN) -m pytest --junit-xml=build/test/junit.xml $(ARGS)
 
+soak: $(VENV)/ready ## Kill daemon and workers for hours (CYCLES=10000), and check what is left
+	@PYTHON="$(PYTHON)" softhsm/system-packages test
+	@SEGEL_CRASH_CYCLES=$${CYCLES:-10000} $(RUN) -m pytest -s tests/crash/test_crash_loop.py $(ARGS)
+
 lint: $(VENV)/ready ## Check style, types, layers, protos, and that generated code is current
 	@$(RUN) -m ruff check --quiet .
 	@$(RUN) -m ruff format --quiet --check .
@@ -47,7 +51,7 @@ format: $(VENV)/ready ## Format the sources
 	@$(RUN) -m ruff check --quiet --fix-only .
 	@$(RUN) -m ruff format --quiet .
 
-bench: $(VENV)/ready ## Measure signatures a second beside a plain loop over the module
+bench: $(VENV)/ready ## Measure segel beside plain loops over the module (quick: ARGS=--quick; build/bench/bench.png)
 	@PYTHON="$(PYTHON)" softhsm/system-packages test
 	@$(RUN) tests/bench/run.py $(ARGS)
 

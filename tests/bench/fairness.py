@@ -15,10 +15,10 @@ from setting import P256, WORKERS, Bench, digests
 
 from segel.v1 import jobs_pb2, jobs_pb2_grpc, signing_pb2
 from segel_softhsm import provision
+from segeld.dispatch.fairness import CHUNK_SECONDS
 
 WEIGHTS: Final = tuple(itertools.islice(itertools.cycle(range(1, 9)), 20))
 TOLERANCE: Final = 0.05
-CHUNK_SECONDS: Final = 0.020
 """For how long a worker is given work at once."""
 _ONE_MESSAGE: Final = 20_000
 

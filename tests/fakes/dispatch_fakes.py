@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass, field
+from itertools import count
 
 from segeld.ipc.worker_wire import ItemFailed, Remedy, Signed
 from segeld.model.algorithm import Algorithm, EcdsaEncoding, KeyKind
@@ -46,6 +47,7 @@ class FakeWorker:
     """Answers chunks when it is told to; remembers what it was given."""
 
     pid: int = 1
+    number: int = field(default_factory=count(1).__next__)
     ended: asyncio.Event = field(default_factory=asyncio.Event)
     leaving: asyncio.Event = field(default_factory=asyncio.Event)
     given: list[tuple[bytes, ...]] = field(default_factory=list)

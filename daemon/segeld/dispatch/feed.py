@@ -25,7 +25,7 @@ class Feed:
     async def serve(self, token: TokenName, worker: WorkerHandle) -> None:
         """Feeds one worker until it ends; or, when it retires, until it holds nothing."""
         served = Served(token, worker, time.monotonic())
-        self._room.workers[token] += 1
+        self._room.open(served.seat)
         # One chunk for each session, and one that is there when the first of them is done.
         pumps = [
             asyncio.create_task(self._pump(served, urgent=urgent))
@@ -47,7 +47,7 @@ class Feed:
                 worker.retire()
             raise
         finally:
-            self._room.workers[token] -= 1
+            self._room.close(served.seat)
             # Who was woken for something and left without it must not be the only one who knew of it.
             self._room.wake_all()
 
@@ -60,9 +60,9 @@ class Feed:
         idle = self._room.idle_urgent if urgent else self._room.idle
         settling: Settling | None = None
         while not served.worker.leaving.is_set():
-            taken = self._room.take(served.token, urgent=urgent)
+            taken = self._room.take(served.seat, urgent=urgent)
             if taken is None:
-                await idle.wait(served.token)
+                await idle.wait(served.seat)
             elif taken.chunk.items:
                 settling = await self._runs.run(served, taken, settling, urgent=urgent)
             else:
@@ -73,10 +73,12 @@ class Feed:
         while not served.worker.leaving.is_set():
             item = room.take_suspect(token, served.proved)
             if item is None:
-                await room.idle_suspects.wait(token)
+                await room.idle_suspects.wait(served.seat)
                 continue
             work, position = item
-            settling = await self._runs.run(served, room.alone(token, work, position), None, urgent=True)
+            settling = await self._runs.run(
+                served, room.alone(served.seat, work, position), None, urgent=True
+            )
             if settling is not None:
                 await settling
             room.after_trial(work, position, token)

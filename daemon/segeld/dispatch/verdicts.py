@@ -9,6 +9,7 @@ import structlog
 
 from segeld.dispatch import outcomes
 from segeld.dispatch.breaker import Asked
+from segeld.dispatch.idle import Seat
 from segeld.dispatch.metrics import DispatchMetrics
 from segeld.dispatch.ports import Tokens
 from segeld.dispatch.waiting import WaitingRoom
@@ -38,6 +39,10 @@ class Served:
     """When it was last known to work: it was fresh, or began with what it then signed."""
     running: int = 0
     """Chunks that it holds."""
+
+    @property
+    def seat(self) -> Seat:
+        return Seat(self.token, self.worker.number)
 
 
 class Verdicts:

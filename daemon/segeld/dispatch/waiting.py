@@ -7,13 +7,13 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from segeld.dispatch import outcomes
 from segeld.dispatch.breaker import Asked, Breaker
 from segeld.dispatch.fairness import Fairness
-from segeld.dispatch.idle import Idle
+from segeld.dispatch.idle import Idle, Seat
 from segeld.dispatch.lanes import Chunk, Item, Lanes, Suits
 from segeld.dispatch.ports import Tokens
 from segeld.dispatch.speed import Speed
@@ -34,10 +34,14 @@ class Taken:
     """A chunk that is on its way to a worker, and what its caller was charged for it so far."""
 
     chunk: Chunk
-    token: TokenName
+    seat: Seat
     priority: Priority
     caller: str
     charged: float
+
+    @property
+    def token(self) -> TokenName:
+        return self.seat.token
 
 
 class WaitingRoom:
@@ -55,8 +59,8 @@ class WaitingRoom:
         self.nothing_held: Final = asyncio.Event()
         self.nothing_held.set()
         self._jobs_stopped = False
-        self.workers: Final[Counter[TokenName]] = Counter()
-        """Those that are fed."""
+        self._workers: Final[dict[Seat, int]] = {}
+        """Those that are fed, and how many chunks each holds."""
         self.speed: Final = Speed()
         self.suspects: Final = Suspects()
         self.breaker: Final = Breaker()
@@ -126,6 +130,14 @@ class WaitingRoom:
 
     # --- with the feeds
 
+    def open(self, seat: Seat) -> None:
+        """A worker is fed from now on."""
+        self._workers[seat] = 0
+
+    def close(self, seat: Seat) -> None:
+        """A worker gets nothing any more."""
+        del self._workers[seat]
+
     def suits(self, token: TokenName) -> Suits:
         """What a token may be asked for now."""
         names, now = self._tokens().names_on(token), time.monotonic()
@@ -133,13 +145,15 @@ class WaitingRoom:
             kind.key in names and not self.breaker.pause(Asked(token, kind.key, kind.algorithm), now)
         )
 
-    def take(self, token: TokenName, *, urgent: bool) -> Taken | None:
-        """The next chunk for a token, without what nobody waits for any more: it may be empty then.
+    def take(self, seat: Seat, *, urgent: bool) -> Taken | None:
+        """The next chunk for a worker, without what nobody waits for any more: it may be empty then.
 
-        Whatever is taken must be `returned`.
+        A worker that holds something leaves it to one that has nothing. Whatever is taken must be `returned`.
         """
-        suits, fairness = self.suits(token), self._fair(token)
-        if urgent and fairness.jobs_are_due() and self._jobs_present(token, suits):
+        suits, fairness = self.suits(seat.token), self._fair(seat.token)
+        if urgent and fairness.jobs_are_due() and self._jobs_present(seat.token, suits):
+            return None
+        if self._workers.get(seat) and self._wake_unoccupied(seat.token, urgent=urgent):
             return None
         lanes = {Priority.INTERACTIVE: self._urgent} if urgent else self._lanes
         waiting = {priority: lane.waiting(suits) for priority, lane in lanes.items() if lane}
@@ -149,22 +163,23 @@ class WaitingRoom:
         priority, caller = choice
         kind = lanes[priority].next_kind(caller, suits)
         assert kind is not None, "a caller was chosen for which nothing waits"
-        chunk = lanes[priority].take(caller, kind, self._size(lanes[priority], token, caller, kind))
-        taken = Taken(chunk, token, priority, caller, len(chunk.items) * self.speed.seconds(token, kind))
+        chunk = lanes[priority].take(caller, kind, self._size(lanes[priority], seat.token, caller, kind))
+        charged = len(chunk.items) * self.speed.seconds(seat.token, kind)
+        taken = Taken(chunk, seat, priority, caller, charged)
         self._hold(taken)
-        self._charge(taken, taken.charged)
+        self._charge(taken, charged)
         for work in {work for work, _ in chunk.items}:
             self.on_taken(work)
-        (self.idle_urgent if urgent else self.idle).wake_one(
-            lambda other: self._has_more(other, urgent=urgent)
-        )
-        return Taken(self.wanted(chunk), token, priority, caller, taken.charged)
+        self._wake_next(urgent=urgent)
+        return replace(taken, chunk=self.wanted(chunk))
 
     def _size(self, lanes: Lanes, token: TokenName, caller: str, kind: Kind) -> int:
         """Of the next chunk: what takes long enough, but not so much that another worker has nothing."""
-        size, workers = self.speed.chunk_size(token, kind), max(1, self.workers[token])
-        waiting = lanes.count(caller, kind, size * workers)
-        return min(size, max(_SMALLEST, -(-waiting // workers)))
+        size = self.speed.chunk_size(token, kind)
+        workers = [held for seat, held in self._workers.items() if seat.token == token]
+        share = max(1, workers.count(0) or len(workers))
+        waiting = lanes.count(caller, kind, size * share)
+        return min(size, max(_SMALLEST, -(-waiting // share)))
 
     def wanted(self, chunk: Chunk) -> Chunk:
         """What of it somebody still waits for; the rest ends."""
@@ -174,6 +189,7 @@ class WaitingRoom:
 
     def _hold(self, taken: Taken) -> None:
         self._held[taken.token, taken.priority] += 1
+        self._workers[taken.seat] = self._workers.get(taken.seat, 0) + 1
         self.nothing_held.clear()
 
     def returned(self, taken: Taken, *, signed: bool) -> None:
@@ -185,6 +201,8 @@ class WaitingRoom:
         self._held[taken.token, taken.priority] -= 1
         if not self._held[taken.token, taken.priority]:
             del self._held[taken.token, taken.priority]
+        if taken.seat in self._workers:
+            self._workers[taken.seat] -= 1
         if not self._held:
             self.nothing_held.set()
         self._charge(taken, seconds - taken.charged)
@@ -221,9 +239,9 @@ class WaitingRoom:
             return self.take_suspect(token, proved)
         return item
 
-    def alone(self, token: TokenName, work: Work, position: int) -> Taken:
+    def alone(self, seat: Seat, work: Work, position: int) -> Taken:
         """A chunk of one input, for its trial."""
-        taken = Taken(Chunk(work.kind, ((work, position),)), token, work.priority, work.caller, 0.0)
+        taken = Taken(Chunk(work.kind, ((work, position),)), seat, work.priority, work.caller, 0.0)
         self._hold(taken)
         return taken
 
@@ -279,15 +297,29 @@ class WaitingRoom:
 
     # --- who looks again
 
-    def _has_more(self, token: TokenName, *, urgent: bool) -> bool:
-        suits = self.suits(token)
-        lanes = [self._urgent] if urgent else list(self._lanes.values())
-        return any(self._present(each, suits) for each in lanes)
-
     def _wake(self, work: Work) -> None:
         """One pump is enough: it wakes the next if it leaves something."""
-        idle = self.idle_urgent if work.urgent else self.idle
-        idle.wake_one(lambda token: self.suits(token)(work.kind))
+        self._wake_one(urgent=work.urgent, suits=lambda seat: self.suits(seat.token)(work.kind))
+
+    def _wake_next(self, *, urgent: bool) -> None:
+        """If something is left: whoever can take it."""
+        lanes = [self._urgent] if urgent else list(self._lanes.values())
+        if any(lanes):
+            self._wake_one(
+                urgent=urgent,
+                suits=lambda seat: any(self._present(each, self.suits(seat.token)) for each in lanes),
+            )
+
+    def _wake_one(self, *, urgent: bool, suits: Callable[[Seat], bool]) -> None:
+        """A pump whose worker has nothing, if there is one."""
+        idle = self.idle_urgent if urgent else self.idle
+        if not idle.wake_one(lambda seat: not self._workers.get(seat) and suits(seat)):
+            idle.wake_one(suits)
+
+    def _wake_unoccupied(self, token: TokenName, *, urgent: bool) -> bool:
+        """Whether a worker of this token had nothing and nothing to do, and looks now."""
+        idle = self.idle_urgent if urgent else self.idle
+        return idle.wake_one(lambda seat: seat.token == token and self._workers.get(seat) == 0)
 
     def wake_all(self) -> None:
         for idle in (self.idle_urgent, self.idle, self.idle_suspects):
