@@ -55,7 +55,9 @@ def test_a_backup_is_restored_and_a_new_log_continues_the_old_one(bed, tmp_path)
     with dev_daemon("--workers", "1", directory=bed) as daemon:
         again = signed(daemon, "before")
         assert [one.value for one in again] == [one.value for one in before]
-        assert {one.leaf_index for one in again} == {0}, "a receipt of the old log was given out for the new one"
+        assert {one.leaf_index for one in again} == {0}, (
+            "a receipt of the old log was given out for the new one"
+        )
         with daemon.client() as client:
             assert [job.request_id for job in client.jobs.list()] == ["before"]
         assert len(signed(daemon, "after")) == len(DIGESTS)

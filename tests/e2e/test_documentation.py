@@ -1,26 +1,17 @@
 """Every command that the documentation names runs as it stands there."""
 
 import json
-import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from documents import ROOT, blocks, environment, letters
 
-ROOT = Path(__file__).resolve().parents[2]
 TIMEOUT = 110
 NOT_HERE = re.compile(r"^(make |export PATH|pip install)")
 """Set-up, which has run already when this test runs; `make test` would run itself."""
-
-
-def blocks(document: str, language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", (ROOT / document).read_text(), re.MULTILINE | re.DOTALL)
-
-
-def environment() -> dict[str, str]:
-    return {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
 
 
 def shell(script: str, folder: Path) -> "subprocess.CompletedProcess[str]":
@@ -75,15 +66,6 @@ def test_the_python_of_the_readme_signs(tmp_path, daemon) -> None:
         check=False,
     )
     assert done.stdout == "True\n", done.stderr
-
-
-def letters(folder: Path) -> list[Path]:
-    sys.path.insert(0, str(ROOT / "tests/demo"))
-    try:
-        from letters import write_letters
-    finally:
-        sys.path.pop(0)
-    return write_letters(folder)
 
 
 def test_the_doors_of_the_readme_open(tmp_path, daemon) -> None:

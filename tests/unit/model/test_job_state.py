@@ -25,7 +25,7 @@ def test_the_comments_of_the_wire_are_those_of_the_code() -> None:
     said = dict(re.findall(r"// ([^\n]+)\n    STATE_(\w+) = [1-9]", proto))
     documented = {
         name: " ".join(text.split())
-        for name, text in re.findall(r'(\w+) = "\w+"\n    """(.+?)"""', code, re.S)
+        for name, text in re.findall(r'(\w+) = "\w+"\n    """(.+?)"""', code, re.DOTALL)
     }
     assert {name: text for text, name in said.items()} == documented
 
