@@ -1,6 +1,8 @@
 """Room on the disk: work is taken only while what was accepted can also be signed and recorded."""
 
+import asyncio
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -13,6 +15,10 @@ MARGIN: Final = 64 * 1024 * 1024
 """Octets that are left to everything else: the write-ahead log, checkpoints, the system."""
 
 
+_FRESH: Final = 1.0
+"""Seconds for which an answer of the file system is believed."""
+
+
 class DiskRoom:
     """Of the file system that the state folder is on."""
 
@@ -21,10 +27,17 @@ class DiskRoom:
         self._folder = folder
         self._waiting = waiting
         self._margin = margin
+        self._free = 0
+        self._asked = float("-inf")
 
-    def require(self, items: int) -> None:
+    async def require(self, items: int) -> None:
         """:raises StoreFull: if there is not enough for so many more."""
-        free = os.statvfs(self._folder)
-        need = self._margin + (self._waiting() + items) * ITEM_OCTETS
-        if free.f_bavail * free.f_frsize < need:
+        if time.monotonic() - self._asked > _FRESH:
+            self._free = await asyncio.to_thread(self._ask)
+            self._asked = time.monotonic()
+        if self._free < self._margin + (self._waiting() + items) * ITEM_OCTETS:
             raise StoreFull
+
+    def _ask(self) -> int:
+        found = os.statvfs(self._folder)
+        return found.f_bavail * found.f_frsize

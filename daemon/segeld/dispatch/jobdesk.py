@@ -62,7 +62,7 @@ class JobDesk:
 
     async def _admit(self, caller: str, *, jobs: int, items: int) -> None:
         """:raises Fault: CALLER_QUOTA, STORAGE_FULL."""
-        self._room.require(items)
+        await self._room.require(items)
         open_jobs, open_items = await self._store.usage(caller)
         if open_jobs + jobs > self._jobs_per_caller:
             raise Fault(
