@@ -31,7 +31,7 @@ from segeld.model.kind import Kind
 from segeld.model.names import KeyName, TokenName
 from segeld.model.priority import Priority
 
-SHARES: Final = ((RSA, 30, 256, 1.0), (P256, 240, 71, 4.0))
+SHARES: Final = ((RSA, 80, 256, 1.0), (P256, 240, 71, 4.0))
 """Key, digests of a chunk, octets of a signature, and the goal in percent."""
 HOW: Final = (
     "CPU seconds of every thread while a job goes through the real SqliteStore and Publisher in this process, claim and "

@@ -16,6 +16,8 @@ from setting import P256, WORKERS, Bench, digests
 from segel.v1 import jobs_pb2, jobs_pb2_grpc, signing_pb2
 from segel_softhsm import provision
 from segeld.dispatch.fairness import CHUNK_SECONDS
+from segeld.dispatch.speed import MAX_CHUNK
+from segeld.model.priority import Priority
 
 WEIGHTS: Final = tuple(itertools.islice(itertools.cycle(range(1, 9)), 20))
 TOLERANCE: Final = 0.05
@@ -81,7 +83,7 @@ async def _backlog(stack: AsyncExitStack, target: str, one: Principal) -> Backlo
 
 def _row(signed: list[int], seconds: float, a_second: float) -> Row:
     total = sum(signed)
-    chunk = max(total / seconds, a_second) / WORKERS * CHUNK_SECONDS
+    chunk = min(MAX_CHUNK, max(total / seconds, a_second) / WORKERS * CHUNK_SECONDS[Priority.NORMAL])
     due = [total * weight / sum(WEIGHTS) for weight in WEIGHTS]
     off = [abs(got - one) / (TOLERANCE * one + chunk) for got, one in zip(signed, due, strict=True)]
     worst = off.index(max(off))

@@ -14,9 +14,11 @@ from segeld.model.priority import Priority
 
 UPPER_SHARE: Final = 0.8
 """Of device time, at most, for a higher priority while a lower one waits."""
-CHUNK_SECONDS: Final = 0.04
+CHUNK_SECONDS: Final = {Priority.INTERACTIVE: 0.04, Priority.NORMAL: 0.1, Priority.LOW: 0.1}
 """What a chunk should take: long enough that claiming and settling cost little beside it, short enough that nobody waits
-long for one. (Urgent work never waits for a chunk.)"""
+long for one. (Urgent work waits for no chunk.)"""
+_DUE: Final = 0.04
+"""Seconds owed to a lower priority at which it goes first."""
 _MOST_OWED: Final = 0.5
 """Seconds. A lower priority that was passed over for long does not hold up the higher ones for long afterwards."""
 
@@ -70,7 +72,7 @@ class _Debt:
         self._owed = 0.0
 
     def due(self) -> bool:
-        return self._owed >= CHUNK_SECONDS
+        return self._owed >= _DUE
 
     def upper_used(self, seconds: float, *, lower_waits: bool) -> None:
         grown = self._owed + seconds * (1 - UPPER_SHARE) / UPPER_SHARE

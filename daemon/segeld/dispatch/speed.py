@@ -5,6 +5,7 @@ from typing import Final
 from segeld.dispatch.fairness import CHUNK_SECONDS
 from segeld.model.kind import Kind
 from segeld.model.names import TokenName
+from segeld.model.priority import Priority
 
 MAX_CHUNK: Final = 256
 _FIRST_CHUNK: Final = 8
@@ -27,8 +28,8 @@ class Speed:
         """Of one signature: measured, or a guess."""
         return self._seconds.get((token, kind), _FIRST_GUESS)
 
-    def chunk_size(self, token: TokenName, kind: Kind) -> int:
+    def chunk_size(self, token: TokenName, kind: Kind, priority: Priority) -> int:
         each = self._seconds.get((token, kind))
         if each is None:
             return _FIRST_CHUNK
-        return max(1, min(MAX_CHUNK, int(CHUNK_SECONDS / each))) if each > 0 else MAX_CHUNK
+        return max(1, min(MAX_CHUNK, int(CHUNK_SECONDS[priority] / each))) if each > 0 else MAX_CHUNK

@@ -163,7 +163,9 @@ class WaitingRoom:
         priority, caller = choice
         kind = lanes[priority].next_kind(caller, suits)
         assert kind is not None, "a caller was chosen for which nothing waits"
-        chunk = lanes[priority].take(caller, kind, self._size(lanes[priority], seat.token, caller, kind))
+        chunk = lanes[priority].take(
+            caller, kind, self._size(lanes[priority], seat.token, priority, caller, kind)
+        )
         charged = len(chunk.items) * self.speed.seconds(seat.token, kind)
         taken = Taken(chunk, seat, priority, caller, charged)
         self._hold(taken)
@@ -173,9 +175,9 @@ class WaitingRoom:
         self._wake_next(urgent=urgent)
         return replace(taken, chunk=self.wanted(chunk))
 
-    def _size(self, lanes: Lanes, token: TokenName, caller: str, kind: Kind) -> int:
+    def _size(self, lanes: Lanes, token: TokenName, priority: Priority, caller: str, kind: Kind) -> int:
         """Of the next chunk: what takes long enough, but not so much that another worker has nothing."""
-        size = self.speed.chunk_size(token, kind)
+        size = self.speed.chunk_size(token, kind, priority)
         workers = [held for seat, held in self._workers.items() if seat.token == token]
         share = max(1, workers.count(0) or len(workers))
         waiting = lanes.count(caller, kind, size * share)

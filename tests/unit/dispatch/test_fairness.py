@@ -6,8 +6,10 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segeld.dispatch.fairness import CHUNK_SECONDS, UPPER_SHARE, Fairness, Waiting
+from segeld.dispatch.fairness import UPPER_SHARE, Fairness, Waiting
 from segeld.model.priority import Priority
+
+CHUNK_SECONDS = 0.02
 
 costs = st.floats(0.001, 0.05)
 weights = st.lists(st.integers(1, 8), min_size=1, max_size=20)
