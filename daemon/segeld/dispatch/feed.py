@@ -25,7 +25,7 @@ class Feed:
     async def serve(self, token: TokenName, worker: WorkerHandle) -> None:
         """Feeds one worker until it ends; or, when it retires, until it holds nothing."""
         served = Served(token, worker, time.monotonic())
-        self._room.open(served.seat)
+        self._room.seats.open(served.seat)
         # One chunk for each session, and one that is there when the first of them is done.
         pumps = [
             asyncio.create_task(self._pump(served, urgent=urgent))
@@ -47,7 +47,7 @@ class Feed:
                 worker.retire()
             raise
         finally:
-            self._room.close(served.seat)
+            self._room.seats.close(served.seat)
             # Who was woken for something and left without it must not be the only one who knew of it.
             self._room.wake_all()
 
@@ -57,7 +57,7 @@ class Feed:
         await self._runs.drained()
 
     async def _pump(self, served: Served, *, urgent: bool) -> None:
-        idle = self._room.idle_urgent if urgent else self._room.idle
+        idle = self._room.seats.idle(urgent=urgent)
         settling: Settling | None = None
         while not served.worker.leaving.is_set():
             taken = self._room.take(served.seat, urgent=urgent)
@@ -73,7 +73,7 @@ class Feed:
         while not served.worker.leaving.is_set():
             item = room.take_suspect(token, served.proved)
             if item is None:
-                await room.idle_suspects.wait(served.seat)
+                await room.seats.suspects.wait(served.seat)
                 continue
             work, position = item
             settling = await self._runs.run(

@@ -10,7 +10,7 @@ from segeld.model.deadline import MONOTONIC_NS
 from segeld.model.faults import Fault
 from segeld.model.job import Job
 
-LOW_WATER: Final = 384
+LOW_WATER: Final = 1024
 """Waiting items below which the next block is loaded: two workers with two chunks each never wait for the disk."""
 
 

@@ -152,7 +152,7 @@ class Runs:
         if good and not served.worker.leaving.is_set():
             served.proved = max(served.proved, began)
             if self._room.suspects:
-                self._room.idle_suspects.wake_all()
+                self._room.seats.suspects.wake_all()
         return verdicts
 
     async def _settle(self, held: Held, verdicts: Sequence[Verdict]) -> None:

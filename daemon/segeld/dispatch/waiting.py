@@ -6,16 +6,17 @@ Urgent work has lanes of its own: workers sign it between two signatures of othe
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Final
 
 from segeld.dispatch import outcomes
 from segeld.dispatch.breaker import Asked, Breaker
-from segeld.dispatch.fairness import Fairness
-from segeld.dispatch.idle import Idle, Seat
+from segeld.dispatch.fairness import Fairness, Waiting
+from segeld.dispatch.idle import Seat
 from segeld.dispatch.lanes import Chunk, Item, Lanes, Suits
 from segeld.dispatch.ports import Tokens
+from segeld.dispatch.seats import Seats
 from segeld.dispatch.speed import Speed
 from segeld.dispatch.suspects import Suspects
 from segeld.dispatch.work import Work
@@ -59,14 +60,10 @@ class WaitingRoom:
         self.nothing_held: Final = asyncio.Event()
         self.nothing_held.set()
         self._jobs_stopped = False
-        self._workers: Final[dict[Seat, int]] = {}
-        """Those that are fed, and how many chunks each holds."""
         self.speed: Final = Speed()
         self.suspects: Final = Suspects()
         self.breaker: Final = Breaker()
-        self.idle_urgent: Final = Idle()
-        self.idle: Final = Idle()
-        self.idle_suspects: Final = Idle()
+        self.seats: Final = Seats()
         self.on_taken: Callable[[Work], None] = lambda work: None  # noqa: ARG005
         """Told of each work of which something was taken."""
 
@@ -130,14 +127,6 @@ class WaitingRoom:
 
     # --- with the feeds
 
-    def open(self, seat: Seat) -> None:
-        """A worker is fed from now on."""
-        self._workers[seat] = 0
-
-    def close(self, seat: Seat) -> None:
-        """A worker gets nothing any more."""
-        del self._workers[seat]
-
     def suits(self, token: TokenName) -> Suits:
         """What a token may be asked for now."""
         names, now = self._tokens().names_on(token), time.monotonic()
@@ -153,7 +142,7 @@ class WaitingRoom:
         suits, fairness = self.suits(seat.token), self._fair(seat.token)
         if urgent and fairness.jobs_are_due() and self._jobs_present(seat.token, suits):
             return None
-        if self._workers.get(seat) and self._wake_unoccupied(seat.token, urgent=urgent):
+        if self.seats.defers(seat, urgent=urgent):
             return None
         lanes = {Priority.INTERACTIVE: self._urgent} if urgent else self._lanes
         waiting = {priority: lane.waiting(suits) for priority, lane in lanes.items() if lane}
@@ -164,7 +153,7 @@ class WaitingRoom:
         kind = lanes[priority].next_kind(caller, suits)
         assert kind is not None, "a caller was chosen for which nothing waits"
         chunk = lanes[priority].take(
-            caller, kind, self._size(lanes[priority], seat.token, priority, caller, kind)
+            caller, kind, self._size(lanes[priority], seat.token, waiting[priority], choice, kind)
         )
         charged = len(chunk.items) * self.speed.seconds(seat.token, kind)
         taken = Taken(chunk, seat, priority, caller, charged)
@@ -175,13 +164,24 @@ class WaitingRoom:
         self._wake_next(urgent=urgent)
         return replace(taken, chunk=self.wanted(chunk))
 
-    def _size(self, lanes: Lanes, token: TokenName, priority: Priority, caller: str, kind: Kind) -> int:
-        """Of the next chunk: what takes long enough, but not so much that another worker has nothing."""
+    def _size(
+        self,
+        lanes: Lanes,
+        token: TokenName,
+        waiting: Iterable[Waiting],
+        choice: tuple[Priority, str],
+        kind: Kind,
+    ) -> int:
+        """Of the next chunk: what takes long enough, but not so much that another worker has nothing. Beside a caller
+        of more weight, less: so all of them come to their turn as often.
+        """
+        priority, caller = choice
         size = self.speed.chunk_size(token, kind, priority)
-        workers = [held for seat, held in self._workers.items() if seat.token == token]
-        share = max(1, workers.count(0) or len(workers))
-        waiting = lanes.count(caller, kind, size * share)
-        return min(size, max(_SMALLEST, -(-waiting // share)))
+        heaviest = max(self._weight(each.caller) for each in waiting)
+        size = min(size, max(_SMALLEST, size * self._weight(caller) // heaviest))
+        share = self.seats.share(token)
+        count = lanes.count(caller, kind, size * share)
+        return min(size, max(_SMALLEST, -(-count // share)))
 
     def wanted(self, chunk: Chunk) -> Chunk:
         """What of it somebody still waits for; the rest ends."""
@@ -191,7 +191,7 @@ class WaitingRoom:
 
     def _hold(self, taken: Taken) -> None:
         self._held[taken.token, taken.priority] += 1
-        self._workers[taken.seat] = self._workers.get(taken.seat, 0) + 1
+        self.seats.took(taken.seat)
         self.nothing_held.clear()
 
     def returned(self, taken: Taken, *, signed: bool) -> None:
@@ -203,13 +203,12 @@ class WaitingRoom:
         self._held[taken.token, taken.priority] -= 1
         if not self._held[taken.token, taken.priority]:
             del self._held[taken.token, taken.priority]
-        if taken.seat in self._workers:
-            self._workers[taken.seat] -= 1
+        self.seats.gave_back(taken.seat)
         if not self._held:
             self.nothing_held.set()
         self._charge(taken, seconds - taken.charged)
         if taken.priority is not Priority.INTERACTIVE and self._urgent:
-            self.idle_urgent.wake_all()  # they may have had to let it go first
+            self.seats.wake_urgent()  # they may have had to let it go first
 
     def put_back(self, work: Work, position: int) -> None:
         """Back to where it waited, if somebody still waits for it."""
@@ -221,7 +220,7 @@ class WaitingRoom:
             return
         work.waiting.appendleft(position)
         if work in self.suspects:
-            self.idle_suspects.wake_all()
+            self.seats.suspects.wake_all()
         elif not self._held_back(work):
             self._lane(work).push_front(work)
             self._wake(work)
@@ -231,7 +230,7 @@ class WaitingRoom:
         if work.unwanted() is None:
             self._lane(work).withdraw(work)
             self.suspects.blame(work, position, token, time.monotonic())
-            self.idle_suspects.wake_all()
+            self.seats.suspects.wake_all()
 
     def take_suspect(self, token: TokenName, proved: float) -> Item | None:
         """One input for its trial by a worker of this token."""
@@ -301,28 +300,15 @@ class WaitingRoom:
 
     def _wake(self, work: Work) -> None:
         """One pump is enough: it wakes the next if it leaves something."""
-        self._wake_one(urgent=work.urgent, suits=lambda seat: self.suits(seat.token)(work.kind))
+        self.seats.wake_one(lambda seat: self.suits(seat.token)(work.kind), urgent=work.urgent)
 
     def _wake_next(self, *, urgent: bool) -> None:
         """If something is left: whoever can take it."""
         lanes = [self._urgent] if urgent else list(self._lanes.values())
         if any(lanes):
-            self._wake_one(
-                urgent=urgent,
-                suits=lambda seat: any(self._present(each, self.suits(seat.token)) for each in lanes),
+            self.seats.wake_one(
+                lambda seat: any(self._present(each, self.suits(seat.token)) for each in lanes), urgent=urgent
             )
 
-    def _wake_one(self, *, urgent: bool, suits: Callable[[Seat], bool]) -> None:
-        """A pump whose worker has nothing, if there is one."""
-        idle = self.idle_urgent if urgent else self.idle
-        if not idle.wake_one(lambda seat: not self._workers.get(seat) and suits(seat)):
-            idle.wake_one(suits)
-
-    def _wake_unoccupied(self, token: TokenName, *, urgent: bool) -> bool:
-        """Whether a worker of this token had nothing and nothing to do, and looks now."""
-        idle = self.idle_urgent if urgent else self.idle
-        return idle.wake_one(lambda seat: seat.token == token and self._workers.get(seat) == 0)
-
     def wake_all(self) -> None:
-        for idle in (self.idle_urgent, self.idle, self.idle_suspects):
-            idle.wake_all()
+        self.seats.wake_all()
