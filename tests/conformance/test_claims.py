@@ -346,13 +346,88 @@ async def test_a_failure_of_a_request_is_not_kept(store):
     assert (await store.claim(claim(part(request(), 0, 1)))).verdicts == (Granted(),)
 
 
-async def test_a_request_that_was_lost_too_often_is_not_counted_any_more(store):
-    asked = request(told=True)
+async def test_a_request_that_was_lost_too_often_has_failed_until_it_expires(store, reopen):
+    asked = request(count=2, expires=1000.0)
     for _ in range(3):
-        claimed = await store.claim(claim(part(asked, 0, 1)))
-        settled = await store.bring(claimed.id, Unknown())
+        claimed = await store.claim(claim(part(replace(asked, told=True), 0, 2), at=1.0))
+        settled = await store.bring(claimed.id, Unknown(), NotBegun())
     assert settled.exhausted == (0,)
-    assert (await store.claim(claim(part(request(), 0, 1)))).verdicts == (Granted(),)
+    store = await reopen()
+    await store.tidy(999.0)
+    (verdict,) = (await store.claim(claim(part(asked, 1, 1), at=999.0))).verdicts
+    ((place, failure),) = verdict.ended
+    assert (place, failure.reason, verdict.lost) == (0, Reason.WORKER_LOST, ())
+    assert (await store.claim(claim(part(asked, 0, 1), at=1000.0))).verdicts == (Granted(),)
+
+
+async def test_recovery_remembers_what_was_lost_too_often(store, reopen):
+    await store.claim(claim(part(request(), 0, 1)))
+    store = await reopen()
+    await store.recover(lambda _: 1, time.time())
+    (verdict,) = (await store.claim(claim(part(request(), 0, 1)))).verdicts
+    assert [ended.reason for _, ended in verdict.ended] == [Reason.WORKER_LOST]
+
+
+async def test_a_failure_of_a_request_gives_no_lost_attempt_back(store):
+    asked = request(told=True)
+    for outcome in (Unknown(), Unknown(), FAILED):
+        claimed = await store.claim(claim(part(asked, 0, 1)))
+        assert (await store.bring(claimed.id, outcome)).exhausted == ()
+    (verdict,) = (await store.claim(claim(part(request(), 0, 1)))).verdicts
+    assert verdict == Known((), (0, 0))
+    claimed = await store.claim(claim(part(asked, 0, 1)))
+    assert (await store.bring(claimed.id, Unknown())).exhausted == (0,)
+
+
+async def test_the_first_outcome_of_a_requests_input_stands(store, reopen):
+    asked = request(count=4)
+    first = await store.claim(claim(part(asked, 0, 4)))
+    second = await store.claim(claim(part(None, 9, 1), part(asked, 0, 4)))
+    early = await store.bring(first.id, signature(0), FAILED, Unknown(), signature(3))
+    late = await store.bring(second.id, signature(9), b"zero", signature(1), signature(2), b"three")
+    stands = {place: Signature(signature(place), Receipt(early.leaf, place)) for place in (0, 3)}
+    assert early.superseded == ()
+    assert late.superseded == ((1, stands[0]), (4, stands[3]))
+    brought = (signature(9), b"zero", signature(1), signature(2), b"three")
+    assert (await leaf(store, late.leaf)).signatures == b"".join(
+        hashlib.sha256(value).digest() for value in brought
+    )
+    store = await reopen()
+    (verdict,) = (await store.claim(claim(part(asked, 0, 1)))).verdicts
+    new = {place: Signature(signature(place), Receipt(late.leaf, place + 1)) for place in (1, 2)}
+    assert verdict == Known(tuple(sorted((stands | new).items())), ())
+
+
+@pytest.mark.parametrize(
+    ("late", "word"), [(Unknown(), UNKNOWN), (NotBegun(), NOT_BEGUN), (FAILED, "DEVICE_ERROR")]
+)
+async def test_an_outcome_stands_whatever_comes_later(store, late, word):
+    first = await store.claim(claim(part(request(), 0, 1)))
+    second = await store.claim(claim(part(request(), 0, 1)))
+    early = await store.bring(first.id, signature(0))
+    settled = await store.bring(second.id, late, attempts=1)
+    stands = ((0, Signature(signature(0), Receipt(early.leaf, 0))),)
+    assert (settled.superseded, settled.exhausted) == (stands, ())
+    assert (await leaf(store, settled.leaf)).unsigned == ((0, word),)
+    assert (await store.claim(claim(part(request(), 0, 1)))).verdicts == (Known(stands, ()),)
+
+
+async def test_a_signature_comes_too_late_when_no_attempt_was_left(store):
+    first = await store.claim(claim(part(request(), 0, 1)))
+    second = await store.claim(claim(part(request(), 0, 1)))
+    assert (await store.bring(first.id, Unknown(), attempts=1)).exhausted == (0,)
+    settled = await store.bring(second.id, signature(0), attempts=1)
+    assert [ended.reason for _, ended in settled.superseded] == [Reason.WORKER_LOST]
+    (verdict,) = (await store.claim(claim(part(request(), 0, 1)))).verdicts
+    assert verdict.ended == settled.superseded
+
+
+async def test_one_claim_that_holds_an_input_twice_keeps_one_outcome(store):
+    claimed = await store.claim(claim(part(request(), 0, 1), part(request(), 0, 1)))
+    settled = await store.bring(claimed.id, signature(0), b"another")
+    stands = Signature(signature(0), Receipt(settled.leaf, 0))
+    assert settled.superseded == ((1, stands),)
+    assert (await store.claim(claim(part(request(), 0, 1)))).verdicts == (Known(((0, stands),), ()),)
 
 
 async def test_the_same_request_id_with_other_content_is_refused(store):
@@ -390,7 +465,7 @@ async def test_an_answer_that_expires_while_a_token_has_it_does_no_harm(store):
     await store.bring(claimed.id, signature(0), Unknown())
     await store.bring(other.id, signature(9))
     (verdict,) = (await store.claim(claim(part(replace(asked, content=b"d" * 32), 0, 1), at=1003.0))).verdicts
-    assert [ended.value for _, ended in verdict.signatures] == [signature(9)]
+    assert [ended.value for _, ended in verdict.ended] == [signature(9)]
     assert verdict.lost == ()
 
 
@@ -399,7 +474,7 @@ async def test_two_parts_of_one_request_share_its_answer(store):
     claimed = await store.claim(claim(part(asked, 0, 1), part(asked, 2, 1)))
     await store.bring(claimed.id, signature(0), signature(2))
     (verdict,) = (await store.claim(claim(part(asked, 1, 1)))).verdicts
-    assert [place for place, _ in verdict.signatures] == [0, 2]
+    assert [place for place, _ in verdict.ended] == [0, 2]
 
 
 async def test_a_claim_over_two_blocks_comes_back_to_both(store):

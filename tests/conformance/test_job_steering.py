@@ -51,13 +51,49 @@ async def test_jobs_are_listed_by_what_they_are(store, wanted, found):
     assert [job.spec.request_id for job in jobs] == found
 
 
-async def test_usage_counts_jobs_that_have_not_ended(store):
+@pytest.mark.parametrize("sift", [JobFilter(), JobFilter(labels=(("odd", "1"),))])
+async def test_pages_lead_to_each_other_until_none_is_left(store, sift):
+    made = [await store.sealed(1, f"r{number}", labels=(("odd", str(number % 2)),)) for number in range(8)]
+    wanted = [job.name for job in reversed(made) if not sift.labels or job.spec.labels == sift.labels]
+    found, before = [], None
+    while found == [] or before is not None:
+        page = await store.jobs_page("office", sift, before=before, limit=2)
+        found += [job.name for job in page.jobs]
+        before = page.next
+    assert (found, len(page.jobs)) == (wanted, 2)
+
+
+async def test_a_page_of_a_request_id_is_the_last(store):
+    job = await store.sealed(1, "wanted")
+    await store.sealed(1, "other")
+    page = await store.jobs_page("office", JobFilter(request_id="wanted"), before=None, limit=1)
+    assert ([found.name for found in page.jobs], page.next) == ([job.name], None)
+
+
+async def test_usage_counts_jobs_that_have_not_ended_and_items_of_all_that_are_kept(store):
     await store.sealed(3, "a")
     await store.create_job(spec("b"), items(4), seal=False)
     ended = await store.sealed(5, "c")
     await store.cancel_job("office", ended.name, "office")
-    assert await store.usage("office") == (2, 7)
+    assert await store.usage("office") == (2, 12)
     assert await store.usage("other") == (0, 0)
+    await store.delete_job("office", ended.name)
+    assert await store.usage("office") == (2, 7)
+
+
+async def test_items_that_have_no_outcome_are_counted_over_all_callers(store):
+    assert await store.items_unsigned() == 0
+    await store.create_job(spec("open"), items(4), seal=False)
+    await store.sealed(30, "held", approval=True, caller="other")
+    job = await store.sealed(500, "queued")
+    assert await store.items_unsigned() == 534
+    await store.bring(await store.take(job, 0, 3), signature(0), FAILED, Unknown())
+    assert await store.items_unsigned() == 532
+    held = await store.take(job, 2, 1)
+    await store.cancel_job("office", job.name, "office")
+    assert await store.items_unsigned() == 532  # a token has one still
+    await store.bring(held, NotBegun())
+    assert await store.items_unsigned() == 34
 
 
 @pytest.mark.parametrize("approval", [False, True])

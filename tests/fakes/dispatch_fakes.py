@@ -119,12 +119,16 @@ def values(signed) -> tuple[bytes, ...]:
 class FakeRules:
     weights: dict[str, int] = field(default_factory=dict)
     tries: int = 3
+    withdrawn: set[str] = field(default_factory=set)
 
     def weight(self, caller):
         return self.weights.get(caller, 1)
 
     def attempts(self, key):
         return self.tries
+
+    def permits(self, caller, key, algorithm):
+        return caller not in self.withdrawn
 
 
 def failing(reason: Reason, remedy: Remedy, *, certain: bool):

@@ -14,6 +14,7 @@ from segeld.jobqueue.store import (
     Request,
     Settled,
     StaleClaim,
+    StoreBroken,
     StoreFull,
     Unknown,
 )
@@ -38,6 +39,8 @@ class FakeQueue:
     hold: asyncio.Event | None = None
     """Settling waits for it."""
     loads: list[tuple[int, int]] = field(default_factory=list)
+    damaged: set[int] = field(default_factory=set)
+    """Jobs whose blocks cannot be read."""
     leaves: count = field(default_factory=count)
 
     def add(self, spec: JobSpec, inputs: tuple[bytes, ...]) -> Job:
@@ -58,6 +61,8 @@ class FakeQueue:
     async def block(self, job, offset):
         self.loads.append((job, offset))
         await asyncio.sleep(0)
+        if job in self.damaged:
+            raise StoreBroken
         inputs, ended = self.items[job], self.outcomes[job]
         claimed = {
             part.first + number
@@ -127,7 +132,7 @@ class FakeQueue:
                 exhausted.append(position)
             if isinstance(part.work, int):
                 touched.add(part.work)
-        return Settled(leaf, tuple(self._after(job) for job in sorted(touched)), tuple(exhausted))
+        return Settled(leaf, tuple(self._after(job) for job in sorted(touched)), tuple(exhausted), ())
 
     def _ends(self, part, place, outcome, receipt, attempts) -> bool:
         match part.work:

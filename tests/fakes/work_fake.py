@@ -31,6 +31,7 @@ class FakeWork(Work):
         self.ended = {}
 
     deadline_at = 2**62
+    abandoned = False
     mark = None
 
     def input(self, position):

@@ -1,8 +1,8 @@
 """Everything is made here and nowhere else; started in order, stopped in reverse."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -19,6 +19,7 @@ from segeld.dispatch.dispatcher import Dispatcher, Quotas
 from segeld.dispatch.jobdesk import JobDesk
 from segeld.dispatch.metrics import DispatchMetrics, JobMetrics
 from segeld.dispatch.upkeep import Upkeep
+from segeld.jobqueue.store import StoreBroken, StoreFull
 from segeld.policy import Policy
 from segeld.rpc.metrics import CallMetrics, serve_metrics
 from segeld.rpc.server import JOBS, SIGNING, Servers
@@ -26,6 +27,8 @@ from segeld.supervisor.metrics import TokenMetrics
 from segeld.supervisor.supervisor import Supervisor
 
 _log: Final = structlog.get_logger(__name__)
+_LAST_RECORDS: Final = 5.0
+"""Seconds for what is still to be recorded when the workers have been ended."""
 _CALLERS_WAIT: Final = 5.0
 """Seconds that callers are kept waiting for a token that takes long to answer; those of other tokens wait with them."""
 
@@ -50,7 +53,7 @@ async def serve(
     :raises OSError: if an address is taken, a child cannot be started, or the database or the log is not usable.
     """
     registry = _registry()
-    async with AsyncExitStack() as stack:
+    async with AsyncExitStack() as stack, _said_in_one_line():
         condition = Condition()
         storage = await stack.enter_async_context(
             open_storage(config, policy.attempts, registry, condition.tell)
@@ -89,7 +92,7 @@ class _Daemon:
             storage.store,
             jobs,
             self._dispatcher.news,
-            DiskRoom(config.state_dir, jobs.items_waiting),
+            DiskRoom(config.state_dir, storage.store.items_unsigned),
             log_origin=storage.log.origin,
             jobs_per_caller=limits.jobs_per_caller,
             items_per_caller=limits.job_items_per_caller,
@@ -143,8 +146,11 @@ class _Daemon:
                     supervising.cancel()
                     for task in background:
                         task.cancel()
-            # Workers that were ended with work in their hands: what became of it is recorded.
-            await self._dispatcher.drained()
+            # Workers that were ended with work in their hands: what became of it is recorded. If it cannot be, the next
+            # start finds the claims.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LAST_RECORDS):
+                    await self._dispatcher.drained()
 
     async def _looked_or_late(self) -> None:
         """Before a token was looked at nobody knows of its keys: callers would be told that there are none."""
@@ -159,13 +165,26 @@ class _Daemon:
     async def _stop(self) -> None:
         """Two phases: nothing new is begun, then what was begun may end."""
         grace = self._config.limits.grace
+        until = asyncio.get_running_loop().time() + grace
         _log.info("stopping", grace=grace)
         await self._show(serving=False)
         self._dispatcher.begin_stop()
         await self._servers.stop(grace)
         with suppress(TimeoutError):
-            async with asyncio.timeout(grace):
+            async with asyncio.timeout_at(until):
                 await self._dispatcher.drained()
+
+
+@asynccontextmanager
+async def _said_in_one_line() -> AsyncIterator[None]:
+    """What the database refuses at the start or at the end, as what the system refuses.
+
+    :raises OSError: for a Fault of the store.
+    """
+    try:
+        yield
+    except (StoreFull, StoreBroken) as fault:
+        raise OSError(fault.text) from fault
 
 
 async def _unless(stop: asyncio.Event, work: Awaitable[None]) -> None:

@@ -152,7 +152,7 @@ class Limits(Strict, frozen=True):
     jobs_per_caller: Count = 1000
     """Jobs of one caller that have not ended."""
     job_items_per_caller: Items = 20_000_000
-    """Items in them."""
+    """Items in all jobs of one caller that are kept, ended ones too."""
     open_job_lifetime: Month = 86_400.0
     """Seconds after which a job that was not sealed expires."""
     job_deadline: Month = 259_200.0

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final
 
@@ -22,21 +22,22 @@ _FRESH: Final = 1.0
 class DiskRoom:
     """Of the file system that the state folder is on."""
 
-    def __init__(self, folder: Path, waiting: Callable[[], int], *, margin: int = MARGIN) -> None:
-        """:param waiting: items that are accepted and have no signature yet."""
+    def __init__(self, folder: Path, unsigned: Callable[[], Awaitable[int]], *, margin: int = MARGIN) -> None:
+        """:param unsigned: items that are accepted, sealed or not, and have no signature yet."""
         self._folder = folder
-        self._waiting = waiting
+        self._unsigned = unsigned
         self._margin = margin
-        self._free = 0
+        self._room = 0
         self._asked = float("-inf")
 
     async def require(self, items: int) -> None:
         """:raises StoreFull: if there is not enough for so many more."""
         if time.monotonic() - self._asked > _FRESH:
-            self._free = await asyncio.to_thread(self._ask)
+            self._room = await asyncio.to_thread(self._ask) - await self._unsigned() * ITEM_OCTETS
             self._asked = time.monotonic()
-        if self._free < self._margin + (self._waiting() + items) * ITEM_OCTETS:
+        if self._room < self._margin + items * ITEM_OCTETS:
             raise StoreFull
+        self._room -= items * ITEM_OCTETS
 
     def _ask(self) -> int:
         found = os.statvfs(self._folder)

@@ -64,7 +64,7 @@ class Dispatcher:
         self._room = WaitingRoom(tokens, lambda caller: rules().weight(caller))
         self._ledger = Ledger(store)
         self.news = JobNews()
-        self.jobs = JobBoard(store, self._room, lambda key: rules().attempts(key))
+        self.jobs = JobBoard(store, self._room, rules)
         self._feed = Feed(self._room, Runs(self._room, tokens, self._ledger, metrics, self._settled))
         self._requests = OpenRequests()
         self._open: dict[str, int] = {}
@@ -89,8 +89,12 @@ class Dispatcher:
                 attempts=self._rules().attempts(order.key),
                 kept=self._quotas.answers_retention,
                 late=self._late,
+                quiet=self._requests.leave,
             )
             self._requests.enter(ticket)
+        else:
+            ticket.join(order.deadline)
+        if ticket.waiting:  # also if it was given up and somebody comes back to it
             self._room.enter(ticket)
         with self._counted(order):
             return await self._done(ticket, order)
@@ -98,16 +102,16 @@ class Dispatcher:
     async def _done(self, ticket: Ticket, order: Order) -> Signed:
         try:
             done = await ticket.wait(order.deadline.remaining())
-            if not done and ticket.order.deadline.passed():
+            if not done and ticket.deadline.passed():
                 self._room.withdraw(ticket)
                 ticket.end_waiting(self._late(ticket))
                 # What a worker holds ends in a moment: it looks at the deadline before each signature.
                 await ticket.wait(_LAST_WAIT)
         finally:
-            if not ticket.wanted:
-                self._requests.leave(ticket)
+            if ticket.abandoned:
                 self._room.withdraw(ticket)
-        if ticket.done is None:  # it had joined one with more time, or what came of it cannot be recorded now
+                ticket.look()
+        if ticket.done is None:  # others have more time, or what came of it cannot be recorded now
             raise self._late(ticket)
         return Signed(ticket.done)
 

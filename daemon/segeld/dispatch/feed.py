@@ -2,13 +2,18 @@
 
 import asyncio
 import time
+from functools import partial
 from typing import Final
+
+import structlog
 
 from segeld.dispatch.run import Runs, Settling
 from segeld.dispatch.verdicts import Served
 from segeld.dispatch.waiting import WaitingRoom
 from segeld.model.names import TokenName
 from segeld.supervisor.worker_handle import WorkerHandle
+
+_log: Final = structlog.get_logger(__name__)
 
 
 class Feed:
@@ -35,11 +40,11 @@ class Feed:
         pumps.append(asyncio.create_task(self._try_suspects(served)))
         for pump in pumps:
             self._pumps.add(pump)
-            pump.add_done_callback(self._pumps.discard)
+            pump.add_done_callback(partial(self._ended, worker))
         try:
             await worker.leaving.wait()
             self._room.wake_all()
-            await asyncio.shield(asyncio.gather(*pumps))
+            await asyncio.shield(asyncio.gather(*pumps, return_exceptions=True))
         except asyncio.CancelledError:
             if served.running:
                 worker.kill("it was given up with work in its hands")
@@ -50,6 +55,14 @@ class Feed:
             self._room.seats.close(served.seat)
             # Who was woken for something and left without it must not be the only one who knew of it.
             self._room.wake_all()
+
+    def _ended(self, worker: WorkerHandle, pump: asyncio.Task[None]) -> None:
+        self._pumps.discard(pump)
+        if (
+            not pump.cancelled() and pump.exception() is not None
+        ):  # a mistake of ours: a worker without a pump is no use
+            _log.error("a pump failed", worker=worker.pid, exc_info=pump.exception())
+            worker.kill("the daemon could not feed it; see the log")
 
     async def drained(self) -> None:
         """Returns when every chunk that was begun is settled. Nothing may be given to workers any more."""
@@ -66,7 +79,7 @@ class Feed:
             elif taken.chunk.items:
                 settling = await self._runs.run(served, taken, settling, urgent=urgent)
             else:
-                self._room.returned(taken, signed=False)
+                self._room.returned(taken, asked=0)
 
     async def _try_suspects(self, served: Served) -> None:
         token, room = served.token, self._room

@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import Callable
+from itertools import islice
 from typing import Final
 
 import structlog
 
 from segeld.dispatch.jobwork import JobWork
+from segeld.dispatch.ports import Rules
 from segeld.dispatch.waiting import WaitingRoom
 from segeld.dispatch.work import Work
 from segeld.jobqueue.store import Queue
@@ -14,7 +16,6 @@ from segeld.model.faults import Fault, Reason
 from segeld.model.job import Job
 from segeld.model.job_state import SIGNABLE
 from segeld.model.kind import Kind
-from segeld.model.names import KeyName
 from segeld.model.priority import Priority
 
 OPEN_JOBS: Final = 4
@@ -30,10 +31,10 @@ _Line = tuple[str, Priority, Kind]
 class JobBoard:
     """`add` when a job was sealed, `changed` when it changed; `run` loads blocks as they are needed."""
 
-    def __init__(self, store: Queue, room: WaitingRoom, attempts: Callable[[KeyName], int]) -> None:
+    def __init__(self, store: Queue, room: WaitingRoom, rules: Callable[[], Rules]) -> None:
         self._store = store
         self._room = room
-        self._attempts = attempts
+        self._rules = rules
         self._works: dict[int, JobWork] = {}
         self._lines: dict[_Line, dict[int, JobWork]] = {}
         """By id, so in the order of their creation."""
@@ -43,10 +44,6 @@ class JobBoard:
 
     def __len__(self) -> int:
         return len(self._works)
-
-    def items_waiting(self) -> int:
-        """Items of all these jobs that have no outcome yet, as far as is known."""
-        return sum(work.left for work in self._works.values())
 
     async def start(self) -> None:
         """Finds what an earlier run left."""
@@ -62,12 +59,13 @@ class JobBoard:
         """Loads blocks until it is cancelled."""
         while True:
             work = await self._wanted.get()
+            if work.id not in self._works:
+                continue
             try:
                 block = await self._store.block(work.id, work.next_offset)
             except Fault as fault:
                 _log.warning("a block of a job cannot be read now", job=str(work.name), why=fault.text)
-                await asyncio.sleep(_PAUSE)
-                self._wanted.put_nowait(work)
+                asyncio.get_running_loop().call_later(_PAUSE, self._wanted.put_nowait, work)  # others go on
                 continue
             self._asked.discard(work.id)
             work.load(block)
@@ -79,7 +77,13 @@ class JobBoard:
         """A job that may be signed from now on."""
         if job.id in self._works or job.state not in SIGNABLE:
             return
-        work = JobWork(job, attempts=self._attempts(job.spec.kind.key))
+        kind = job.spec.kind
+        if not self._rules().permits(job.spec.caller, kind.key, kind.algorithm):
+            _log.warning(
+                "a job waits: its caller has no grant any more", job=str(job.name), caller=job.spec.caller
+            )
+            return
+        work = JobWork(job, attempts=self._rules().attempts(kind.key))
         self._works[job.id] = work
         line = self._lines.setdefault(_line(work), {})
         line[job.id] = work
@@ -94,7 +98,6 @@ class JobBoard:
             work.refuse(Fault(Reason.JOB_STATE, f"{job.name} is {job.state}."))
             self._leave(work)
         else:
-            work.left = job.count - job.signed - job.failed
             self._look_at(work)
 
     def _taken(self, work: Work) -> None:
@@ -104,9 +107,14 @@ class JobBoard:
     def _look_at(self, work: JobWork) -> None:
         if work.gone or (work.loaded_all and work.idle):
             self._leave(work)
-        elif work.hungry and work.id not in self._asked and work.id in self._works:
+        elif work.hungry and work.id not in self._asked and self._is_open(work):
             self._asked.add(work.id)
             self._wanted.put_nowait(work)
+
+    def _is_open(self, work: JobWork) -> bool:
+        """Whether it is among the first of its line: only their blocks are in memory."""
+        line = self._lines.get(_line(work), {})
+        return work.id in islice(line, OPEN_JOBS)
 
     def _leave(self, work: JobWork) -> None:
         if self._works.pop(work.id, None) is None:
@@ -121,7 +129,7 @@ class JobBoard:
             del self._lines[key]
 
     def _open(self, line: dict[int, JobWork]) -> None:
-        for _, work in zip(range(OPEN_JOBS), line.values(), strict=False):
+        for work in list(islice(line.values(), OPEN_JOBS)):
             self._look_at(work)
 
 

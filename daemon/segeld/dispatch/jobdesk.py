@@ -63,7 +63,7 @@ class JobDesk:
     async def _admit(self, caller: str, *, jobs: int, items: int) -> None:
         """:raises Fault: CALLER_QUOTA, STORAGE_FULL."""
         await self._room.require(items)
-        open_jobs, open_items = await self._store.usage(caller)
+        open_jobs, kept = await self._store.usage(caller)
         if open_jobs + jobs > self._jobs_per_caller:
             raise Fault(
                 Reason.CALLER_QUOTA,
@@ -72,10 +72,11 @@ class JobDesk:
                 caller=caller,
                 maximum=str(self._jobs_per_caller),
             )
-        if open_items + items > self._items_per_caller:
+        if kept + items > self._items_per_caller:
             raise Fault(
                 Reason.CALLER_QUOTA,
-                f"{open_items} items of {caller} wait in jobs; {self._items_per_caller} may. Wait until some are signed.",
+                f"{kept} items of {caller} are kept in jobs, ended ones too; {self._items_per_caller} may be. Delete jobs "
+                "whose results you have.",
                 retry_after=5.0,
                 caller=caller,
                 maximum=str(self._items_per_caller),
@@ -97,8 +98,8 @@ class JobDesk:
         with self._news.watching(job.id) as watcher:
             job = await self._store.job(caller, name)  # again: it may have changed before we watched
             yield job
-            while job.state not in FINAL:
-                job = await watcher.next()
+            while job.state not in FINAL and (changed := await watcher.next()) is not None:
+                job = changed
                 yield job
 
     async def results(self, caller: str, name: JobName, offset: int, *, wait: bool) -> AsyncIterator[Results]:
@@ -114,16 +115,16 @@ class JobDesk:
                     offset += len(results.outcomes)
                     yield results
                     results = None  # the next block is not held beside this one
-                elif job.state in FINAL or not wait:
+                elif job.state in FINAL or not wait or await watcher.next() is None:
                     break
-                else:
-                    await watcher.next()
 
     async def cancel(self, caller: str, name: JobName) -> Job:
         return self._told(await self._store.cancel_job(caller, name, caller))
 
     async def delete(self, caller: str, name: JobName) -> None:
+        job = await self._store.job(caller, name)
         await self._store.delete_job(caller, name)
+        self._news.gone(job.id)
 
     async def decide(self, name: JobName, who: str, items_hash: bytes | None, text: str) -> Job:
         return self._told(await self._store.decide_job(name, who, items_hash, text))

@@ -26,8 +26,14 @@ class Watcher:
         if job.state in FINAL:
             self._ended.set()
 
-    async def next(self) -> Job:
-        """The job after its next change; later changes within `PAUSE` are taken together, its end is told at once."""
+    def gone(self) -> None:
+        """The job was deleted."""
+        self._latest = None
+        self._changed.set()
+        self._ended.set()
+
+    async def next(self) -> Job | None:
+        """The job after its next change, None if it was deleted; later changes within `PAUSE` are taken together, its end is told at once."""
         await self._changed.wait()
         if not self._ended.is_set():
             try:
@@ -36,7 +42,6 @@ class Watcher:
             except TimeoutError:
                 pass
         self._changed.clear()
-        assert self._latest is not None
         return self._latest
 
 
@@ -58,3 +63,7 @@ class JobNews:
     def tell(self, job: Job) -> None:
         for watcher in self._watchers.get(job.id, ()):
             watcher.tell(job)
+
+    def gone(self, job: int) -> None:
+        for watcher in self._watchers.get(job, ()):
+            watcher.gone()

@@ -10,6 +10,8 @@ from segeld.model.deadline import MONOTONIC_NS
 from segeld.model.faults import Fault
 from segeld.model.job import Job
 
+LOW_OCTETS: Final = 512 * 1024
+"""The same, in octets: messages are long."""
 LOW_WATER: Final = 1024
 """Waiting items below which the next block is loaded: two workers with two chunks each never wait for the disk."""
 
@@ -23,19 +25,19 @@ class JobWork(Work):
         super().__init__(job.spec.caller, job.spec.kind, job.spec.priority, urgent=False, attempts=attempts)
         self.id: Final = job.id
         self.name: Final = job.name
-        self.left = job.count - job.signed - job.failed
-        """Items without outcome, when it was last heard of."""
         self.next_offset = 0
         """Where loading goes on."""
         self.loaded_all = False
         self._gone: Fault | None = None
         self._deadline: Final = job.spec.deadline
         self._inputs: dict[int, bytes] = {}
+        self._octets = 0
 
     @property
     def hungry(self) -> bool:
         """Whether another block should be loaded."""
-        return not self.loaded_all and self._gone is None and len(self.waiting) < LOW_WATER
+        enough = len(self.waiting) >= LOW_WATER or self._octets >= LOW_OCTETS
+        return not (self.loaded_all or self._gone is not None or enough)
 
     @property
     def idle(self) -> bool:
@@ -56,7 +58,8 @@ class JobWork(Work):
         for position in block.lost:
             self.attempted(position)
         for position in block.waiting:
-            self._inputs[position] = block.inputs[position - block.first]
+            data = self._inputs[position] = block.inputs[position - block.first]
+            self._octets += len(data)
         self.waiting.extend(block.waiting)
 
     def input(self, position: int) -> bytes:
@@ -65,6 +68,10 @@ class JobWork(Work):
     @property
     def deadline_at(self) -> int:
         return MONOTONIC_NS() + int((self._deadline - time.time()) * 1e9)
+
+    @property
+    def abandoned(self) -> bool:
+        return False
 
     @property
     def mark(self) -> int:
@@ -76,7 +83,7 @@ class JobWork(Work):
         return self._gone
 
     def end(self, position: int, outcome: Outcome) -> None:  # noqa: ARG002 - it is kept in the database
-        self._inputs.pop(position, None)
+        self._octets -= len(self._inputs.pop(position, b""))
         self.forget_attempts(position)
 
     def has_ended(self, position: int) -> bool:

@@ -121,7 +121,8 @@ def _taken(lane: OrderedDict[Work, None], size: int) -> list[Item]:
         work = next(iter(lane))
         while work.waiting:
             octets += len(work.input(work.waiting[0])) + _OVERHEAD
-            if len(items) == size or (items and octets > MAX_OCTETS):
+            size = min(size, work.company(work.waiting[0]))
+            if len(items) >= size or (items and octets > MAX_OCTETS):
                 lane.move_to_end(work)
                 return items
             items.append((work, work.waiting.popleft()))

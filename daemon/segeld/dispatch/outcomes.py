@@ -4,6 +4,7 @@ from segeld.ipc.worker_wire import ItemFailed
 from segeld.model.algorithm import Algorithm
 from segeld.model.faults import Fault, Reason
 from segeld.model.inventory import KeyRecord
+from segeld.model.job import Ended, Signature
 from segeld.model.kind import Kind
 from segeld.model.names import KeyName, TokenName
 from segeld.model.token_state import COMING_BACK, TokenState
@@ -106,14 +107,14 @@ def beside_failed(token: TokenName, outcome: ItemFailed) -> Fault:
 def lost_too_often() -> Fault:
     return Fault(
         Reason.WORKER_LOST,
-        "The token's worker was lost three times while it held this input; whether the token signed it "
-        "is not known. No signature was released.",
-        retry_after=5.0,
+        "The token's workers were lost while they held this input, as often as it may be tried; whether the token signed "
+        "it is not known. No signature was released.",
     )
 
 
-def gave_up() -> Fault:
-    return Fault(Reason.CANCELLED, "The caller gave up.")
+def released(ended: Ended) -> Signature | Fault:
+    """What the store has kept, as whoever waits gets it."""
+    return ended if isinstance(ended, Signature) else Fault(ended.reason, ended.text)
 
 
 def failed(algorithm: Algorithm, outcome: ItemFailed) -> Fault:

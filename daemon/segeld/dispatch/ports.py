@@ -2,6 +2,7 @@
 
 from typing import Protocol
 
+from segeld.model.algorithm import Algorithm
 from segeld.model.inventory import KeyRecord
 from segeld.model.names import KeyName, TokenName
 
@@ -23,6 +24,10 @@ class Rules(Protocol):
 
     def weight(self, caller: str) -> int:
         """The caller's share, beside others'."""
+        ...
+
+    def permits(self, caller: str, key: KeyName, algorithm: Algorithm) -> bool:
+        """Whether the caller may still have that signed."""
         ...
 
     def attempts(self, key: KeyName) -> int:

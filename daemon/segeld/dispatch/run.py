@@ -11,7 +11,7 @@ from segeld.dispatch.breaker import Asked
 from segeld.dispatch.lanes import Chunk, Item
 from segeld.dispatch.ledger import Held, Ledger
 from segeld.dispatch.metrics import DispatchMetrics
-from segeld.dispatch.outcomes import lost_too_often
+from segeld.dispatch.outcomes import lost_too_often, released
 from segeld.dispatch.ports import Tokens
 from segeld.dispatch.verdicts import After, Served, Verdict, Verdicts
 from segeld.dispatch.waiting import Taken, WaitingRoom
@@ -57,20 +57,17 @@ class Runs:
 
         :param before: what settles the last chunk of the same pump: nothing more is signed before that is durable.
         """
-        signed = False
+        asked = 0
         try:
             held = await self._claim(served.token, taken.chunk)
             if before is not None:
                 await before
             if held is None or not held.chunk.items:
                 return None
+            asked = len(held.chunk.items)
             verdicts = await self._sign(served, held, urgent=urgent)
-            signed = any(isinstance(record, bytes) for record, _ in verdicts)
         finally:
-            self._room.returned(taken, signed=signed)
-        if urgent:  # somebody waits: nothing is saved up for a common transaction
-            await self._settle(held, verdicts)
-            return None
+            self._room.returned(taken, asked=asked)
         settling = asyncio.create_task(self._settle(held, verdicts))
         self._settling.add(settling)
         settling.add_done_callback(self._settling.discard)
@@ -166,10 +163,12 @@ class Runs:
                 work.end(position, stale)
             return
         self._settled(settled)
-        exhausted = set(settled.exhausted)
+        exhausted, superseded = set(settled.exhausted), dict(settled.superseded)
         again: list[After] = []
         for place, ((work, position), (record, after)) in enumerate(zip(items, verdicts, strict=True)):
-            if isinstance(record, bytes):
+            if (earlier := superseded.get(place)) is not None:
+                work.end(position, released(earlier))
+            elif isinstance(record, bytes):
                 work.end(position, Signature(record, Receipt(settled.leaf, place)))
             elif place in exhausted:
                 work.end(position, lost_too_often())

@@ -1,5 +1,6 @@
 """Workers that are fed, what each holds, and their pumps that wait for something to do."""
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
@@ -13,6 +14,8 @@ class Seats:
     def __init__(self) -> None:
         self._held: Final[dict[Seat, int]] = {}
         """Chunks, of each worker that is fed."""
+        self._jobs: Final[Counter[Seat]] = Counter()
+        """Those of jobs among them."""
         self._urgent: Final = Idle()
         self._other: Final = Idle()
         self.suspects: Final = Idle()
@@ -24,13 +27,20 @@ class Seats:
     def close(self, seat: Seat) -> None:
         """A worker gets nothing any more."""
         del self._held[seat]
+        self._jobs.pop(seat, None)
 
-    def took(self, seat: Seat) -> None:
-        self._held[seat] = self._held.get(seat, 0) + 1
+    def took(self, seat: Seat, *, job: bool) -> None:
+        if seat in self._held:
+            self._held[seat] += 1
+            self._jobs[seat] += job
 
-    def gave_back(self, seat: Seat) -> None:
+    def gave_back(self, seat: Seat, *, job: bool) -> None:
         if seat in self._held:
             self._held[seat] -= 1
+            self._jobs[seat] -= job
+
+    def holds_jobs(self, seat: Seat) -> bool:
+        return self._jobs[seat] > 0
 
     def share(self, token: TokenName) -> int:
         """By how many what waits is divided: workers of the token that hold nothing, or else all of them."""

@@ -4,7 +4,7 @@ A module that fails may be sick or may be made to fail by just this order. Sent 
 end worker after worker; blamed at once, it would pay for a token that lost its sessions.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from segeld.dispatch.lanes import Item, Suits
@@ -46,14 +46,16 @@ class Suspects:
         blame = self._blames.get(work)
         return blame is not None and blame.on_trial and blame.position == position
 
-    def take(self, token: TokenName, proved: float, suits: Suits) -> Item | None:
+    def take(
+        self, token: TokenName, proved: float, suits: Suits, held_back: Callable[[Work], bool]
+    ) -> Item | None:
         """One input for a trial by a worker of `token` that was last known to work at `proved`.
 
         It must be known to work since the blame, or be of another token.
         """
         for work, blame in self._blames.items():
             fit = blame.token != token or proved > blame.at
-            if fit and not blame.on_trial and work.waiting and suits(work.kind):
+            if fit and not blame.on_trial and work.waiting and suits(work.kind) and not held_back(work):
                 if blame.position not in work.waiting:  # its time was up, or it was tried too often
                     blame.position = work.waiting[0]
                 work.waiting.remove(blame.position)

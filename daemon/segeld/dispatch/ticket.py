@@ -9,9 +9,9 @@ from typing import Final
 from segeld.dispatch import outcomes
 from segeld.dispatch.work import Outcome, Work
 from segeld.jobqueue.store import Known, Request
+from segeld.model.deadline import Deadline
 from segeld.model.faults import Fault
 from segeld.model.inventory import Order
-from segeld.model.job import Signature
 from segeld.model.kind import Kind
 from segeld.model.priority import Priority
 
@@ -31,9 +31,11 @@ class Ticket(Work):
         attempts: int,
         kept: float,
         late: Callable[["Ticket"], Fault],
+        quiet: Callable[["Ticket"], None],
     ) -> None:
         """:param kept: seconds for which the signatures of an order with a request_id are kept.
         :param late: what its inputs end with when the deadline has passed.
+        :param quiet: told when nobody waits for it and no worker holds any of it.
         """
         count = len(order.inputs)
         urgent = order.priority is Priority.INTERACTIVE and count <= URGENT_INPUTS
@@ -45,6 +47,8 @@ class Ticket(Work):
         """Calls that wait for it: repetitions join the first."""
         self.waiting.extend(range(count))
         self._late = late
+        self._quiet = quiet
+        self._deadline = order.deadline
         self._expires = time.time() + kept
         self._told = False
         self._outcomes: list[Outcome | None] = [None] * count
@@ -63,8 +67,13 @@ class Ticket(Work):
         return self.order.inputs[position]
 
     @property
+    def deadline(self) -> Deadline:
+        """The latest of those that wait for it."""
+        return self._deadline
+
+    @property
     def deadline_at(self) -> int:
-        return self.order.deadline.at
+        return self._deadline.at
 
     @property
     def mark(self) -> Request | None:
@@ -84,6 +93,10 @@ class Ticket(Work):
         """One outcome for each input, in order; None as long as one has none."""
         return None if self._open else tuple(outcome for outcome in self._outcomes if outcome is not None)
 
+    def join(self, deadline: Deadline) -> None:
+        """One more waits for it."""
+        self._deadline = max(self._deadline, deadline)
+
     async def wait(self, seconds: float) -> bool:
         """Until it is done, or for so long; whether it is done. It is wanted as long as somebody is in here."""
         if not self._open:
@@ -100,13 +113,20 @@ class Ticket(Work):
         return not self._open
 
     @property
-    def wanted(self) -> bool:
-        return bool(self._waiters)
+    def abandoned(self) -> bool:
+        return not self._waiters
+
+    def look(self) -> None:
+        """Tells if it is quiet: a repetition that comes until then joins it, later ones ask the store."""
+        if self.abandoned and self._open == len(self.waiting):
+            self._quiet(self)
+
+    def rest(self, position: int) -> None:
+        super().rest(position)
+        self.look()
 
     def unwanted(self) -> Fault | None:
-        if not self._waiters:
-            return outcomes.gave_up()
-        return self._late(self) if self.order.deadline.passed() else None
+        return self._late(self) if self._deadline.passed() else None
 
     def end(self, position: int, outcome: Outcome) -> None:
         if self._outcomes[position] is not None:
@@ -116,6 +136,7 @@ class Ticket(Work):
         if not self._open:
             for waiter in self._waiters:
                 _release(waiter)
+        self.look()
 
     def has_ended(self, position: int) -> bool:
         return self._outcomes[position] is not None
@@ -134,11 +155,12 @@ class Ticket(Work):
         self.end_waiting(fault)
 
     def learn(self, known: Known) -> None:
+        for position, ended in known.ended:
+            self._drop(position)
+            self.end(position, outcomes.released(ended))
+        if self._told:  # lost attempts are counted once, whoever asked at the same time
+            return
         self._told = True
-        for position, ended in known.signatures:
-            if isinstance(ended, Signature):
-                self._drop(position)
-                self.end(position, ended)
         for position in known.lost:
             if self._outcomes[position] is None and self.attempted(position):
                 self._drop(position)

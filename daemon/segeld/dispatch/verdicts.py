@@ -1,5 +1,6 @@
 """What a worker's word about an input means: what is recorded, and what happens then. A failure never loses an input."""
 
+import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,7 +9,7 @@ from typing import Final
 import structlog
 
 from segeld.dispatch import outcomes
-from segeld.dispatch.breaker import Asked
+from segeld.dispatch.breaker import PAUSE, Asked
 from segeld.dispatch.idle import Seat
 from segeld.dispatch.metrics import DispatchMetrics
 from segeld.dispatch.ports import Tokens
@@ -87,7 +88,7 @@ class Verdicts:
 
     def _blamed(self, served: Served, work: Work, position: int, failed: ItemFailed) -> Verdict:
         """A worker had to be ended over this input: once it is tried again, alone; twice is enough."""
-        token, room = served.token, self._room
+        token, room, at = served.token, self._room, time.monotonic()
         if room.suspects.on_trial(work, position):
             self._metrics.ended(token, failed.reason.lower())
             final, end = _ends(work, position, outcomes.failed_twice(token, failed))
@@ -104,7 +105,7 @@ class Verdicts:
 
         def suspect() -> None:
             if work not in room.suspects:
-                room.suspect(work, position, token)
+                room.suspect(work, position, token, at)
             after()
             self._count_failure(served, work, failed)
 
@@ -121,6 +122,7 @@ class Verdicts:
                 ckr=f"{failed.ckr:#x}",
             )
             self._room.review()
+            asyncio.get_running_loop().call_later(PAUSE, self._room.wake_all)
 
 
 def _ends(work: Work, position: int, fault: Fault) -> tuple[Failure, After]:

@@ -140,7 +140,7 @@ class WaitingRoom:
         A worker that holds something leaves it to one that has nothing. Whatever is taken must be `returned`.
         """
         suits, fairness = self.suits(seat.token), self._fair(seat.token)
-        if urgent and fairness.jobs_are_due() and self._jobs_present(seat.token, suits):
+        if urgent and fairness.jobs_are_due() and self._jobs_wait(seat, suits):
             return None
         if self.seats.defers(seat, urgent=urgent):
             return None
@@ -191,19 +191,20 @@ class WaitingRoom:
 
     def _hold(self, taken: Taken) -> None:
         self._held[taken.token, taken.priority] += 1
-        self.seats.took(taken.seat)
+        self.seats.took(taken.seat, job=taken.priority is not Priority.INTERACTIVE)
         self.nothing_held.clear()
 
-    def returned(self, taken: Taken, *, signed: bool) -> None:
-        """A chunk is done. What its caller is charged is the time that such inputs were measured to take lately: what
-        one chunk took tells more about what else the machine did just then.
+    def returned(self, taken: Taken, *, asked: int) -> None:
+        """A chunk is done; `asked` of its inputs went to the worker, whatever came of them.
+
+        What its caller is charged is the time that such inputs were measured to take lately: what one chunk took tells
+        more about what else the machine did just then.
         """
-        each = self.speed.seconds(taken.token, taken.chunk.kind)
-        seconds = len(taken.chunk.items) * each if signed else 0.0
+        seconds = asked * self.speed.seconds(taken.token, taken.chunk.kind)
         self._held[taken.token, taken.priority] -= 1
         if not self._held[taken.token, taken.priority]:
             del self._held[taken.token, taken.priority]
-        self.seats.gave_back(taken.seat)
+        self.seats.gave_back(taken.seat, job=taken.priority is not Priority.INTERACTIVE)
         if not self._held:
             self.nothing_held.set()
         self._charge(taken, seconds - taken.charged)
@@ -218,23 +219,26 @@ class WaitingRoom:
         if fault is not None:
             work.end(position, fault)
             return
-        work.waiting.appendleft(position)
+        work.rest(position)
         if work in self.suspects:
             self.seats.suspects.wake_all()
-        elif not self._held_back(work):
+        elif not (work.abandoned or self._held_back(work)):
             self._lane(work).push_front(work)
             self._wake(work)
 
-    def suspect(self, work: Work, position: int, token: TokenName) -> None:
-        """It goes to no worker but for its trial."""
-        if work.unwanted() is None:
+    def suspect(self, work: Work, position: int, token: TokenName, at: float) -> None:
+        """It goes to no worker but for its trial.
+
+        :param at: when a worker of `token` failed over it.
+        """
+        if work.unwanted() is None and not work.abandoned:
             self._lane(work).withdraw(work)
-            self.suspects.blame(work, position, token, time.monotonic())
+            self.suspects.blame(work, position, token, at)
             self.seats.suspects.wake_all()
 
     def take_suspect(self, token: TokenName, proved: float) -> Item | None:
         """One input for its trial by a worker of this token."""
-        item = self.suspects.take(token, proved, self.suits(token))
+        item = self.suspects.take(token, proved, self.suits(token), self._held_back)
         if item is not None and not self._is_wanted(item):
             self.after_trial(*item, token)
             return self.take_suspect(token, proved)
@@ -250,10 +254,10 @@ class WaitingRoom:
         if work not in self.suspects:
             return
         if position in work.waiting:  # it decided nothing: the worker ended for another reason
-            self.suspect(work, position, token)
+            self.suspect(work, position, token, time.monotonic())
             return
         self.suspects.clear(work)
-        if work.waiting:
+        if work.waiting and not (work.abandoned or self._held_back(work)):
             self._lane(work).push_front(work)
             self._wake(work)
 
@@ -290,10 +294,10 @@ class WaitingRoom:
     def _present(lanes: Lanes, suits: Suits) -> bool:
         return bool(lanes) and bool(lanes.waiting(suits))
 
-    def _jobs_present(self, token: TokenName, suits: Suits) -> bool:
-        return any(
-            self._held[token, priority] or self._present(self._lanes[priority], suits)
-            for priority in (Priority.NORMAL, Priority.LOW)
+    def _jobs_wait(self, seat: Seat, suits: Suits) -> bool:
+        """Whether this worker has, or could have, something of a job to do."""
+        return self.seats.holds_jobs(seat) or any(
+            self._present(self._lanes[priority], suits) for priority in (Priority.NORMAL, Priority.LOW)
         )
 
     # --- who looks again

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections import deque
+from typing import Final
 
 from segeld.jobqueue.store import Known, Request
 from segeld.model.faults import Fault
@@ -10,6 +11,10 @@ from segeld.model.kind import Kind
 from segeld.model.priority import Priority
 
 Outcome = Signature | Fault
+
+_ANY: Final = 1 << 30
+_COMPANY: Final = (_ANY, 16, 1)
+"""By attempts before."""
 
 
 class Work(ABC):
@@ -46,7 +51,16 @@ class Work(ABC):
 
     @abstractmethod
     def unwanted(self) -> Fault | None:
-        """Why nobody waits for it any more; None if somebody does."""
+        """Why nothing of it should be signed any more; None if it should."""
+
+    @property
+    @abstractmethod
+    def abandoned(self) -> bool:
+        """Nobody waits for it just now, but somebody may come back."""
+
+    def rest(self, position: int) -> None:
+        """An input comes back from a worker, first among what waits."""
+        self.waiting.appendleft(position)
 
     @abstractmethod
     def end(self, position: int, outcome: Outcome) -> None:
@@ -79,6 +93,14 @@ class Work(ABC):
         """Counts an attempt: the token may have signed the input, or failed on it. True if it was the last."""
         count = self._attempted[position] = self._attempted.get(position, 0) + 1
         return count >= self.attempts
+
+    def company(self, position: int) -> int:
+        """How many inputs may go to a worker together with this one, itself among them.
+
+        One that a worker was lost with goes with fewer the next time, and alone the last time: if it is to blame, its
+        neighbours do not pay for it.
+        """
+        return _COMPANY[min(self._attempted.get(position, 0), len(_COMPANY) - 1)] if self._attempted else _ANY
 
     def forget_attempts(self, position: int) -> None:
         self._attempted.pop(position, None)

@@ -87,10 +87,10 @@ class Granted:
 class Known:
     """The request was seen before, nothing of this part was claimed: what is known of the request as a whole."""
 
-    signatures: tuple[tuple[int, Ended], ...]
-    """Position and Signature, for the inputs that have one."""
+    ended: tuple[tuple[int, Ended], ...]
+    """Position and outcome, ascending, for the inputs that have one: a Signature, or Failure WORKER_LOST."""
     lost: tuple[int, ...]
-    """Positions of attempts whose outcome is unknown, once for each attempt."""
+    """Positions, of inputs that have no outcome, of attempts whose outcome is unknown: once for each attempt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +135,9 @@ class Settled:
     """The jobs among its parts, as they are now."""
     exhausted: tuple[int, ...]
     """Positions, through the granted parts, of items that ended now because no attempt is left."""
+    superseded: tuple[tuple[int, Ended], ...] = ()
+    """Positions, through the granted parts, of a request's inputs that had an outcome before, and which: an earlier
+    outcome stands; whoever waits gets that one. Of what this claim brought for them nothing is kept but the leaf."""
 
 
 class StaleClaim(Exception):
@@ -151,6 +154,15 @@ class Block:
     """Offsets in the job of items that have no outcome and are in no claim, ascending."""
     lost: tuple[int, ...]
     """Offsets of attempts whose outcome is unknown, once for each attempt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some of a caller's jobs."""
+
+    jobs: tuple[Job, ...]
+    next: int | None
+    """With this as `before` it goes on; None at the end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,11 +213,19 @@ class CallerJobs(Protocol):
     async def jobs(
         self, caller: str, wanted: JobFilter, *, before: int | None, limit: int
     ) -> tuple[Job, ...]:
-        """The newest first; only ids below `before`."""
+        """The newest first; only ids below `before`. However many must be looked at to find them, it is done bit by bit,
+        and ends if whoever waits is cancelled.
+        """
+        ...
+
+    async def jobs_page(self, caller: str, wanted: JobFilter, *, before: int | None, limit: int) -> Page:
+        """As `jobs`, but looks at a bounded number of jobs: there may be fewer than `limit`, even none, and more to come."""
         ...
 
     async def usage(self, caller: str) -> tuple[int, int]:
-        """How many jobs of the caller have not ended, and how many items are in them."""
+        """How many jobs of the caller have not ended; and how many items are in all of its jobs that are kept, those
+        that have ended too: nobody fills the disk with jobs that end at once.
+        """
         ...
 
     async def cancel_job(self, caller: str, name: JobName, who: str) -> Job:
@@ -248,7 +268,7 @@ class Queue(Protocol):
         ...
 
     async def signable(self, after: int, limit: int) -> tuple[Job, ...]:
-        """Jobs in QUEUED and RUNNING with an id above `after`, ascending."""
+        """Jobs in QUEUED and RUNNING with an id above `after`, ascending. One that is damaged is left out, and reported."""
         ...
 
     async def block(self, job: int, offset: int) -> Block | None:
@@ -257,12 +277,16 @@ class Queue(Protocol):
         """
         ...
 
+    async def items_unsigned(self) -> int:
+        """Items without an outcome in all jobs that have not ended, OPEN and HELD ones too: they will want room."""
+        ...
+
     async def claim(self, claim: Claim) -> Claimed:
         """Writes the intent leaf and what says that the parts are with a token: before any of it may be signed.
 
         A job's part is refused unless the job is in QUEUED (then it becomes RUNNING) or RUNNING and its deadline has not
         passed. A request's part is refused with IDEMPOTENCY_MISMATCH if its id was used for other content, and Known if
-        signatures or lost attempts are kept of it and it was not told so.
+        outcomes or lost attempts are kept of it and it was not told so.
 
         :raises ValueError: if it has more than `MAX_CLAIM_ITEMS` or `MAX_CLAIM_PARTS`, or items of a job that do not
             wait: a fault of whoever asks. Nothing was written.
@@ -276,8 +300,12 @@ class Queue(Protocol):
 
         Signatures and Failures of jobs are kept with the job; signatures of requests with the request, Failures of
         requests are not kept (a repetition tries again). The last outcome of a job ends it. An Unknown that makes an
-        item's lost attempts `attempts` is recorded as Failure WORKER_LOST, in the leaf too. Lost attempts of a request
+        item's lost attempts `attempts` is recorded as Failure WORKER_LOST, in the leaf too; this one is kept with a
+        request as well. Lost attempts of a request are counted until it has an outcome that is kept; those of a request
         without an id are not counted: each is the first.
+
+        Two claims may hold the same input of a request. The outcome that is kept first stands (see
+        `Settled.superseded`); the leaf of each says what its token did.
 
         :raises StaleClaim: if there is no such claim any more.
         :raises ValueError: if there are not as many outcomes as granted items.
@@ -316,7 +344,7 @@ class JobStore(CallerJobs, Queue, Leaves, Protocol):
     async def tidy(self, at: float) -> Upkeep:
         """Ends what is past its deadline, removes what was kept long enough (jobs, answers, tombstones).
 
-        Bounded: of very many jobs the next round takes the rest.
+        Bounded: of very many jobs the next round takes the rest. A job that is damaged is left as it is, and reported.
         """
         ...
 

@@ -74,6 +74,10 @@ class Policy:
             return Verdict.KEY_HIDDEN
         return Verdict.ALLOWED if algorithm in granted else Verdict.ALGORITHM_DENIED
 
+    def permits(self, caller: str, key: KeyName, algorithm: Algorithm) -> bool:
+        """The same, for work that was accepted before."""
+        return self.allows(caller, key, algorithm) is Verdict.ALLOWED
+
     def algorithms(self, caller: str, key: KeyName) -> frozenset[Algorithm]:
         """What the caller may ask of the key, whether or not the key can do it; empty: the key is hidden."""
         return self.grants.get(caller, _NOTHING).on(key)

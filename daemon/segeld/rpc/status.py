@@ -100,7 +100,7 @@ def status(fault: Fault, request_id: str | None = None) -> status_pb2.Status:
         _add(answer, _precondition(fault, text))
     if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
         _add(answer, _quota(fault, text))
-    if code in _RETRIED or fault.retry_after is not None:
+    if fault.retry_after is not None or (code in _RETRIED and fault.reason is not Reason.WORKER_LOST):
         seconds = RETRY_AFTER if fault.retry_after is None else fault.retry_after
         retry = error_details_pb2.RetryInfo()
         retry.retry_delay.FromNanoseconds(int(seconds * 1e9))

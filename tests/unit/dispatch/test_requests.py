@@ -7,6 +7,7 @@ import asyncio
 import pytest
 from dispatch_fakes import TIMEOUT, order, reasons, values
 
+from segeld.dispatch.ticket import content_of
 from segeld.model.faults import Fault, Reason
 
 
@@ -154,3 +155,63 @@ async def test_what_was_signed_while_the_disk_was_full_is_recorded_when_there_is
     assert reasons(await asyncio.wait_for(signing, TIMEOUT)) == [None]
     assert dispatcher.trouble is None
     assert sum(map(len, worker.given)) == 1
+
+
+async def test_a_repetition_joins_even_if_the_first_was_given_up_while_a_worker_held_it(
+    dispatcher, serving
+) -> None:
+    hold = asyncio.Event()
+    worker = serving(hold)
+    first = asyncio.create_task(dispatcher.sign(order(2, request_id="r1")))
+    await asyncio.wait_for(worker.arrived.wait(), TIMEOUT)
+    first.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await first
+    second = asyncio.create_task(dispatcher.sign(order(2, request_id="r1")))
+    await asyncio.sleep(0)
+    hold.set()
+    assert reasons(await asyncio.wait_for(second, TIMEOUT)) == [None] * 2
+    assert sum(map(len, worker.given)) == 2
+
+
+async def test_what_comes_back_unsigned_after_everybody_left_waits_for_who_comes_again(
+    dispatcher, serving
+) -> None:
+    hold = asyncio.Event()
+    worker = serving(hold)
+    first = asyncio.create_task(dispatcher.sign(order(2, request_id="r1")))
+    await asyncio.wait_for(worker.arrived.wait(), TIMEOUT)
+    first.cancel()
+    second = asyncio.create_task(dispatcher.sign(order(2, request_id="r1")))
+    await asyncio.sleep(0)
+    second.cancel()
+    worker.kill("crashed")
+    await asyncio.wait_for(asyncio.shield(worker.serving), TIMEOUT)
+    await dispatcher.drained()
+    assert not dispatcher._requests._tickets
+    fresh = serving()
+    assert reasons(await asyncio.wait_for(dispatcher.sign(order(2, request_id="r1")), TIMEOUT)) == [None] * 2
+    assert sum(map(len, fresh.given)) == 2
+
+
+async def test_who_joins_brings_its_own_time(dispatcher, serving) -> None:
+    first = asyncio.create_task(dispatcher.sign(order(request_id="r1", seconds=0.05)))
+    await asyncio.sleep(0)
+    second = asyncio.create_task(dispatcher.sign(order(request_id="r1")))
+    await asyncio.wait({first}, timeout=1)
+    with pytest.raises(Fault) as late:
+        await first
+    assert late.value.reason is Reason.DEADLINE_PASSED
+    serving()
+    assert reasons(await asyncio.wait_for(second, TIMEOUT)) == [None]
+
+
+async def test_lost_attempts_of_an_earlier_run_are_counted_once(dispatcher, serving, queue) -> None:
+    """However many chunks ask for the same request at the same time."""
+    queue.requests["a", "r1"] = {
+        "content": content_of(order(40, request_id="r1")),
+        "signed": {},
+        "lost": list(range(40)),
+    }
+    serving(sessions=4)
+    assert reasons(await dispatcher.sign(order(40, request_id="r1"))) == [None] * 40

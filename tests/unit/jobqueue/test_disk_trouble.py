@@ -7,8 +7,10 @@ from store_fakes import COMMITMENTS, MANY, Handy, claim, hold, items, part, requ
 
 from segeld.jobqueue.sqlite import SqliteStore
 from segeld.jobqueue.store import StoreBroken, StoreFull
+from segeld.model.faults import Fault
 from segeld.model.job import JobFilter
 from segeld.model.job_state import JobState
+from segeld.model.names import JobName
 
 ERRORS = {apsw.FullError: StoreFull, apsw.IOError: StoreBroken}
 
@@ -51,7 +53,7 @@ async def check_it_was_lived(store: Handy) -> None:
     assert await store.recover(lambda _: 3, 0.0) == 0
     assert len(await store.leaves(0, 99)) == await store.leaf_count()
     (verdict,) = (await store.claim(claim(part(request(), 0, 1)))).verdicts
-    assert [ended.value for _, ended in verdict.signatures] == [signature(0)]
+    assert [ended.value for _, ended in verdict.ended] == [signature(0)]
 
 
 @pytest.mark.parametrize("lasting", [True, False])
@@ -91,6 +93,24 @@ async def test_trouble_is_told_when_it_comes_and_when_it_goes(open_store, disk):
     disk.heal()
     await store.sealed(1)
     assert store.trouble is None
+    await store.leaf_count()
+    assert told == ["the disk is full", None]
+
+
+async def test_what_writes_nothing_does_not_end_the_trouble(open_store, disk):
+    told = []
+    store = await open_store(vfs=disk.name, told=told.append)
+    disk.fail_at(1, apsw.FullError, lasting=True)
+    with pytest.raises(StoreFull):
+        await store.sealed(1)
+    await store.tidy(1.0)  # an upkeep that finds nothing to do
+    with pytest.raises(Fault):
+        await store.cancel_job("office", JobName.new(), "office")
+    assert store.trouble == "the disk is full"
+    disk.heal()
+    await store.tidy(1.0)
+    assert store.trouble == "the disk is full"
+    await store.set_setting("any", b"thing")
     await store.leaf_count()
     assert told == ["the disk is full", None]
 

@@ -12,7 +12,10 @@ from segeld.jobqueue.sqlite import DatabaseDamaged, DatabaseTooNew, SqliteStore
 from segeld.jobqueue.sqlite.migrate import migrate, migrations
 from segeld.model.job_state import FINAL, JobState
 
-RELEASED = {1: "e044d76e16e36ce518b4a7a8bea142f817067a611798c81f728033722ca85e9c"}
+RELEASED = {
+    1: "e044d76e16e36ce518b4a7a8bea142f817067a611798c81f728033722ca85e9c",
+    2: "093d9884e23ead5fda9be69edb068e34c8de410665f15309039e13c26d4562c8",
+}
 """SHA-256 of each migration. One that was released is never changed: add another."""
 VERSION_1 = Path(__file__).with_name("version_1.sql")
 
@@ -66,6 +69,7 @@ async def test_a_database_of_version_1_is_read(database):
     assert [found.value for found in await store.all_results(job)] == [signature(0), signature(1)]
     assert await store.recover(lambda _: 3, 0.0) == 1
     assert (await store.block(job.id, 0)).waiting == (2, 3, 4)
+    assert (await store.usage("office"), await store.items_unsigned()) == ((1, 5), 3)
     await store.aclose()
 
 

@@ -1,14 +1,15 @@
-"""Interactive requests with an id: what was asked, what was signed for it, and attempts that were lost."""
+"""Interactive requests with an id: what was asked, what came of it, and attempts that were lost."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import apsw
 
 from segeld.jobqueue import codec
-from segeld.jobqueue.codec import Outcomes
+from segeld.jobqueue.codec import Damaged, Outcomes
 from segeld.jobqueue.sqlite import leaf_rows
 from segeld.jobqueue.store import Granted, Known, Refused, Request, Verdict
 from segeld.model.faults import Fault, Reason
+from segeld.model.job import Ended
 
 
 def look_up(db: apsw.Connection, request: Request, at: float) -> tuple[int, Verdict]:
@@ -23,11 +24,11 @@ def look_up(db: apsw.Connection, request: Request, at: float) -> tuple[int, Verd
     if codec.unseal(answer, blob) != request.content:
         return 0, Refused(_mismatch(request))
     if not request.told:
-        signatures = _signatures(db, answer)
+        ended = outcomes(db, answer, _refuse)
         lost = lost_attempts(db, answer)
-        if signatures.signed or lost:
+        if ended or lost:
             return 0, Known(
-                tuple(sorted(codec.ended(signatures, leaf_rows.log(db)).items())),
+                tuple(sorted(ended.items())),
                 tuple(position for position in sorted(lost) for _ in range(lost[position])),
             )
     return answer, Granted()
@@ -47,10 +48,30 @@ def remember(db: apsw.Connection, request: Request) -> int:
     return answer
 
 
-def keep(db: apsw.Connection, answer: int, outcomes: Outcomes) -> None:
-    """Signatures only; Failures of requests are not kept. Nothing is, of a request that has expired meanwhile."""
-    if outcomes.signed:
-        blob = codec.encode_outcomes(answer, Outcomes(outcomes.signed))
+def outcomes(db: apsw.Connection, answer: int, damaged: Callable[[Damaged], None]) -> dict[int, Ended]:
+    """By position. Where there should be two (of a segeld that did not look), the first one stands.
+
+    :param damaged: told of what cannot be read, which is then left out unless it raises.
+    """
+    log = leaf_rows.log(db)
+    found: dict[int, Ended] = {}
+    for (blob,) in db.execute("SELECT data FROM answer_piece WHERE answer = ? ORDER BY id", (answer,)):
+        try:
+            piece = codec.decode_outcomes(answer, blob)
+        except Damaged as error:
+            damaged(error)
+        else:
+            found = codec.ended(piece, log) | found
+    return found
+
+
+def keep(db: apsw.Connection, answer: int, new: Outcomes) -> None:
+    """Nothing is kept of a request that has expired meanwhile.
+
+    :param new: of positions that have none, see `outcomes`.
+    """
+    if new.count:
+        blob = codec.encode_outcomes(answer, new)
         db.execute(
             "INSERT INTO answer_piece (answer, data) SELECT id, ? FROM answer WHERE id = ?", (blob, answer)
         )
@@ -73,9 +94,8 @@ def note_lost(db: apsw.Connection, answer: int, attempts: Mapping[int, int]) -> 
             db.execute("DELETE FROM lost_input WHERE answer = ? AND position = ?", (answer, position))
 
 
-def _signatures(db: apsw.Connection, answer: int) -> Outcomes:
-    blobs = db.execute("SELECT data FROM answer_piece WHERE answer = ?", (answer,))
-    return codec.merged(codec.decode_outcomes(answer, blob) for (blob,) in blobs)
+def _refuse(error: Damaged) -> None:
+    raise error
 
 
 def _mismatch(request: Request) -> Fault:

@@ -61,11 +61,15 @@ class Desk:
         answer: T = await errand.done
         return answer
 
-    async def aclose(self) -> None:
-        """Returns when all that was brought is done."""
+    def stop(self) -> None:
+        """Takes nothing more; the thread ends when all that was brought is done."""
         if not self._closed:
             self._closed = True
             self._queue.put(None)
+
+    async def aclose(self) -> None:
+        """Returns when all that was brought is done."""
+        self.stop()
         await asyncio.to_thread(self._thread.join)
 
     def _run(self) -> None:

@@ -1,7 +1,7 @@
 """Rows of the table `job`: read, checked, changed and written here alone."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import apsw
@@ -100,6 +100,22 @@ def by_id(db: apsw.Connection, job: int) -> JobRow | None:
 def select(db: apsw.Connection, rest: str, bindings: tuple[Any, ...]) -> Iterator[JobRow]:
     """:param rest: what follows FROM job."""
     return map(_row, db.execute(f"{_SELECT} {rest}", bindings))
+
+
+def sound(
+    db: apsw.Connection, rest: str, bindings: tuple[Any, ...], damaged: Callable[[Damaged], None]
+) -> Iterator[JobRow]:
+    """As `select`, for who must go on with the others when one is damaged.
+
+    :param damaged: told of each row that was left out.
+    """
+    for columns in db.execute(f"{_SELECT} {rest}", bindings):
+        try:
+            row = _row(columns)
+        except Damaged as error:
+            damaged(error)
+        else:
+            yield row
 
 
 def insert(db: apsw.Connection, row: JobRow) -> None:

@@ -23,6 +23,9 @@ class Lock:
         except BlockingIOError:
             os.close(self._descriptor)
             raise DatabaseInUse(database) from None
+        except OSError:
+            os.close(self._descriptor)
+            raise
 
     def release(self) -> None:
         """May be called again."""

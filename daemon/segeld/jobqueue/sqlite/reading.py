@@ -1,37 +1,48 @@
 """What callers and the dispatcher look at. Nothing here writes, but for how far results were read."""
 
-from typing import Final
+from collections.abc import Callable
+from itertools import islice
+from typing import Final, cast
 
 import apsw
 
 from segeld.jobqueue import codec
+from segeld.jobqueue.codec import Damaged
 from segeld.jobqueue.sqlite import block_rows, job_rows, leaf_rows
 from segeld.jobqueue.sqlite.job_rows import JobRow
-from segeld.jobqueue.store import Block
+from segeld.jobqueue.store import Block, Page
 from segeld.model.faults import Fault, Reason
 from segeld.model.job import Ended, Failure, Job, JobFilter, Results
 from segeld.model.job_state import SIGNABLE, JobState
 
+LOOKED_AT: Final = 5000
+"""Jobs of one page, those that are not wanted too: what the reader does at once stays short."""
 _UNREADABLE: Final = {
     JobState.OPEN: "seal it first",
     JobState.HELD: "it waits for an approver",
     JobState.REJECTED: "it was rejected",
 }
+_ABOVE_ALL: Final = 1 << 30
+"""No id reaches it."""
 _UNFINISHED: Final = {
     JobState.CANCELLED: Failure(Reason.CANCELLED, "The job was cancelled before this item was signed."),
     JobState.EXPIRED: Failure(Reason.DEADLINE_PASSED, "The job expired before this item was signed."),
 }
 
 
-def jobs(
-    db: apsw.Connection, caller: str, wanted: JobFilter, before: int | None, limit: int
-) -> tuple[Job, ...]:
-    """See `JobStore.jobs`."""
+def jobs_page(db: apsw.Connection, caller: str, wanted: JobFilter, before: int | None, limit: int) -> Page:
+    """See `JobStore.jobs_page`."""
+    # Without a filter each job that is looked at is found; a request_id is one job's, and has an index of its own.
+    sifted = bool(wanted.states or wanted.key or wanted.labels) and not wanted.request_id
+    last = _last_of_page(db, caller, before) if sifted else None
     where: list[str] = ["caller = ?"]
     bindings: list[str | int | bytes] = [caller]
     if before is not None:
         where.append("id < ?")
         bindings.append(before)
+    if last is not None:
+        where.append("id >= ?")
+        bindings.append(last)
     if wanted.states:
         where.append(f"state IN ({', '.join('?' * len(wanted.states))})")
         bindings += sorted(str(state) for state in wanted.states)
@@ -44,23 +55,49 @@ def jobs(
     for name, value in wanted.labels:
         where.append("EXISTS (SELECT 1 FROM json_each(labels) WHERE key = ? AND value = ?)")
         bindings += [name, value]
-    found = job_rows.select(db, f"WHERE {' AND '.join(where)} ORDER BY id DESC LIMIT ?", (*bindings, limit))
-    return tuple(row.job for row in found)
+    index = "" if wanted.request_id else "INDEXED BY job_of_caller"
+    rest = f"{index} WHERE {' AND '.join(where)} ORDER BY id DESC LIMIT ?"
+    found = tuple(row.job for row in job_rows.select(db, rest, (*bindings, limit + 1)))
+    if len(found) > limit:
+        return Page(found[:limit], found[limit - 1].id)
+    return Page(found, last)
+
+
+def _last_of_page(db: apsw.Connection, caller: str, before: int | None) -> int | None:
+    """The oldest job to look at; None if that is the oldest of all."""
+    ids = db.execute(
+        "SELECT id FROM job INDEXED BY job_of_caller WHERE caller = ? AND id < ? ORDER BY id DESC LIMIT 2 OFFSET ?",
+        (caller, _ABOVE_ALL if before is None else before, LOOKED_AT - 1),
+    ).fetchall()
+    if len(ids) < 2:
+        return None
+    (last,) = ids[0]
+    return cast("int", last)
 
 
 def usage(db: apsw.Connection, caller: str) -> tuple[int, int]:
     """See `JobStore.usage`."""
     found = db.execute(
-        "SELECT count(*), coalesce(sum(count), 0) FROM job INDEXED BY job_in_use WHERE caller = ? AND ended IS NULL",
-        (caller,),
+        "SELECT (SELECT count(*) FROM job INDEXED BY job_in_use WHERE caller = :caller AND ended IS NULL),"
+        " (SELECT coalesce(sum(count), 0) FROM job INDEXED BY job_items WHERE caller = :caller)",
+        {"caller": caller},
     ).get
     return int(found[0]), int(found[1])
 
 
-def signable(db: apsw.Connection, after: int, limit: int) -> tuple[Job, ...]:
+def items_unsigned(db: apsw.Connection) -> int:
+    """See `JobStore.items_unsigned`."""
+    unsigned = "SELECT coalesce(sum(count - signed - failed), 0) FROM job INDEXED BY job_unsigned WHERE ended IS NULL"
+    found: int = db.execute(unsigned).get
+    return found
+
+
+def signable(
+    db: apsw.Connection, after: int, limit: int, damaged: Callable[[Damaged], None]
+) -> tuple[Job, ...]:
     """See `JobStore.signable`."""
-    rest = "WHERE state IN ('queued', 'running') AND id > ? ORDER BY id LIMIT ?"
-    return tuple(row.job for row in job_rows.select(db, rest, (after, limit)))
+    rest = "WHERE state IN ('queued', 'running') AND id > ? ORDER BY id"
+    return tuple(row.job for row in islice(job_rows.sound(db, rest, (after,), damaged), limit))
 
 
 def block(db: apsw.Connection, job: int, offset: int) -> Block | None:

@@ -1,12 +1,11 @@
 """`SqliteStore`: each method of `JobStore` as an errand for the writer or the reader."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Self
-
-import apsw
 
 from segeld.audit.leaf import AnyLeaf, Commitments
 from segeld.jobqueue.sqlite import (
@@ -27,7 +26,7 @@ from segeld.jobqueue.sqlite.lock import Lock
 from segeld.jobqueue.sqlite.reader import Reader
 from segeld.jobqueue.sqlite.trouble import Told, Trouble
 from segeld.jobqueue.sqlite.writer import Writer
-from segeld.jobqueue.store import Block, Claim, Claimed, ItemOutcome, Settled, Upkeep
+from segeld.jobqueue.store import Block, Claim, Claimed, ItemOutcome, Page, Settled, Upkeep
 from segeld.model.job import Items, Job, JobFilter, JobSpec, Results
 from segeld.model.names import JobName, KeyName
 
@@ -56,7 +55,11 @@ class SqliteStore:
         writer = Writer(partial(connect_to_write, path, vfs), self._trouble)
         reader = Reader(partial(connect_to_read, path, vfs), self._trouble)
         self._writing = Desk("segeld-db-write", writer.serve, at_end=writer.close)
-        self._reading = Desk("segeld-db-read", reader.serve, at_end=reader.close)
+        try:
+            self._reading = Desk("segeld-db-read", reader.serve, at_end=reader.close)
+        except BaseException:  # no thread is to be had: neither is left
+            self._writing.stop()
+            raise
 
     @classmethod
     async def open(
@@ -76,9 +79,18 @@ class SqliteStore:
         :raises DatabaseRefused: an OSError that says what to do: in use, damaged, or too new.
         """
         loop = asyncio.get_running_loop()
-        lock = await asyncio.to_thread(_locked_and_ready, path, vfs)
-        store = cls(path, lock, commitments, partial(_tell, loop, told), open_lifetime, vfs)
-        await store._connect()
+        lock = await _locked(path, vfs)
+        try:
+            store = cls(path, lock, commitments, partial(_tell, loop, told), open_lifetime, vfs)
+        except BaseException:
+            lock.release()
+            raise
+        try:
+            await store._connect()
+        except BaseException:
+            closing = asyncio.ensure_future(store.aclose())  # it ends, even if this is cancelled meanwhile
+            await asyncio.shield(closing)
+            raise
         return store
 
     @property
@@ -94,7 +106,9 @@ class SqliteStore:
     # --- what the services ask
 
     async def create_job(self, spec: JobSpec, items: Items, *, seal: bool) -> tuple[Job, bool]:
-        return await self._writing.ask(lambda db: creating.create(db, spec, items, self._open_lifetime, seal=seal), _octets(items))
+        return await self._writing.ask(
+            lambda db: creating.create(db, spec, items, self._open_lifetime, seal=seal), _octets(items)
+        )
 
     async def append_items(self, caller: str, name: JobName, offset: int, items: Items, *, limit: int) -> Job:
         return await self._writing.ask(
@@ -111,7 +125,16 @@ class SqliteStore:
     async def jobs(
         self, caller: str, wanted: JobFilter, *, before: int | None, limit: int
     ) -> tuple[Job, ...]:
-        return await self._reading.ask(lambda db: reading.jobs(db, caller, wanted, before, limit))
+        found: tuple[Job, ...] = ()
+        while True:
+            page = await self.jobs_page(caller, wanted, before=before, limit=limit - len(found))
+            found += page.jobs
+            before = page.next
+            if before is None or len(found) == limit:
+                return found
+
+    async def jobs_page(self, caller: str, wanted: JobFilter, *, before: int | None, limit: int) -> Page:
+        return await self._reading.ask(lambda db: reading.jobs_page(db, caller, wanted, before, limit))
 
     async def usage(self, caller: str) -> tuple[int, int]:
         return await self._reading.ask(lambda db: reading.usage(db, caller))
@@ -138,13 +161,16 @@ class SqliteStore:
     # --- what the dispatcher asks
 
     async def recover(self, attempts: Callable[[KeyName], int], at: float) -> int:
-        return await self._writing.ask(lambda db: settling.recover(db, attempts, at))
+        return await self._writing.ask(lambda db: settling.recover(db, attempts, at, self._trouble.damaged))
 
     async def signable(self, after: int, limit: int) -> tuple[Job, ...]:
-        return await self._reading.ask(lambda db: reading.signable(db, after, limit))
+        return await self._reading.ask(lambda db: reading.signable(db, after, limit, self._trouble.damaged))
 
     async def block(self, job: int, offset: int) -> Block | None:
         return await self._reading.ask(lambda db: reading.block(db, job, offset))
+
+    async def items_unsigned(self) -> int:
+        return await self._reading.ask(reading.items_unsigned)
 
     async def claim(self, claim: Claim) -> Claimed:
         return await self._writing.ask(lambda db: claiming.claim(db, claim, self._commitments))
@@ -153,7 +179,9 @@ class SqliteStore:
         self, claim: int, outcomes: Sequence[ItemOutcome], *, attempts: int, at: float
     ) -> Settled:
         return await self._writing.ask(
-            lambda db: settling.settle(db, claim, outcomes, attempts=attempts, at=at)
+            lambda db: settling.settle(
+                db, claim, outcomes, attempts=attempts, at=at, damaged=self._trouble.damaged
+            )
         )
 
     # --- what the audit log asks
@@ -177,13 +205,14 @@ class SqliteStore:
     # --- the whole
 
     async def tidy(self, at: float) -> Upkeep:
-        ended = await self._writing.ask(lambda db: tidying.expire(db, at))
-        removed = await self._writing.ask(lambda db: tidying.remove(db, at))
+        damaged = self._trouble.damaged
+        ended = await self._writing.ask(lambda db: tidying.expire(db, at, damaged))
+        removed = await self._writing.ask(lambda db: tidying.remove(db, at, damaged))
         for step in (tidying.sweep, partial(tidying.prune, at=at), tidying.give_back):
             for _ in range(_SLICES):
                 if not await self._writing.ask(step):
                     break
-        unread = await self._reading.ask(lambda db: tidying.unread(db, at))
+        unread = await self._reading.ask(lambda db: tidying.unread(db, at, damaged))
         return Upkeep(ended, removed, unread)
 
     async def setting(self, name: str) -> bytes | None:
@@ -198,11 +227,26 @@ class SqliteStore:
         self._lock.release()
 
 
+async def _locked(path: Path, vfs: str | None) -> Lock:
+    """In a thread, which goes on if whoever waits is cancelled: then nobody would release what it locked."""
+    locking = asyncio.ensure_future(asyncio.to_thread(_locked_and_ready, path, vfs))
+    try:
+        return await asyncio.shield(locking)
+    except asyncio.CancelledError:
+        locking.add_done_callback(_release)
+        raise
+
+
+def _release(locked: "asyncio.Future[Lock]") -> None:
+    with contextlib.suppress(Exception, asyncio.CancelledError):
+        locked.result().release()
+
+
 def _locked_and_ready(path: Path, vfs: str | None) -> Lock:
     lock = Lock(path)
     try:
         prepare(path, vfs)
-    except (OSError, apsw.Error):
+    except BaseException:
         lock.release()
         raise
     return lock

@@ -1,9 +1,15 @@
-"""Upkeep, in slices: none of them keeps a claim waiting for long."""
+"""Upkeep, in slices: none of them keeps a claim waiting for long.
 
+A job that is damaged is told of and left as it is. It does not count towards a slice: many of them stop nothing either.
+"""
+
+from collections.abc import Callable
+from itertools import islice
 from typing import Final
 
 import apsw
 
+from segeld.jobqueue.codec import Damaged
 from segeld.jobqueue.sqlite import block_rows, job_rows, steering
 from segeld.model.job import Job
 
@@ -18,26 +24,21 @@ back."""
 _GIVEN_BACK: Final = 1024
 
 
-def expire(db: apsw.Connection, at: float) -> tuple[Job, ...]:
-    """Ends jobs whose time is over; at most `SLICE` of them."""
+def expire(db: apsw.Connection, at: float, damaged: Callable[[Damaged], None]) -> tuple[Job, ...]:
+    """Ends jobs whose time is over; at most `SLICE` past their deadline, and as many that were never sealed."""
+    past = "WHERE ended IS NULL AND state <> 'ending' AND deadline <= ? ORDER BY deadline"
+    left = "WHERE expires <= ? AND state = 'open' AND deadline > ? ORDER BY expires"
     late = [
-        *job_rows.select(
-            db,
-            "WHERE ended IS NULL AND state <> 'ending' AND deadline <= ? ORDER BY deadline LIMIT ?",
-            (at, SLICE),
-        ),
-        *job_rows.select(
-            db, "WHERE expires <= ? AND state = 'open' AND deadline > ? LIMIT ?", (at, at, SLICE)
-        ),
+        *islice(job_rows.sound(db, past, (at,), damaged), SLICE),
+        *islice(job_rows.sound(db, left, (at, at), damaged), SLICE),
     ]
     return tuple(steering.expire(db, row, at) for row in late)
 
 
-def remove(db: apsw.Connection, at: float) -> tuple[Job, ...]:
+def remove(db: apsw.Connection, at: float, damaged: Callable[[Damaged], None]) -> tuple[Job, ...]:
     """Takes jobs out of sight that were kept long enough; at most `SLICE` of them."""
-    over = list(
-        job_rows.select(db, "WHERE expires <= ? AND ended IS NOT NULL ORDER BY expires LIMIT ?", (at, SLICE))
-    )
+    rest = "WHERE expires <= ? AND ended IS NOT NULL ORDER BY expires"
+    over = list(islice(job_rows.sound(db, rest, (at,), damaged), SLICE))
     for row in over:
         steering.bury(db, row.job, at)
     return tuple(row.job for row in over)
@@ -84,7 +85,9 @@ def give_back(db: apsw.Connection) -> bool:
     return bool(db.pragma("freelist_count") < free)
 
 
-def unread(db: apsw.Connection, at: float) -> tuple[Job, ...]:
+def unread(db: apsw.Connection, at: float, damaged: Callable[[Damaged], None]) -> tuple[Job, ...]:
     """The next `SLICE` jobs that will be removed soon and have results that nobody read."""
-    rest = "WHERE expires <= ? AND ended IS NOT NULL AND read < count AND signed + failed > 0 ORDER BY expires LIMIT ?"
-    return tuple(row.job for row in job_rows.select(db, rest, (at + _SOON, SLICE)))
+    rest = (
+        "WHERE expires <= ? AND ended IS NOT NULL AND read < count AND signed + failed > 0 ORDER BY expires"
+    )
+    return tuple(row.job for row in islice(job_rows.sound(db, rest, (at + _SOON,), damaged), SLICE))

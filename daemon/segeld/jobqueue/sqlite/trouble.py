@@ -35,13 +35,20 @@ class Trouble:
             _log.info("database can be written again")
             self._told(self.text)
 
+    def damaged(self, error: Damaged) -> None:
+        """Something was left out because it is damaged; the rest goes on."""
+        self._note(f"{DAMAGED} ({error})", lasting=True)
+
     def fault_of(self, error: BaseException) -> BaseException:
         """What is raised for an error of the database; any other error as it is."""
         match error:
             case apsw.FullError():
                 self._note("the disk is full", lasting=False)
                 return StoreFull()
-            case apsw.CorruptError() | apsw.NotADBError() | Damaged():
+            case Damaged():
+                self.damaged(error)
+                return StoreBroken()
+            case apsw.CorruptError() | apsw.NotADBError():
                 self._note(f"{DAMAGED} ({error})", lasting=True)
                 return StoreBroken()
             case apsw.ConstraintError() | apsw.SQLError() | apsw.MisuseError() | apsw.BindingsError():

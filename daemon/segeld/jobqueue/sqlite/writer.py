@@ -47,6 +47,7 @@ class Writer:
         if db is None:
             db = self._connection = self._connect()
         self._committing = False
+        begun = db.total_changes()
         db.execute("BEGIN IMMEDIATE")
         for errand in batch:
             before = db.total_changes()
@@ -58,7 +59,8 @@ class Writer:
                 errand.error = refusal
         self._committing = True
         db.execute("COMMIT")
-        self._trouble.passed()
+        if db.total_changes() > begun:  # what wrote nothing does not show that the disk has room again
+            self._trouble.passed()
 
     def _undo(self, error: Exception) -> None:
         db = self._connection
