@@ -36,7 +36,9 @@ def choose(policy: Policy, inventory: Inventory, caller: str, name: KeyName | Al
     if not records:
         if names and any(token.state is TokenState.STARTING for token in inventory.tokens()):
             raise Fault(
-                Reason.TOKEN_RECOVERING, f"{name} is not found yet: tokens are being started; try again.", key=str(name)
+                Reason.TOKEN_RECOVERING,
+                f"{name} is not found yet: tokens are being started; try again.",
+                key=str(name),
             )
         raise key_not_found()
     return next((record for record in records if record.active), records[0])

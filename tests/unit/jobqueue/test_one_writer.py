@@ -7,6 +7,8 @@ import sys
 import pytest
 from store_fakes import claim, digest, hold, items, part, request, signature, soon, spec
 
+from segeld.jobqueue import codec
+from segeld.jobqueue.codec import Outcomes, Run
 from segeld.jobqueue.sqlite import DatabaseInUse, desk
 from segeld.jobqueue.sqlite.desk import Closed
 from segeld.jobqueue.store import StaleClaim
@@ -178,6 +180,20 @@ async def test_outcomes_of_a_finished_block_lie_in_its_row_alone(store):
     await store.sign(job, 250, 50)
     assert await store._reading.ask(lambda db: db.execute(count).get) == 0
     assert len(await store.all_results(job)) == 300
+
+
+async def test_of_two_outcomes_that_were_written_before_anybody_looked_the_first_stands(store):
+    claimed = await store.claim(claim(part(request(), 0, 1)))
+    await store.bring(claimed.id, signature(0))
+
+    def write_another(db):
+        answer = db.execute("SELECT id FROM answer").get
+        blob = codec.encode_outcomes(answer, Outcomes((Run(0, 9, 0, (b"another",)),)))
+        db.execute("INSERT INTO answer_piece (answer, data) VALUES (?, ?)", (answer, blob))
+
+    await store._writing.ask(write_another)
+    (verdict,) = (await store.claim(claim(part(request(), 0, 1)))).verdicts
+    assert [ended.value for _, ended in verdict.ended] == [signature(0)]
 
 
 async def test_a_large_job_that_was_deleted_goes_in_slices_and_its_room_is_used_again(store, database):

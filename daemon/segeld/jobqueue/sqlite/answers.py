@@ -48,10 +48,13 @@ def remember(db: apsw.Connection, request: Request) -> int:
     return answer
 
 
-def outcomes(db: apsw.Connection, answer: int, damaged: Callable[[Damaged], None]) -> dict[int, Ended]:
+def outcomes(
+    db: apsw.Connection, answer: int, damaged: Callable[[Damaged], None], among: range | None = None
+) -> dict[int, Ended]:
     """By position. Where there should be two (of a segeld that did not look), the first one stands.
 
     :param damaged: told of what cannot be read, which is then left out unless it raises.
+    :param among: positions that are asked for; there may be others too.
     """
     log = leaf_rows.log(db)
     found: dict[int, Ended] = {}
@@ -61,7 +64,8 @@ def outcomes(db: apsw.Connection, answer: int, damaged: Callable[[Damaged], None
         except Damaged as error:
             damaged(error)
         else:
-            found = codec.ended(piece, log) | found
+            if among is None or not codec.offsets(piece).isdisjoint(among):
+                found = codec.ended(piece, log) | found
     return found
 
 

@@ -82,7 +82,8 @@ def settle(
     position = 0
     for part in chunk.parts:
         brought = outcomes[position : position + part.count]
-        stands = answers.outcomes(db, part.answer, damaged) if part.answer else {}
+        among = range(part.first, part.first + part.count)
+        stands = answers.outcomes(db, part.answer, damaged, among) if part.answer else {}
         done = _sort(part, brought, position, stored, attempts, _lost(db, part), stands)
         unsigned += done.unsigned
         exhausted += done.exhausted
