@@ -47,7 +47,7 @@ def test_workers_killed_while_they_sign_lose_nothing(own_daemon) -> None:
 
     def kill() -> None:
         # Never during a login: SoftHSM2 rewrites token.object then, and a kill would leave it empty.
-        while not stop.wait(0.05) and len(killed) < 6:
+        while not stop.wait(0.05) and len(killed) < 2:  # a third could end an item that was there each time
             if 'segel_workers_ready{token="segel-a"} 2.0' in metrics(daemon):
                 killed.append(workers(daemon, "segel-a")[0])
                 os.kill(killed[-1], signal.SIGKILL)
