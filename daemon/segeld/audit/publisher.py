@@ -50,6 +50,8 @@ class Publisher:
         self._unsure = True
         """Whether a round, or an earlier run, may have left partial files that are damaged or too many."""
         self._behind_since: float | None = None
+        self._known = 0
+        """Leaves that are recorded, as far as was told."""
         self._enough = asyncio.Event()
         self._stopping = asyncio.Event()
         self._turn = asyncio.Lock()
@@ -76,6 +78,7 @@ class Publisher:
 
     def recorded(self, index: int) -> None:
         """A leaf with this index is durable. Costs next to nothing."""
+        self._known = max(self._known, index + 1)
         if self._behind_since is None:
             self._behind_since = time.monotonic()
         if index + 1 - self.size >= self._every:
@@ -130,7 +133,8 @@ class Publisher:
             await asyncio.to_thread(writer.publish, first, leaves)
             self._unsure = False
             self._behind_since = seen
-        self._behind_since = None
+        if writer.size >= self._known:  # else more was recorded meanwhile
+            self._behind_since = None
         if writer.durable > self._trimmed:
             await self._source.trim_leaves(writer.durable)
             self._trimmed = writer.durable
