@@ -82,6 +82,18 @@ class Officer:
         )
         return tuple(map(_convert.token, response.tokens))
 
+    async def trouble(self) -> str:
+        """Why nothing is signed although tokens can, such as a full disk; empty if all is well.
+
+        :raises SegelError: what the daemon said, or why it cannot be reached.
+        """
+        response = await self._connection.call(
+            lambda channel: TokensStub(channel).ListTokens,
+            tokens_pb2.ListTokensRequest(),
+            timeout=CALL_TIMEOUT,
+        )
+        return response.trouble
+
     async def token(self, name: str) -> Token:
         """One token with its keys. `name` is ``tokens/…``.
 

@@ -31,6 +31,11 @@ class Condition:
         self._trouble = trouble
         self._changed.set()
 
+    @property
+    def trouble(self) -> str:
+        """Why nothing can be recorded; empty if all is well."""
+        return self._trouble or ""
+
     async def show(self, show: Show) -> None:
         while True:
             await self._changed.wait()

@@ -107,6 +107,7 @@ class _Daemon:
             self._supervisor,
             storage.acts,
             CallMetrics(registry),
+            lambda: condition.trouble,
         )
 
     def _changed(self) -> None:

@@ -13,7 +13,7 @@ Examples:
   segelctl status
   segelctl status > /dev/null || notify-the-officer
 
-Ends with 0 if every token signs, with 5 if one needs an officer, with 9 if one is on its way."""
+Ends with 0 if every token signs, with 5 if one needs an officer, with 9 if one is on its way, or if nothing can be recorded and so nothing is signed."""
 
 _CODES = (
     ExitCode.OK,
@@ -36,15 +36,18 @@ async def status(session: Session) -> ExitCode:
     target = session.settings().target
     async with session.officer() as officer:
         tokens = await officer.tokens()
+        trouble = await officer.trouble()
     output = session.output
     states = [str(token.state) for token in tokens]
     active = states.count("active")
     if not session.json:
         output.note(f"The daemon at {target} answers. {active} of {len(states)} tokens can sign.")
+    if trouble:
+        output.error(f"nothing is signed now: {trouble}")
     output.table(COLUMNS, [(record(token), row(token)) for token in tokens])
     if not tokens:
         return ExitCode.OFFICER_NEEDED
     if active == len(states):
-        return ExitCode.OK
+        return ExitCode.TRY_LATER if trouble else ExitCode.OK
     waiting = [state for state in states if state != "active"]
     return ExitCode.TRY_LATER if _ON_ITS_WAY.issuperset(waiting) else ExitCode.OFFICER_NEEDED

@@ -95,7 +95,9 @@ class Servers:
         inventory: Inventory,
         acts: Acts,
         metrics: CallMetrics,
+        trouble: Callable[[], str] = lambda: "",
     ) -> None:
+        """:param trouble: why nothing is signed although tokens can; empty if all is well."""
         if api_implementation.Type() != "upb":
             raise RuntimeError(
                 "protobuf runs without upb; its parser in Python is no match for hostile messages"
@@ -108,7 +110,7 @@ class Servers:
         signing_pb2_grpc.add_SigningServicer_to_server(signing, self._callers.grpc)
         jobs = Jobs(policy, desk, inventory, config.limits, self._callers.gate, metrics)
         jobs_pb2_grpc.add_JobsServicer_to_server(jobs, self._callers.grpc)
-        tokens_pb2_grpc.add_TokensServicer_to_server(Tokens(inventory), self._officers.grpc)
+        tokens_pb2_grpc.add_TokensServicer_to_server(Tokens(inventory, trouble), self._officers.grpc)
         token_admin_pb2_grpc.add_TokenAdminServicer_to_server(
             TokenAdmin(inventory, acts), self._officers.grpc
         )

@@ -2,6 +2,7 @@
 
 # ruff: noqa: ARG002, N802 - names and arguments are those of the service
 
+from collections.abc import Callable
 from typing import Any
 
 import grpc
@@ -18,8 +19,10 @@ Context = grpc.aio.ServicerContext[Any, Any]
 
 
 class Tokens(tokens_pb2_grpc.TokensServicer):
-    def __init__(self, inventory: Inventory) -> None:
+    def __init__(self, inventory: Inventory, trouble: Callable[[], str]) -> None:
+        """:param trouble: why nothing is signed although tokens can; empty if all is well."""
         self._inventory = inventory
+        self._trouble = trouble
 
     async def ListSlots(
         self, request: tokens_pb2.ListSlotsRequest, context: Context
@@ -36,7 +39,9 @@ class Tokens(tokens_pb2_grpc.TokensServicer):
         context: Context,
     ) -> tokens_pb2.ListTokensResponse:
         records = sorted(self._inventory.tokens(), key=lambda record: record.name)
-        return tokens_pb2.ListTokensResponse(tokens=[token_message(record) for record in records])
+        return tokens_pb2.ListTokensResponse(
+            tokens=[token_message(record) for record in records], trouble=self._trouble()
+        )
 
     async def GetToken(self, request: tokens_pb2.GetTokenRequest, context: Context) -> resources_pb2.Token:
         name = convert.token_name(request.name, "name")

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from segel.v1 import resources_pb2 as segel_dot_v1_dot_resources__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15segel/v1/tokens.proto\x12\x08segel.v1\x1a\x18segel/v1/resources.proto\"\x12\n\x10ListSlotsRequest\"G\n\x11ListSlotsResponse\x12\x1d\n\x05slots\x18\x01 \x03(\x0b\x32\x0e.segel.v1.Slot\x12\x13\n\x0bunreachable\x18\x02 \x03(\t\"\x13\n\x11ListTokensRequest\"5\n\x12ListTokensResponse\x12\x1f\n\x06tokens\x18\x01 \x03(\x0b\x32\x0f.segel.v1.Token\"\x1f\n\x0fGetTokenRequest\x12\x0c\n\x04name\x18\x01 \x01(\t2\xcf\x01\n\x06Tokens\x12\x44\n\tListSlots\x12\x1a.segel.v1.ListSlotsRequest\x1a\x1b.segel.v1.ListSlotsResponse\x12G\n\nListTokens\x12\x1b.segel.v1.ListTokensRequest\x1a\x1c.segel.v1.ListTokensResponse\x12\x36\n\x08GetToken\x12\x19.segel.v1.GetTokenRequest\x1a\x0f.segel.v1.Tokenb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15segel/v1/tokens.proto\x12\x08segel.v1\x1a\x18segel/v1/resources.proto\"\x12\n\x10ListSlotsRequest\"G\n\x11ListSlotsResponse\x12\x1d\n\x05slots\x18\x01 \x03(\x0b\x32\x0e.segel.v1.Slot\x12\x13\n\x0bunreachable\x18\x02 \x03(\t\"\x13\n\x11ListTokensRequest\"F\n\x12ListTokensResponse\x12\x1f\n\x06tokens\x18\x01 \x03(\x0b\x32\x0f.segel.v1.Token\x12\x0f\n\x07trouble\x18\x02 \x01(\t\"\x1f\n\x0fGetTokenRequest\x12\x0c\n\x04name\x18\x01 \x01(\t2\xcf\x01\n\x06Tokens\x12\x44\n\tListSlots\x12\x1a.segel.v1.ListSlotsRequest\x1a\x1b.segel.v1.ListSlotsResponse\x12G\n\nListTokens\x12\x1b.segel.v1.ListTokensRequest\x1a\x1c.segel.v1.ListTokensResponse\x12\x36\n\x08GetToken\x12\x19.segel.v1.GetTokenRequest\x1a\x0f.segel.v1.Tokenb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,9 +39,9 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTTOKENSREQUEST']._serialized_start=154
   _globals['_LISTTOKENSREQUEST']._serialized_end=173
   _globals['_LISTTOKENSRESPONSE']._serialized_start=175
-  _globals['_LISTTOKENSRESPONSE']._serialized_end=228
-  _globals['_GETTOKENREQUEST']._serialized_start=230
-  _globals['_GETTOKENREQUEST']._serialized_end=261
-  _globals['_TOKENS']._serialized_start=264
-  _globals['_TOKENS']._serialized_end=471
+  _globals['_LISTTOKENSRESPONSE']._serialized_end=245
+  _globals['_GETTOKENREQUEST']._serialized_start=247
+  _globals['_GETTOKENREQUEST']._serialized_end=278
+  _globals['_TOKENS']._serialized_start=281
+  _globals['_TOKENS']._serialized_end=488
 # @@protoc_insertion_point(module_scope)

@@ -90,6 +90,9 @@ class ListTokensResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     TOKENS_FIELD_NUMBER: _builtins.int
+    TROUBLE_FIELD_NUMBER: _builtins.int
+    trouble: _builtins.str
+    """Why nothing is signed although tokens can, such as a full disk: one sentence. Empty if all is well."""
     @_builtins.property
     def tokens(self) -> _containers.RepeatedCompositeFieldContainer[_resources_pb2.Token]:
         """Ordered by name."""
@@ -98,10 +101,11 @@ class ListTokensResponse(_message.Message):
         self,
         *,
         tokens: _abc.Iterable[_resources_pb2.Token] | None = ...,
+        trouble: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["tokens", b"tokens"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["tokens", b"tokens", "trouble", b"trouble"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -23,6 +23,7 @@ from segeld.jobqueue.sqlite import (
 from segeld.jobqueue.sqlite.database import connect_to_read, connect_to_write, prepare
 from segeld.jobqueue.sqlite.desk import Desk
 from segeld.jobqueue.sqlite.lock import Lock
+from segeld.jobqueue.sqlite.place import Place
 from segeld.jobqueue.sqlite.reader import Reader
 from segeld.jobqueue.sqlite.trouble import Told, Trouble
 from segeld.jobqueue.sqlite.writer import Writer
@@ -52,7 +53,7 @@ class SqliteStore:
         self._lock = lock
         self._commitments = commitments
         self._trouble = Trouble(told)
-        writer = Writer(partial(connect_to_write, path, vfs), self._trouble)
+        writer = Writer(partial(connect_to_write, path, vfs), Place(path), self._trouble)
         reader = Reader(partial(connect_to_read, path, vfs), self._trouble)
         self._writing = Desk("segeld-db-write", writer.serve, at_end=writer.close)
         try:

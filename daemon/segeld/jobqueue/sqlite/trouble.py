@@ -7,6 +7,7 @@ import apsw
 import structlog
 
 from segeld.jobqueue.codec import Damaged
+from segeld.jobqueue.sqlite.place import Displaced
 from segeld.jobqueue.store import StoreBroken, StoreFull
 
 _log: Final = structlog.get_logger(__name__)
@@ -45,6 +46,9 @@ class Trouble:
             case apsw.FullError():
                 self._note("the disk is full", lasting=False)
                 return StoreFull()
+            case Displaced():
+                self._note(str(error), lasting=False)
+                return StoreBroken()
             case Damaged():
                 self.damaged(error)
                 return StoreBroken()

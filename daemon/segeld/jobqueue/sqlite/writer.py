@@ -7,6 +7,7 @@ from typing import Final
 import apsw
 
 from segeld.jobqueue.sqlite.desk import Errand
+from segeld.jobqueue.sqlite.place import Place
 from segeld.jobqueue.sqlite.trouble import Trouble
 from segeld.jobqueue.store import StaleClaim
 from segeld.model.faults import Fault
@@ -17,9 +18,10 @@ _SPOILING: Final = (apsw.IOError, apsw.CorruptError, apsw.NotADBError, apsw.Cant
 class Writer:
     """Serves errands in one transaction; if that cannot be, each in its own."""
 
-    def __init__(self, connect: Callable[[], apsw.Connection], trouble: Trouble) -> None:
+    def __init__(self, connect: Callable[[], apsw.Connection], place: Place, trouble: Trouble) -> None:
         """:param connect: opens a connection: at first use, and after an error that may have spoiled the last one."""
         self._connect = connect
+        self._place = place
         self._trouble = trouble
         self._connection: apsw.Connection | None = None
         self._committing = False
@@ -43,6 +45,7 @@ class Writer:
                 connection.close()
 
     def _together(self, batch: list[Errand]) -> None:
+        self._place.check()
         db = self._connection
         if db is None:
             db = self._connection = self._connect()
