@@ -154,6 +154,10 @@ class BlockingOfficer(_Owner[Officer]):
         """See `Officer.tokens`."""
         return self._portal.run(self._inner.tokens())
 
+    def trouble(self) -> str:
+        """See `Officer.trouble`."""
+        return self._portal.run(self._inner.trouble())
+
     def token(self, name: str) -> Token:
         """See `Officer.token`."""
         return self._portal.run(self._inner.token(name))

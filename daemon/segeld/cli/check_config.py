@@ -29,6 +29,8 @@ def run(file: Path, *, offline: bool, as_json: bool) -> int:
         typer.echo(
             "Note: workers run as the daemon's own user; they have no user of their own, and no Landlock."
         )
+        if config.load(file).dev:
+            typer.echo("Note: dev = true: it is for `segeld dev`, and `segeld serve` refuses it.")
     return 3 if found else 0
 
 

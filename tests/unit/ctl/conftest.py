@@ -51,6 +51,7 @@ class FakeOfficer:
             (),
         )
     )
+    trouble_there: str = ""
     raises: Exception | None = None
     pins: list[tuple[str, bytes]] = field(default_factory=list)
     given: bytearray | None = None
@@ -70,6 +71,9 @@ class FakeOfficer:
         if self.raises is not None:
             raise self.raises
         return self.tokens_there
+
+    async def trouble(self) -> str:
+        return self.trouble_there
 
     async def token(self, name: str) -> Token:
         for token in self.tokens_there:

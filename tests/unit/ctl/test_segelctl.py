@@ -337,3 +337,10 @@ def test_without_a_terminal():
         check=False,
     )
     assert "UsageError: there is no terminal to ask for the PIN; use --pin-file or --pin-fd" in process.stderr
+
+
+def test_status_says_why_nothing_is_signed_although_tokens_can(officer, run) -> None:
+    officer.trouble_there = "the disk is full"
+    result = run("status")
+    assert result.exit_code == 9
+    assert "nothing is signed now: the disk is full" in result.stderr
