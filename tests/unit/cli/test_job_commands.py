@@ -48,7 +48,9 @@ def test_another_content_of_the_same_request(jobs, run, lines):
     run("job", "submit", "--digests", lines)
     answer = run("job", "submit", "--digests", lines, "--label", "a=b")
     assert answer.exit_code == ExitCode.USAGE
-    assert "give --again for a new job" in answer.stderr
+    assert (
+        "with other options (labels, priority, retention, key); give --again for a new job" in answer.stderr
+    )
 
 
 def test_standard_input_and_pipes(jobs, run, lines):
@@ -93,6 +95,11 @@ def test_submit_says_everything(jobs, run, lines):
         (("a", "--priority", "high"), "--priority is normal or low"),
         (("a", "--deadline", "3 days"), "--deadline is a number and"),
         (("a", "--label", "x"), "--label wants NAME=VALUE, not 'x'"),
+        (("a", "--label", "x=1", "--label", "x=2"), "--label x is given twice"),
+        (("a", "--request-id", ""), "--request-id is empty"),
+        (("a", "--results", "/nowhere/out"), "there is no folder /nowhere"),
+        (("a", "--results", "/"), "is a folder"),
+        (("a", "--results", "/dev/null"), "is no regular file"),
         (("--digests", "a", "--key", "ed"), "Ed25519 signs messages"),
     ],
 )
@@ -170,12 +177,14 @@ def test_results_are_json_lines_in_order(jobs, run, job):
     found = [json.loads(line) for line in answer.stdout.splitlines()]
     assert answer.exit_code == ExitCode.FAILED
     assert found[0] == {
+        "job": job,
         "index": 2,
         "id": "2.pdf",
         "signature": base64.b64encode(b"sig:" + hashlib.sha256(bytes([2])).digest()).decode(),
         "leaf": {"origin": ORIGIN, "index": 7, "position": 2},
     }
     assert found[1] == {
+        "job": job,
         "index": 3,
         "id": "3.pdf",
         "error": {"reason": "WORKER_LOST", "message": "the worker was lost"},
@@ -188,6 +197,7 @@ def test_results_that_are_there(jobs, run, job):
     answer = run("job", "results", job, "--no-wait")
     assert answer.exit_code == ExitCode.TRY_LATER
     assert len(answer.stdout.splitlines()) == 5
+    assert answer.stderr == f"{job} has not ended: 5 of 20 items have their result\n"
 
 
 @pytest.mark.parametrize("stopped", [0, 1, 60, 500])
@@ -225,6 +235,25 @@ def test_another_file_is_left_alone(content, jobs, run, job, tmp_path):
     assert out.read_bytes() == content
 
 
+@pytest.mark.parametrize("kept", [None, 60])
+def test_results_of_another_job_are_left_alone(kept, jobs, run, lines, tmp_path):
+    """Also half a line of them; and no job is made whose results would have no place."""
+    out = tmp_path / "out"
+    first = run("job", "submit", "--digests", lines, "--results", out, "-q").stdout.strip()
+    content = out.read_bytes()[:kept]
+    out.write_bytes(content)
+    answer = run("job", "submit", "--digests", lines, "--again", "--results", out, "-q")
+    assert (answer.exit_code, answer.stdout) == (ExitCode.USAGE, "")
+    assert "give another file" in answer.stderr
+    assert len(jobs.records) == 1
+    second = run("job", "submit", "--digests", lines, "--again", "-q").stdout.strip()
+    answer = run("job", "results", second, "--out", out)
+    assert answer.exit_code == ExitCode.USAGE
+    assert second in answer.stderr
+    assert kept or first in answer.stderr
+    assert out.read_bytes() == content
+
+
 def test_one_process_writes(jobs, run, job, tmp_path):
     jobs.sign_some(20)
     with (tmp_path / "out").open("w") as other:
@@ -241,7 +270,7 @@ def test_list(jobs, run, lines, job):
     assert (rows[0][6], rows[1][0]) == ("batch=july", job)
     for how in (("--label", "batch=july"), ("--limit", "1"), ("--label", "batch=july", "--state", "QUEUED")):
         assert len(run("job", "list", *how, "--key", "seal").stdout.splitlines()) == 1
-    assert run("job", "list", "--state", "running").stderr == "There is no such job.\n"
+    assert run("job", "list", "--state", "running").stderr == "no job matches\n"
     assert "there are open, held" in run("job", "list", "--state", "x").stderr
 
 

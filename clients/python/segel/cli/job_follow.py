@@ -112,6 +112,8 @@ async def list_jobs(
     except ValueError as error:
         names = ", ".join(one for one in JobState if one is not JobState.UNKNOWN)
         raise UsageError(f"{error}; there are {names}") from None
+    if request_id == "":
+        raise UsageError("--request-id is empty")
     labels = labels_of(label)
     async with session.client() as client:
         name = None if key is None else (await client.key(full_key_name(key))).name
@@ -119,9 +121,7 @@ async def list_jobs(
         jobs = [job async for job in wanted]
     session.output.table(_COLUMNS, [(record(job), row(job)) for job in jobs])
     if not jobs and not session.json:
-        session.output.note(
-            "There is no such job." if state or key or label or request_id else "You have no jobs."
-        )
+        session.output.note("no job matches" if state or key or label or request_id else "You have no jobs.")
 
 
 async def cancel(session: Session, job: JobName) -> None:

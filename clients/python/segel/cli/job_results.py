@@ -24,12 +24,14 @@ Examples:
   segel job results 0123456789abcdef0123456789abcdef --out signatures.jsonl
   segel job results jobs/0123456789abcdef0123456789abcdef --no-wait | jq -r 'select(.error) | .id'
 
-One line for each item, in order: {"index", "id", "signature" in base64, "leaf": {"origin", "index", "position"}}, or \
-{"index", "id", "error": {"reason", "message"}}.
+One line for each item, in order: {"job", "index", "id", "signature" in base64, "leaf": {"origin", "index", "position"}}, or \
+{"job", "index", "id", "error": {"reason", "message"}}.
 
-With --out it goes on where the file stopped; a line that was cut off there is written anew."""
+With --out it goes on where the file stopped; a line that was cut off there is written anew. A file that holds anything \
+else, or results of another job, is left alone."""
 
 _AT_ONCE: Final = 1 << 20
+_ANOTHER: Final = "give another file (--out, or --results of `segel job submit`)"
 
 Offset = Annotated[int, typer.Option(min=0, metavar="N", help="Begin with the item at N, counted from 0.")]
 Wait = Annotated[bool, typer.Option("--wait/--no-wait", help="Until the job has ended, or what there is.")]
@@ -46,27 +48,64 @@ async def results(
     session: Session, job: JobName, offset: Offset = 0, wait: Wait = True, out: Out = None
 ) -> ExitCode:
     """Write what came of each item."""
+    if out is not None:
+        check_path(out)
     async with session.client() as client:
         handle = await client.jobs.open(full_job_name(job))
         if out is not None:
-            return await write_file(handle, out, offset, wait=wait)
+            return await write_file(session, handle, out, offset, wait=wait)
         await _write(handle, offset, session.output.line, wait=wait)
-        return await _end(handle)
+        return await _end(session, handle)
 
 
-async def write_file(handle: "JobHandle", path: Path, offset: int = 0, *, wait: bool = True) -> ExitCode:
+def check_path(path: Path) -> None:
+    """Changes nothing.
+
+    :raises UsageError: if no file can be written there.
+    """
+    folder = path.parent
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder, and no file of results")
+    if not folder.is_dir():
+        raise UsageError(f"{path}: there is no folder {folder}")
+    if path.exists():
+        if not path.is_file():
+            raise UsageError(f"{path} is no regular file")
+        if not os.access(path, os.R_OK | os.W_OK):
+            raise UsageError(f"{path} cannot be read and written")
+    elif not os.access(folder, os.W_OK | os.X_OK):
+        raise UsageError(f"{path}: no file can be made in {folder}")
+
+
+def check_content(path: Path, job: str | None) -> None:
+    """Changes nothing.
+
+    :param job: whose results are to be there; None if it is yet to be made.
+    :raises UsageError: if the file holds anything else.
+    """
+    if path.exists():
+        with path.open("rb") as file:
+            _standing(file, path, job, 0)
+
+
+async def write_file(
+    session: Session, handle: "JobHandle", path: Path, offset: int = 0, *, wait: bool = True
+) -> ExitCode:
     """Appends to the file what is not in it yet.
 
     :raises UsageError: if the file holds something else, or somebody else writes it.
     """
     with _opened(path) as file:
-        begun = offset + _complete_lines(file, path, offset)
+        begun = offset + _complete_lines(file, path, handle.name, offset)
         await _write(handle, begun, lambda line: file.write(f"{line}\n".encode()), wait=wait)
-    return await _end(handle)
+    return await _end(session, handle)
 
 
-async def _end(handle: "JobHandle") -> ExitCode:
+async def _end(session: Session, handle: "JobHandle") -> ExitCode:
     job = await handle.refresh()
+    if not job.state.is_final:
+        count = job.signed_count + job.failed_count
+        session.output.note(f"{job.name} has not ended: {count} of {job.item_count} items have their result")
     code = code_of(job)
     return ExitCode.FAILED if code is ExitCode.TRY_LATER and job.failed_count else code
 
@@ -74,13 +113,13 @@ async def _end(handle: "JobHandle") -> ExitCode:
 async def _write(handle: "JobHandle", offset: int, write: Callable[[str], object], *, wait: bool) -> None:
     found: AsyncIterator[Signature | Failure] = handle.results(offset, wait=wait)
     async for result in found:
-        write(_line(result))
+        write(_line(handle.name, result))
 
 
-def _line(result: "Signature | Failure") -> str:
+def _line(job: str, result: "Signature | Failure") -> str:
     from segel import Failure
 
-    line: dict[str, object] = {"index": result.index, "id": result.id}
+    line: dict[str, object] = {"job": job, "index": result.index, "id": result.id}
     if isinstance(result, Failure):
         line["error"] = {"reason": result.error.reason, "message": result.error.text}
         return json.dumps(line)
@@ -106,13 +145,23 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
             os.fsync(file.fileno())
 
 
-def _complete_lines(file: BinaryIO, path: Path, offset: int) -> int:
+def _complete_lines(file: BinaryIO, path: Path, job: str, offset: int) -> int:
     """How many there are; the rest is cut off, and the file stands at its end.
 
-    :raises UsageError: if the last is not the result that must be there.
+    :raises UsageError: if it holds something else than results of `job`.
+    """
+    count, end = _standing(file, path, job, offset)
+    file.truncate(end)
+    file.seek(end)
+    return count
+
+
+def _standing(file: BinaryIO, path: Path, job: str | None, offset: int) -> tuple[int, int]:
+    """How many complete lines there are, and where they end.
+
+    :raises UsageError: if the last is not the result that must be there, or half a line is of something else.
     """
     count = end = position = 0
-    last = b""
     while block := file.read(_AT_ONCE):
         newest = block.rfind(b"\n")
         if newest >= 0:
@@ -121,21 +170,28 @@ def _complete_lines(file: BinaryIO, path: Path, offset: int) -> int:
         position += len(block)
     if count:
         file.seek(max(end - _AT_ONCE, 0))
-        last = file.read(min(end, _AT_ONCE)).splitlines()[-1]
-        if not _is_result(last, offset + count - 1):
-            raise UsageError(
-                f"{path} holds something else than the results from {offset}; give another --out"
-            )
-    elif position and not file.seek(0) and file.read(1) != b"{":
-        raise UsageError(f"{path} holds something else than results; give another --out")
-    file.truncate(end)
-    file.seek(end)
-    return count
+        _check_last(file.read(min(end, _AT_ONCE)).splitlines()[-1], path, job, offset + count - 1)
+    elif position:
+        file.seek(0)
+        half = file.read(_AT_ONCE)
+        begin = f'{{"job": {json.dumps(job)}, "index": {offset}, '.encode()
+        if job is None or half[: len(begin)] != begin[: len(half)]:
+            raise UsageError(f"{path} holds something else than results of {_said(job)}; {_ANOTHER}")
+    return count, end
 
 
-def _is_result(line: bytes, index: int) -> bool:
+def _check_last(line: bytes, path: Path, job: str | None, index: int) -> None:
     try:
         found = json.loads(line)
     except ValueError:
-        return False
-    return isinstance(found, dict) and found.get("index") == index
+        found = None
+    if not isinstance(found, dict) or not isinstance(found.get("job"), str):
+        raise UsageError(f"{path} holds something else than results of {_said(job)}; {_ANOTHER}")
+    if found["job"] != job:
+        raise UsageError(f"{path} holds results of {found['job']}, and not of {_said(job)}; {_ANOTHER}")
+    if found.get("index") != index:
+        raise UsageError(f"{path} holds something else than the results from {index}; {_ANOTHER}")
+
+
+def _said(job: str | None) -> str:
+    return job or "the new job"

@@ -19,7 +19,7 @@ from segel.cli.job_follow import watch_to_the_end
 from segel.cli.job_items import Items, of_files, of_lines
 from segel.cli.job_progress import progress
 from segel.cli.job_request import RequestId
-from segel.cli.job_results import write_file
+from segel.cli.job_results import check_content, check_path, write_file
 from segel.cli.job_view import ENDS, Labels, labels_of, record
 from segel.cli.session import Session, session_command
 from segel.cli.sign import Algorithm, Ecdsa, EcdsaOption, KeyName, parse_algorithm
@@ -92,6 +92,10 @@ async def submit(
         raise UsageError("--request-id names one job, and --again makes a new one: give one of them")
     if priority not in ("normal", "low"):
         raise UsageError(f"--priority is normal or low, not {priority!r}")
+    if request_id == "":
+        raise UsageError("--request-id is empty")
+    if results is not None:
+        check_path(results)
     labels, span, wanted = labels_of(label), _span(deadline), parse_algorithm(algorithm)
     async with session.client_and_key(key) as (client, asked):
         with naming(asked):
@@ -102,10 +106,12 @@ async def submit(
                 await asyncio.to_thread(name.take_all, items)
                 identifier = request_id or name.name
                 before = await _known(client, identifier)
+                if results is not None:
+                    check_content(results, None if before is None else before.name)
                 silent = quiet or session.json
                 with (
                     progress(session.output, "sent", name.count, quiet=silent) as show,
-                    _said_as_options(derived=request_id is None),
+                    _said_as_options(before, derived=request_id is None),
                 ):
                     handle = await client.jobs.create(
                         asked,
@@ -119,11 +125,13 @@ async def submit(
                         progress=show,
                     )
         _say(session, handle, before, quiet=quiet)
+        if results is not None:
+            check_content(results, handle.name)
         code = ExitCode.OK
         if wait or results is not None:
             code = await watch_to_the_end(session, handle, quiet=quiet or not session.output.is_for_people)
         if results is not None and handle.info.state != "rejected":
-            code = await write_file(handle, results)
+            code = await write_file(session, handle, results)
         return code
 
 
@@ -158,14 +166,18 @@ async def _known(client: "Client", request_id: str) -> "Job | None":
 
 
 @contextlib.contextmanager
-def _said_as_options(*, derived: bool) -> Iterator[None]:
+def _said_as_options(before: "Job | None", *, derived: bool) -> Iterator[None]:
     from segel import errors
 
     try:
         yield
     except (errors.IdempotencyMismatch, errors.JobStateError) as error:
+        text = error.text.rstrip(".")
         how = "give --again for a new job" if derived else "give another --request-id"
-        raise UsageError(f"{error.text.rstrip('.')}; {how}") from error
+        if derived and isinstance(error, errors.IdempotencyMismatch):
+            name = "" if before is None else f" ({before.name})"
+            text = f"the same digests were submitted before{name} with other options (labels, priority, retention, key)"
+        raise UsageError(f"{text}; {how}") from error
 
 
 def _say(session: Session, handle: "JobHandle", before: "Job | None", *, quiet: bool) -> None:

@@ -45,12 +45,14 @@ def full_job_name(name: str) -> str:
 
 
 def labels_of(words: list[str] | None) -> dict[str, str]:
-    """:raises UsageError: for one without a value."""
+    """:raises UsageError: for one without a value, or two of the same name."""
     labels = {}
     for word in words or ():
         name, separator, value = word.partition("=")
         if not separator or not name:
             raise UsageError(f"--label wants NAME=VALUE, not {word!r}")
+        if name in labels:
+            raise UsageError(f"--label {name} is given twice")
         labels[name] = value
     return labels
 
