@@ -141,7 +141,7 @@ async def test_a_full_disk_loses_nothing_and_is_got_over_by_itself(disk, work) -
         await until(lambda service=service: work.is_serving(service))
 
     # With the daemon goes its disk: the log is copied when all of it is published.
-    wait_until(lambda: "segel_audit_behind_seconds 0.0" in served.metrics(), served.metrics)
+    wait_until(lambda: "segel_audit_behind_seconds 0.0\n" in served.metrics(), served.metrics)
     folder = shutil.copytree(seen_by(served) / "audit", served.folder / "audit")
     assert served.stop() == 0
     log = crash_log.Log.read(folder, vkey)

@@ -88,3 +88,34 @@ def test_a_database_does_not_take_another_log(bed, tmp_path) -> None:
     (state / "audit.key").unlink()
     with pytest.raises(DevDaemonError, match="do not belong together"), dev_daemon(directory=bed):
         pass
+
+
+@pytest.mark.parametrize("lost", ["audit", "audit/checkpoint", "audit/key.pub", "audit.key"])
+def test_a_restore_after_the_log_was_lost(bed, tmp_path, lost) -> None:
+    config, backup, state = bed / "segeld.toml", tmp_path / "backup.db", bed / "state"
+    with dev_daemon("--workers", "1", directory=bed) as daemon:
+        signed(daemon, "before")
+    run("segeld", "backup", backup, "--config", config)
+    path = state / lost
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    said = run("segeld", "restore", backup, "--config", config)
+    unlinked = lost in {"audit", "audit/checkpoint"}
+    assert ("THE OLD AUDIT LOG CANNOT BE LINKED" in said) == unlinked
+    key = next(word for word in said.split() if word.startswith("segel/"))
+    with dev_daemon("--workers", "1", directory=bed) as daemon:
+        signed(daemon, "after")
+    verify(state / "audit", key)
+    told = run("segeld.ctl", "audit", "tail", "-n", "1000", "--dir", state / "audit")
+    assert ("log not linked" in told) == unlinked
+
+
+def test_what_is_no_backup_changes_nothing(bed, tmp_path) -> None:
+    config, state, other = bed / "segeld.toml", bed / "state", tmp_path / "other.db"
+    with dev_daemon("--workers", "1", directory=bed):
+        pass
+    other.write_bytes(b"a letter")
+    before = sorted(path.name for path in state.iterdir())
+    assert "is no backup of segel" in run("segeld", "restore", other, "--config", config, code=1)
+    assert sorted(path.name for path in state.iterdir()) == before
+    nowhere = tmp_path / "none" / "backup.db"
+    assert "there is no folder" in run("segeld", "backup", nowhere, "--config", config, code=1)

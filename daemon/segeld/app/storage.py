@@ -12,9 +12,11 @@ import structlog
 from prometheus_client import CollectorRegistry, Gauge
 
 from segeld import __version__
+from segeld.audit import layout
 from segeld.audit.acts import Acts
 from segeld.audit.checkpoint import Checkpoint
 from segeld.audit.identity import OwnLog, open_log
+from segeld.audit.leaf import Act
 from segeld.audit.metrics import AuditMetrics
 from segeld.audit.publisher import Publisher
 from segeld.audit.source import LogDiffers
@@ -23,7 +25,7 @@ from segeld.jobqueue.sqlite import FILE, SqliteStore
 from segeld.model.names import KeyName
 
 _log: Final = structlog.get_logger(__name__)
-_ORIGIN: Final = "log_origin"
+ORIGIN: Final = "log_origin"
 """The setting of the database that names its log."""
 
 
@@ -87,21 +89,39 @@ def _log_of(state_dir: Path) -> OwnLog:
 
 
 async def _belong_together(store: SqliteStore, log: OwnLog) -> None:
-    """A database keeps to its log. It takes another one only if that continues its own: after `segeld restore`.
+    """A database keeps to its log. It takes another one only after `segeld restore`, and only before that one began.
 
     :raises LogDiffers: if the log is another's.
     """
-    known = await store.setting(_ORIGIN)
+    known = await store.setting(ORIGIN)
     origin = log.origin.encode()
     if known == origin:
         return
-    opened = log.opened(int(time.time() * 1000))
+    at = int(time.time() * 1000)
+    opened, key = log.opened(at), str(log.signer.verifier)
     if known is None:
         if not await store.leaf_count():
             await store.record(opened)
-    elif log.previous and Checkpoint.unverified(log.previous.encode()).origin.encode() == known:
-        _log.warning("a new audit log begins", origin=log.origin, continues=known.decode())
+        _log.info("a new audit log", origin=log.origin, public_key=key, advice="write it down elsewhere")
+    elif (linked := _previous_of(log) == known.decode()) or log.restored == known.decode():
+        if (log.folder / layout.CHECKPOINT).exists():
+            raise LogDiffers(
+                log.origin, f"the database's log is {known.decode()}, and this one began without it"
+            )
         await store.restart_leaves(opened)
+        if not linked:
+            await store.record(Act(at, "log not linked", "", known.decode(), {"why": "no checkpoint of it"}))
+        _log.warning(
+            "a new audit log begins",
+            origin=log.origin,
+            public_key=key,
+            advice="write it down elsewhere",
+            **{"continues" if linked else "not_linked_to": known.decode()},
+        )
     else:
         raise LogDiffers(log.origin, f"the database's log is {known.decode()}")
-    await store.set_setting(_ORIGIN, origin)
+    await store.set_setting(ORIGIN, origin)
+
+
+def _previous_of(log: OwnLog) -> str:
+    return Checkpoint.unverified(log.previous.encode()).origin if log.previous else ""

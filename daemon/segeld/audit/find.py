@@ -13,7 +13,7 @@ from segeld.audit import layout
 from segeld.audit.layout import ENTRIES, WIDTH
 from segeld.audit.leaf import HASH, Act, Intent, Outcome, decode
 from segeld.audit.reader import Log
-from segeld.audit.tiles import BadFile
+from segeld.audit.tiles import BadFile, not_permitted
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +114,8 @@ def _bundles_with(log: Log, octets: tuple[bytes, ...]) -> Iterator[int]:
                     yield number
         except (FileNotFoundError, ValueError):
             yield number  # it was just replaced, or is empty: reading it tells
+        except PermissionError:
+            raise not_permitted(log.folder / name) from None
         except OSError as error:
             raise BadFile(name, (error.strerror or "it cannot be read").lower()) from None
 

@@ -5,8 +5,10 @@ new is complete under another name before it takes its place; `open_log` finishe
 """
 
 import contextlib
+import os
 import secrets
 import shutil
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -22,12 +24,15 @@ from cryptography.hazmat.primitives.serialization import (
 from segeld.audit import files, layout
 from segeld.audit.checkpoint import Checkpoint
 from segeld.audit.leaf import HASH, Commitments, Opened
-from segeld.audit.note import BadNote, Signer, Verifier
+from segeld.audit.note import BadNote, Signer, Verifier, is_name
 from segeld.audit.source import LogUnfit
 
 FOLDER: Final = "audit"
 PRIVATE_KEY: Final = "audit.key"
 _SECRET_MODE: Final = 0o600
+_LONGEST: Final = 4096
+"""Octets of a checkpoint that is taken for one."""
+_LONGEST_NAME: Final = 200
 
 
 class LogIncomplete(LogUnfit):
@@ -42,7 +47,9 @@ class OwnLog:
     signer: Signer
     commitments: Commitments
     previous: str
-    """The last checkpoint of the log that this one continues; empty for the first."""
+    """The last checkpoint of the log that this one continues; empty for the first, or if that could not be read."""
+    restored: str = ""
+    """The log of the database with which this one was begun by a restore; empty if it was not."""
 
     @property
     def origin(self) -> str:
@@ -67,7 +74,7 @@ def open_log(state_dir: Path, origin: str | None = None) -> OwnLog:
         if not (fresh / layout.KEY).exists():
             if (state_dir / PRIVATE_KEY).exists():
                 raise LogIncomplete(f"{folder} is gone, though {state_dir / PRIVATE_KEY} is there.")
-            _prepare(state_dir, origin, "")
+            _prepare(state_dir, origin, "", "")
         _finish(state_dir)
     elif fresh.exists():  # a log that was not to be: setting this one aside was interrupted before it began
         shutil.rmtree(fresh)
@@ -75,33 +82,105 @@ def open_log(state_dir: Path, origin: str | None = None) -> OwnLog:
     return _load(state_dir)
 
 
-def set_aside(state_dir: Path, origin: str | None = None) -> OwnLog:
-    """For a restore: keeps the old log as `audit-<end of its origin>-<size>`, and opens a new one linked to it.
+@dataclass(frozen=True, slots=True)
+class NextLog:
+    """A new log that is ready beside the place of the old one: to `begin`, or to `drop`."""
 
-    The old private key is destroyed: nobody can add to the old log. The database's leaves must begin anew, with
-    `opened` of what this gives.
+    state_dir: Path
+    aside: Path | None
+    """Where the old log will be; None if nothing is left of it."""
 
-    :raises LogIncomplete: if there is no log whose checkpoint or key can be read.
+    def begin(self) -> OwnLog:
+        """Puts the old log aside and the new one in its place. The old private key is destroyed: nobody can add to it.
+
+        Interrupted after the old log was put aside, it is finished by `open_log`.
+        """
+        folder = self.state_dir / FOLDER
+        if self.aside is not None:
+            folder.rename(self.aside)
+            files.sync([self.state_dir])
+        elif folder.exists():
+            folder.rmdir()
+        _finish(self.state_dir)
+        return _load(self.state_dir)
+
+    def drop(self) -> None:
+        """All is as it was."""
+        shutil.rmtree(self.state_dir / f"{FOLDER}{files.NEW}", ignore_errors=True)
+        (self.state_dir / f"{PRIVATE_KEY}.next").unlink(missing_ok=True)
+
+
+def set_aside(state_dir: Path, origin: str | None = None, restored: str = "") -> OwnLog:
+    """`prepare_next` and `begin` at once."""
+    return prepare_next(state_dir, origin, restored).begin()
+
+
+def prepare_next(state_dir: Path, origin: str | None = None, restored: str = "") -> NextLog:
+    """For a restore: the old log will be kept as `audit-<end of its origin>-<size>`, as far as these can be read.
+
+    The new one is linked to the old one's last checkpoint if there is one. The database's leaves must begin anew, with
+    `opened` of the new one.
+
+    :param restored: the log that the restored database belongs to.
+    :raises OSError: if it cannot be made, or the old one may not be read; all is as it was.
     """
     folder = state_dir / FOLDER
-    if not folder.exists():
-        return open_log(state_dir, origin)  # it was interrupted, or there is nothing to set aside
+    if not os.path.lexists(folder) and (state_dir / f"{FOLDER}{files.NEW}" / layout.KEY).exists():
+        _finish(state_dir)  # an earlier one was interrupted
+    left = os.path.lexists(folder) and not (folder.is_dir() and not any(folder.iterdir()))
+    name, previous = _left_of(folder) if left else ("", "")
+    following = NextLog(state_dir, _free(state_dir / f"{FOLDER}-{name}") if left else None)
     try:
-        note = (folder / layout.CHECKPOINT).read_bytes()
-        last = Checkpoint.unverified(note)
-    except FileNotFoundError:
-        note, last = b"", Checkpoint(_verifier(folder).name, 0, bytes(HASH))
-    except BadNote as error:
-        raise LogIncomplete(f"{folder / layout.CHECKPOINT}: {error}.") from None
-    aside = state_dir / f"{FOLDER}-{last.origin.rpartition('/')[2]}-{last.size}"
-    _prepare(state_dir, origin, note.decode())
-    folder.rename(aside)
-    files.sync([state_dir])
-    _finish(state_dir)
-    return _load(state_dir)
+        _prepare(state_dir, origin, previous, restored)
+    except OSError:
+        following.drop()
+        raise
+    return following
 
 
-def _prepare(state_dir: Path, origin: str | None, previous: str) -> None:
+def _left_of(folder: Path) -> tuple[str, str]:
+    """What can be known of a log that may be broken: how to name it, and the checkpoint to link the next one to."""
+    note = _note(folder / layout.CHECKPOINT)
+    if note is not None:
+        last = Checkpoint.unverified(note.encode())
+        return f"{last.origin.rpartition('/')[2]}-{last.size}", note
+    now = time.strftime("%Y%m%dT%H%M%S")
+    try:
+        name = _verifier(folder).name.rpartition("/")[2]
+    except PermissionError:
+        raise
+    except OSError:
+        return now, ""
+    if len(name) > _LONGEST_NAME:
+        return now, ""
+    if (folder / "tile").exists() or (folder / layout.CHECKPOINT).exists():
+        return f"{name}-{now}", ""
+    # It never began: what it was to continue is continued.
+    return f"{name}-0", _note(folder / layout.PREVIOUS) or ""
+
+
+def _note(path: Path) -> str | None:
+    """A checkpoint, whoever signed it; None if it is not there, or is none."""
+    try:
+        text = path.read_bytes().decode()
+        origin = Checkpoint.unverified(text.encode()).origin
+    except PermissionError:
+        raise
+    except (OSError, ValueError):
+        return None
+    return text if len(text) <= _LONGEST and is_name(origin) and len(origin) <= _LONGEST_NAME else None
+
+
+def _free(path: Path) -> Path:
+    """A name that nothing has yet."""
+    free, number = path, 1
+    while os.path.lexists(free):
+        number += 1
+        free = path.with_name(f"{path.name}.{number}")
+    return free
+
+
+def _prepare(state_dir: Path, origin: str | None, previous: str, restored: str) -> None:
     """A whole new log beside the place where it will be. key.pub comes last: with it, all is there."""
     fresh = state_dir / f"{FOLDER}{files.NEW}"
     if fresh.exists():
@@ -114,6 +193,8 @@ def _prepare(state_dir: Path, origin: str | None, previous: str) -> None:
     files.write(fresh / layout.SALT, secrets.token_bytes(HASH), durable=True, mode=_SECRET_MODE)
     if previous:
         files.write(fresh / layout.PREVIOUS, previous.encode(), durable=True)
+    if restored:
+        files.write(fresh / layout.RESTORED, f"{restored}\n".encode(), durable=True)
     files.sync([state_dir, fresh])
     files.write(fresh / layout.KEY, f"{signer.verifier}\n".encode(), durable=True)
     files.sync([fresh])
@@ -139,16 +220,29 @@ def _load(state_dir: Path) -> OwnLog:
         raise LogIncomplete(f"{state_dir / PRIVATE_KEY} is not the private key of {folder / layout.KEY}.")
     if len(salt) != HASH:
         raise LogIncomplete(f"{folder / layout.SALT} has {len(salt)} octets; {HASH} are expected.")
-    previous = folder / layout.PREVIOUS
-    text = previous.read_text() if previous.exists() else ""
-    return OwnLog(folder, Signer(verifier.name, key), Commitments(salt), text)
+    return OwnLog(
+        folder,
+        Signer(verifier.name, key),
+        Commitments(salt),
+        _text(folder / layout.PREVIOUS),
+        _text(folder / layout.RESTORED).strip(),
+    )
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text()
+    except FileNotFoundError:
+        return ""
+    except UnicodeDecodeError:
+        raise LogIncomplete(f"{path} is no text.") from None
 
 
 def _verifier(folder: Path) -> Verifier:
     path = folder / layout.KEY
     try:
         return Verifier.parse(path.read_text())
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise LogIncomplete(f"{path} is missing.") from None
     except (BadNote, UnicodeDecodeError) as error:
         raise LogIncomplete(f"{path}: {error}.") from None

@@ -11,6 +11,8 @@ KEY: Final = "key.pub"
 SALT: Final = "salt"
 PREVIOUS: Final = "previous"
 """The last checkpoint of the log that this one continues, if it continues one."""
+RESTORED: Final = "restored"
+"""The log that the database belonged to which `segeld restore` put in place, if this log was begun by that."""
 
 Level = int | str
 """A tile's level, or `ENTRIES`."""

@@ -19,6 +19,14 @@ class BadNote(ValueError):
     """No signed note, no key, or a signature that is not right. The text says which."""
 
 
+class OtherKey(BadNote):
+    """A signed note that this key did not sign."""
+
+
+class WrongSignature(BadNote):
+    """A note that names this key, with a signature that is not right."""
+
+
 def from_base64(text: str, what: str) -> bytes:
     """Only the one way to write it: a changed letter never reads as the same octets.
 
@@ -85,12 +93,12 @@ class Verifier:
             try:
                 Ed25519PublicKey.from_public_bytes(self.public).verify(data[_KEY_ID:], text.encode())
             except InvalidSignature:
-                raise BadNote(
+                raise WrongSignature(
                     f"the signature by {self.name} is wrong: the text was changed after it"
                 ) from None
         if not seen:
             names = ", ".join(sorted({line.split(" ")[1] for line in signatures}))
-            raise BadNote(f"it is not signed with this key of {self.name} but with one of {names}")
+            raise OtherKey(f"it is not signed with this key of {self.name} but with one of {names}")
         return text
 
 

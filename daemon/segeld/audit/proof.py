@@ -5,8 +5,9 @@ from typing import Final, Self
 
 from segeld.audit.checkpoint import Checkpoint
 from segeld.audit.merkle import inclusion_proof, leaf_hash, root_from_inclusion
-from segeld.audit.note import BadNote, Verifier, from_base64, to_base64
-from segeld.audit.reader import Log, LogUnreadable
+from segeld.audit.note import BadNote, OtherKey, Verifier, WrongSignature, from_base64, to_base64
+from segeld.audit.reader import Log
+from segeld.audit.tiles import LogUnreadable
 
 _HEAD: Final = "c2sp.org/tlog-proof@v1"
 MAX_PROOF: Final = 256 * 1024
@@ -14,6 +15,10 @@ MAX_PROOF: Final = 256 * 1024
 
 class BadProof(ValueError):
     """No proof, or one that proves nothing. The text says why."""
+
+
+class NoProof(BadProof):
+    """Nothing that could prove something with this key: another file, or a proof of another log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +43,7 @@ class Proof:
 
     @classmethod
     def parse(cls, data: bytes) -> Self:
-        """:raises BadProof: if it is no proof with its leaf."""
+        """:raises NoProof: if it is no proof with its leaf."""
         head, _, note = data[:MAX_PROOF].partition(b"\n\n")
         kind, extra, index, *hashes = [*head.decode("ascii", "replace").split("\n"), "", ""]
         number = index.removeprefix("index ")
@@ -49,23 +54,28 @@ class Proof:
             or not (number.isascii() and number.isdigit())
             or str(int(number[:20])) != number
         ):
-            raise BadProof(f"it is no proof ({_HEAD}) that holds its leaf, or it was cut")
+            raise NoProof(f"it is no proof ({_HEAD}) that holds its leaf, or it was cut")
         try:
             leaf = from_base64(extra.removeprefix("extra "), "the leaf")
             path = tuple(from_base64(one, "a hash of the proof") for one in hashes[:-2])
         except BadNote as error:
-            raise BadProof(f"it was changed or cut: {error}") from None
+            raise NoProof(f"it is no proof, or was changed or cut: {error}") from None
         return cls(int(number), leaf, path, note)
 
     def check(self, verifier: Verifier) -> Checkpoint:
         """The checkpoint of the log of this key which the leaf is in.
 
+        :raises NoProof: if it is of another log, or has no signed checkpoint.
         :raises BadProof: if this is not proven.
         """
         try:
             checkpoint = Checkpoint.open(self.note, verifier)
-        except BadNote as error:
+        except WrongSignature as error:
             raise BadProof(f"its checkpoint: {error}") from None
+        except OtherKey as error:
+            raise NoProof(f"it is a proof of another log: {error}") from None
+        except BadNote as error:
+            raise NoProof(f"its checkpoint: {error}") from None
         self.check_against(checkpoint)
         return checkpoint
 

@@ -12,6 +12,7 @@ from typing import Final
 
 import structlog
 
+from segeld.audit.guard import LogMeddled
 from segeld.audit.identity import OwnLog
 from segeld.audit.resume import resume
 from segeld.audit.source import LeafSource
@@ -120,6 +121,7 @@ class Publisher:
     async def _round(self) -> None:
         writer = self._writer
         assert writer is not None, "start comes first"
+        await asyncio.to_thread(writer.check)
         seen = time.monotonic()
         count = await self._source.leaf_count()
         if count > writer.size and self._behind_since is None:
@@ -161,6 +163,8 @@ class Publisher:
 def _words(error: OSError | Fault) -> str:
     if isinstance(error, Fault):
         return f"The audit log's leaves cannot be read: {error.text}"
+    if isinstance(error, LogMeddled):
+        return str(error)
     why = os.strerror(error.errno).lower() if error.errno else str(error)
     where = f" {error.filename}" if error.filename else ""
     return f"The audit log's files cannot be written:{where} {why}. Recorded leaves are kept in the database."

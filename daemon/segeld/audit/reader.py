@@ -7,11 +7,7 @@ from segeld.audit import layout
 from segeld.audit.checkpoint import Checkpoint
 from segeld.audit.leaf import HASH, AnyLeaf, Commitments, decode
 from segeld.audit.note import BadNote, Verifier
-from segeld.audit.tiles import BadFile, Tiles
-
-
-class LogUnreadable(Exception):
-    """There is no log, or not the one that was meant, or it may not be read. The text says which."""
+from segeld.audit.tiles import BadFile, LogUnreadable, Tiles, not_permitted
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +72,7 @@ def _read(path: Path, folder: Path) -> bytes:
     except NotADirectoryError:
         raise LogUnreadable(f"{folder} is not a folder") from None
     except PermissionError:
-        raise LogUnreadable(
-            f"{folder}: permission denied. The log belongs to the daemon's user: read it as root, or read a copy"
-        ) from None
+        raise not_permitted(path) from None
     except FileNotFoundError:
         pass
     except OSError as error:

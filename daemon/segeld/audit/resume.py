@@ -9,9 +9,10 @@ from pathlib import Path
 from segeld.audit import layout
 from segeld.audit.checkpoint import Checkpoint
 from segeld.audit.frontier import Frontier
-from segeld.audit.identity import OwnLog
-from segeld.audit.layout import WIDTH
-from segeld.audit.merkle import leaf_hash, root_of
+from segeld.audit.identity import LogIncomplete, OwnLog
+from segeld.audit.layout import ENTRIES, WIDTH
+from segeld.audit.leaf import MAX_LEAF
+from segeld.audit.merkle import HASH, leaf_hash, root_of
 from segeld.audit.note import BadNote
 from segeld.audit.source import LeafSource, LogAhead, LogDiffers
 from segeld.audit.tiles import BadFile, Tiles
@@ -19,13 +20,15 @@ from segeld.audit.writer import Writer
 
 
 async def resume(log: OwnLog, source: LeafSource) -> Writer:
-    """:raises LogAhead: if the database is older than the log.
+    """:raises LogIncomplete: if somebody removed files of the log.
+    :raises LogAhead: if the database is older than the log.
     :raises LogDiffers: if the files, the checkpoint and the database contradict one another.
     """
     checkpoint = await asyncio.to_thread(_last, log)
     count = await source.leaf_count()
     if count < checkpoint.size:
         raise LogAhead(log.origin, checkpoint.size, count)
+    await asyncio.to_thread(_all_there, log, checkpoint.size)
     frontier = await asyncio.to_thread(_from_full_tiles, log, checkpoint.size)
     pending: list[bytes] = []
     while frontier.size < checkpoint.size:
@@ -46,7 +49,7 @@ async def resume(log: OwnLog, source: LeafSource) -> Writer:
             f"the files hold {checkpoint.size} leaves of {count}, and the database has given away those that follow: "
             "the files are older than the database, or were removed",
         )
-    return Writer(log.folder, log.signer, frontier, pending)
+    return await asyncio.to_thread(Writer, log.folder, log.signer, frontier, pending)
 
 
 def _last(log: OwnLog) -> Checkpoint:
@@ -58,6 +61,27 @@ def _last(log: OwnLog) -> Checkpoint:
         return Checkpoint.open(note, log.signer.verifier)
     except BadNote as error:
         raise LogDiffers(log.origin, f"the checkpoint on disk is not this log's: {error}") from None
+
+
+def _all_there(log: OwnLog, size: int) -> None:
+    """Looks for every full tile and bundle, not into them: nobody else has those leaves any more."""
+    for level in layout.levels(size):
+        for number in range(size // WIDTH ** (level + 1)):
+            _there(log, layout.path(level, number), WIDTH * HASH, WIDTH * HASH)
+            if not level:
+                _there(log, layout.path(ENTRIES, number), WIDTH * 2, WIDTH * (2 + MAX_LEAF))
+
+
+def _there(log: OwnLog, name: str, least: int, most: int) -> None:
+    path = log.folder / name
+    try:
+        size = path.stat().st_size
+    except (FileNotFoundError, NotADirectoryError):
+        raise LogIncomplete(f"Of the audit log {log.origin} the file {path} is missing.") from None
+    if not least <= size <= most:
+        raise LogIncomplete(
+            f"Of the audit log {log.origin} the file {path} was changed: it has {size} octets."
+        )
 
 
 def _from_full_tiles(log: OwnLog, size: int) -> Frontier:

@@ -17,7 +17,8 @@ class LeafSource(Protocol):
 
 _RESTORE: Final = (
     "The daemon does not start, so that it signs nothing that contradicts the log. `segeld restore` puts a copy of the "
-    "database in place, sets the old log aside, where it can still be verified, and begins a new one that is linked to it."
+    "database in place, sets aside what there is of the old log, and begins a new one, linked to the old one if its "
+    "checkpoint can still be read."
 )
 
 

@@ -12,6 +12,10 @@ _TRIES: Final = 5
 """The daemon may replace a partial file by a wider one at any moment."""
 
 
+class LogUnreadable(Exception):
+    """There is no log, or not the one that was meant, or it may not be read. The text says which."""
+
+
 class BadFile(Exception):
     """A file of the log that is not as it must be."""
 
@@ -19,6 +23,12 @@ class BadFile(Exception):
         super().__init__(f"{path}: {text}")
         self.path: Final = path
         self.text: Final = text
+
+
+def not_permitted(path: Path) -> LogUnreadable:
+    return LogUnreadable(
+        f"{path}: permission denied. The log belongs to the daemon's user: read it as root, or read a copy"
+    )
 
 
 class Tiles:
@@ -33,6 +43,7 @@ class Tiles:
         """The leaves of one bundle.
 
         :raises BadFile: if they are not all there.
+        :raises LogUnreadable: if they may not be read.
         """
         width = self._width(0, number)
         name, data = self._read(ENTRIES, number, width)
@@ -93,11 +104,14 @@ class Tiles:
 
     def _read(self, level: Level, number: int, width: int) -> tuple[str, bytes]:
         for _ in range(_TRIES):
-            name = self.file(level, number, width)
+            name = layout.path(level, number, width)
             try:
+                name = self.file(level, number, width)
                 return name, (self._folder / name).read_bytes()
             except FileNotFoundError:
                 continue
+            except PermissionError:
+                raise not_permitted(self._folder / name) from None
             except OSError as error:
                 raise BadFile(name, (error.strerror or "it cannot be read").lower()) from None
         raise BadFile(layout.path(level, number, width), "it is missing")

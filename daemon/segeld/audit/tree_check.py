@@ -21,6 +21,8 @@ class TreeCheck:
         self._different_count = 0
         self._lost = False
         """Neither leaves nor hashes of some part can be read: there is no root."""
+        self.lacks_leaves = False
+        """Leaves of some part cannot be read."""
 
     def take(self, number: int) -> list[bytes]:
         """Checks one bundle and the tiles that it completes; gives its leaves, none if they cannot be read."""
@@ -90,6 +92,7 @@ class TreeCheck:
         try:
             return self._tiles.leaves(number)
         except BadFile as error:
+            self.lacks_leaves = True
             self._report.add(error.text, error.path)
             return None
 

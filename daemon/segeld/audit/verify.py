@@ -12,7 +12,7 @@ from segeld.audit.meaning import Meaning
 from segeld.audit.note import Verifier
 from segeld.audit.reader import Log, open_log_folder, read_salt
 from segeld.audit.report import Report
-from segeld.audit.tiles import BadFile
+from segeld.audit.tiles import BadFile, not_permitted
 from segeld.audit.tree_check import TreeCheck
 
 _SHOWN: Final = 5
@@ -41,7 +41,7 @@ def verify(
     tree.finish(log.checkpoint.root)
     meaning.finish()
     _other_files(log, verifier, report)
-    if report.unfinished_count:
+    if report.unfinished_count and not tree.lacks_leaves:  # else their outcomes may be in what is missing
         report.warnings.append(
             f"{report.unfinished_count} intents have no outcome: signing was under way when the checkpoint was made, or "
             f"the daemon was stopped and has not been started since (leaf {', '.join(map(str, report.unfinished[:_SHOWN]))}"
@@ -70,14 +70,18 @@ def _other_files(log: Log, verifier: Verifier, report: Report) -> None:
         (layout.KEY, f"{verifier}\n", "the key that you gave"),
         (layout.PREVIOUS, report.previous, "what the first leaf says of the earlier log"),
     ):
+        if name == layout.PREVIOUS and not report.first_at:
+            continue  # the first leaf is missing
         try:
             if (log.folder / name).read_bytes() != expected.encode():
                 report.add(f"it is not {what}", name)
         except FileNotFoundError:
             pass  # a copy need not have it
+        except PermissionError:
+            raise not_permitted(log.folder / name) from None
         except OSError as error:
             report.add((error.strerror or "it cannot be read").lower(), name)
-    beside = {layout.CHECKPOINT, layout.KEY, layout.SALT, layout.PREVIOUS}
+    beside = {layout.CHECKPOINT, layout.KEY, layout.SALT, layout.PREVIOUS, layout.RESTORED}
     expected_files = beside.union(layout.files(log.checkpoint.size))
     others = sorted(name for name in _names(log.folder) if name not in expected_files)
     if others:

@@ -11,6 +11,7 @@ from pathlib import Path
 from segeld.audit import bundle, files, layout
 from segeld.audit.checkpoint import Checkpoint
 from segeld.audit.frontier import Frontier, Tile
+from segeld.audit.guard import Guard
 from segeld.audit.layout import ENTRIES, WIDTH, Level
 from segeld.audit.merkle import leaf_hash
 from segeld.audit.note import Signer
@@ -20,13 +21,17 @@ class Writer:
     """The only one who writes to the folder. Called from threads; a call that fails has changed nothing that counts."""
 
     def __init__(self, folder: Path, signer: Signer, frontier: Frontier, pending: Sequence[bytes]) -> None:
-        """:param pending: the leaves since the last full bundle."""
+        """Reads files.
+
+        :param pending: the leaves since the last full bundle.
+        """
         self._folder = folder
         self._signer = signer
         self._frontier = frontier
         self._pending = list(pending)
         self._partial: set[Path] | None = None
         """The partial files of the last checkpoint; None: there may be others from before this run."""
+        self._guard = Guard(folder)
         self._turn = threading.Lock()
 
     @property
@@ -38,6 +43,11 @@ class Writer:
     def durable(self) -> int:
         """Leaves in full bundles: nobody else needs to keep these."""
         return self.size // WIDTH * WIDTH
+
+    def check(self) -> None:
+        """:raises LogMeddled: if somebody else removed or changed files."""
+        with self._turn:
+            self._guard.check(self.size)
 
     def publish(self, first: int, leaves: Sequence[bytes]) -> None:
         """Appends leaves, the first of which has the index `first`, and signs.
@@ -57,8 +67,10 @@ class Writer:
             for path, data in partial.items():
                 files.write(path, data, durable=False)
             note = Checkpoint(self._signer.verifier.name, frontier.size, frontier.root()).sign(self._signer)
+            self._guard.writing(note)
             files.write(self._folder / layout.CHECKPOINT, note, durable=True)
             files.sync([self._folder])
+            self._guard.written(note)
             self._frontier, self._pending = frontier, pending
             self._clean(set(partial))
 

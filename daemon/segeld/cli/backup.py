@@ -15,6 +15,9 @@ def run(target: Path, file: Path) -> int:
         for line in str(error).splitlines():
             typer.echo(f"segeld backup: {file}: {line}", err=True)
         return 3
+    if not target.parent.is_dir():
+        typer.echo(f"segeld backup: there is no folder {target.parent}; nothing was copied", err=True)
+        return 1
     try:
         octets = back_up(loaded.state_dir / FILE, target)
     except OSError as error:

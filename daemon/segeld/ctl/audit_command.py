@@ -68,8 +68,7 @@ def _explained(function: Command) -> Callable[..., Awaitable[ExitCode]]:
     def run(session: Session, **given: Any) -> Awaitable[ExitCode]:
         from segeld.audit.leaf import BadLeaf
         from segeld.audit.proof import BadProof
-        from segeld.audit.reader import LogUnreadable
-        from segeld.audit.tiles import BadFile
+        from segeld.audit.tiles import BadFile, LogUnreadable
 
         try:
             code = function(session, **given)

@@ -1,5 +1,6 @@
 """`segelctl audit find`: who had what signed, when, with which key; by an input, a signature, a job, a caller or a time."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -71,6 +72,8 @@ def find(
         raise UsageError(
             "give one of FILE, --digest, --signature and --job, or --caller, --since and --until"
         )
+    if folder is not None and not os.path.lexists(folder):
+        raise UsageError(f"there is no folder {folder}")
     where = folder_of(folder)
     log = open_log_folder(where, parse_key(key, where) if key else None)
     if not log.verified:

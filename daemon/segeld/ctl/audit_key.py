@@ -22,7 +22,7 @@ def key(session: Session, folder: Dir = None) -> ExitCode:
     """Show the public key that is in the log's folder."""
     from segeld.audit import layout
     from segeld.audit.note import BadNote, Verifier
-    from segeld.audit.reader import LogUnreadable
+    from segeld.audit.tiles import LogUnreadable
 
     path = folder_of(folder) / layout.KEY
     try:

@@ -76,6 +76,10 @@ def _digests(digest: str | None, file: Path | None) -> list[bytes]:
     if digest is not None:
         return [_octets(digest, "--digest")]
     assert file is not None
+    if not file.exists():
+        raise UsageError(f"there is no file {file}")
+    if file.is_dir():
+        raise UsageError(f"{file} is a folder, not a file")
     hashers = [hashlib.new(name) for name in _HASHES]
     with file.open("rb") as stream:
         start = stream.read(_READ_AS_MESSAGE + 1)

@@ -26,7 +26,9 @@ CHECK_PROOF = """\
 Examples:
   segelctl audit check-proof letter.tlog-proof --key audit-2026.pub --signature letter.sig
 
-Needs no log. With --signature, checks as well that the leaf is about this very signature."""
+Needs no log. With --signature, checks as well that the leaf is about this very signature.
+
+Ends with 1 if it is no proof, of another log, or about another signature; with 7 if it was changed."""
 
 CODES = (ExitCode.OK, ExitCode.FAILED, ExitCode.USAGE, ExitCode.BAD_SIGNATURE)
 
@@ -91,7 +93,7 @@ def check_proof(
 ) -> ExitCode:
     """Check a proof with the log's public key alone."""
     from segeld.audit.leaf import HASH, Outcome, decode
-    from segeld.audit.proof import MAX_PROOF, BadProof, Proof
+    from segeld.audit.proof import MAX_PROOF, NoProof, Proof
     from segeld.ctl.audit_view import record, row
 
     if key is None:
@@ -102,15 +104,22 @@ def check_proof(
     else:
         with proof.open("rb") as stream:
             data = stream.read(MAX_PROOF)
-    found = Proof.parse(data)
-    checkpoint = found.check(verifier)
+    try:
+        found = Proof.parse(data)
+        checkpoint = found.check(verifier)
+    except NoProof as error:
+        session.output.error(f"{proof}: {error}")
+        return ExitCode.FAILED
     leaf = decode(found.leaf)
     if signature is not None:
         wanted = hashlib.sha256(signature.read_bytes()).digest()
         if not isinstance(leaf, Outcome) or wanted not in (
             leaf.signatures[at : at + HASH] for at in range(0, len(leaf.signatures), HASH)
         ):
-            raise BadProof(f"leaf {found.index} is in the log, but is not about this signature")
+            session.output.error(
+                f"not about this signature: leaf {found.index} is in the log, but is about others"
+            )
+            return ExitCode.FAILED
     session.output.record(
         record(found.index, leaf) | {"origin": checkpoint.origin, "size": checkpoint.size, "proven": True},
         "proven",

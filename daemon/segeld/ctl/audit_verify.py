@@ -67,12 +67,12 @@ def _facts(report: "Report") -> dict[str, object]:
     return facts | {
         "leaves": report.size,
         "root": report.root.hex(),
-        "from": when(report.first_at),
-        "to": when(report.last_at),
+        "from": when(report.first_at) if report.first_at else "unknown: the first leaf cannot be read",
+        "to": when(report.last_at) if report.last_at else "unknown: no leaf can be read",
         "chunks": f"{report.intents} announced, {report.outcomes} ended, {report.unfinished_count} without an end",
         "signatures": f"{report.signatures}, and {report.unsigned} attempts without one",
         "acts": report.acts,
-        "continues": _previous(report) or "no earlier log",
+        "continues": _previous(report) or ("no earlier log" if report.first_at else "unknown"),
     }
 
 
@@ -82,8 +82,8 @@ def _record(report: "Report") -> dict[str, Any]:
         "origin": report.origin,
         "size": report.size,
         "root": report.root.hex(),
-        "first_at": report.first_at,
-        "last_at": report.last_at,
+        "first_at": report.first_at or None,
+        "last_at": report.last_at or None,
         "intents": report.intents,
         "outcomes": report.outcomes,
         "unfinished": report.unfinished_count,

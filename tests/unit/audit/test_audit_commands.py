@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 from audit_fakes import JOB, chunk, digest_of, fill, publish, signature_of
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from typer.testing import CliRunner
 
 from segel.cli.exit_codes import ExitCode
 from segeld.audit.leaf import Act
+from segeld.audit.note import Signer
 from segeld.audit.proof import Proof
 from segeld.ctl import audit_tail
 from segeld.ctl.main import app
@@ -66,6 +68,31 @@ def test_verify_says_what_is_wrong(run, key, made):
     assert 256 <= found["problems"][0]["leaf"] < 512
 
 
+def test_verify_without_the_first_leaves(run, key, made):
+    for name in ("tile/entries/000", "tile/0/000"):
+        (made.folder / name).unlink()
+    answer = run("verify", "--key", key)
+    assert answer.exit_code == ExitCode.BAD_SIGNATURE
+    assert "1970" not in answer.stdout
+    assert "from\tunknown: the first leaf cannot be read\n" in answer.stdout
+    assert "no outcome" not in answer.stderr
+
+
+def test_verify_may_not_read(run, key, made, monkeypatch):
+    real = Path.read_bytes
+
+    def refuse(path: Path) -> bytes:
+        if path.name == "001":
+            raise PermissionError(13, "Permission denied")
+        return real(path)
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    answer = run("verify", "--key", key)
+    assert answer.exit_code == ExitCode.FAILED
+    assert "001: permission denied" in answer.stderr
+    assert "NOT VERIFIED" not in answer.stdout
+
+
 def test_verify_needs_a_key_from_elsewhere(run, made, tmp_path):
     assert run("verify").exit_code == ExitCode.USAGE
     assert "vouches for itself" in run("verify").stderr
@@ -103,7 +130,7 @@ def test_no_log(run, key, tmp_path):
         ("prove", "--leaf", "0"),
     ):
         answer = run(*command, "--dir", tmp_path / "none")
-        assert answer.exit_code == ExitCode.FAILED
+        assert answer.exit_code == (ExitCode.USAGE if command[0] == "find" else ExitCode.FAILED)
         assert answer.stderr.endswith(f"error: there is no folder {tmp_path / 'none'}\n")
 
 
@@ -205,6 +232,8 @@ def test_find_nothing(ask):
         (("--digest", "xyz"), "--digest is not hexadecimal"),
         (("--signature", "0011"), "has 64 hex digits"),
         (("--signature", "none.sig"), "there is no such file"),
+        (("none.pdf",), "there is no file none.pdf"),
+        (("/",), "/ is a folder"),
         (("--job", "x"), "is no job name"),
         (("--since", "yesterday"), "is no time"),
     ],
@@ -239,8 +268,19 @@ def test_prove_and_check(ask, sealed, tmp_path):
     assert check().exit_code == ExitCode.USAGE
     signature.write_bytes(b"other")
     other = check("--key", key, "--signature", signature)
-    assert other.exit_code == ExitCode.BAD_SIGNATURE
-    assert "is in the log, but is not about this signature" in other.stderr
+    assert other.exit_code == ExitCode.FAILED
+    assert "not about this signature: leaf" in other.stderr
+    another = Signer("another", Ed25519PrivateKey.generate()).verifier
+    other = check("--key", another)
+    assert other.exit_code == ExitCode.FAILED
+    assert "it is a proof of another log" in other.stderr
+    whole = proof.read_bytes()
+    proof.write_bytes(b"a letter")
+    other = check("--key", key)
+    assert other.exit_code == ExitCode.FAILED
+    assert "it is no proof" in other.stderr
+    proof.write_bytes(whole.replace(b"\nindex ", b"\nindex 1", 1))
+    assert check("--key", key).exit_code == ExitCode.BAD_SIGNATURE
     (found,) = records(ask("prove", "--leaf", "0", "--json"))
     assert Proof.parse(found["proof"].encode()).index == 0
     assert ask("prove", "--leaf", "100000").exit_code == ExitCode.FAILED

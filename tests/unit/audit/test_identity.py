@@ -2,6 +2,7 @@
 
 import functools
 import os
+import shutil
 import stat
 
 import pytest
@@ -10,7 +11,7 @@ from independent import check
 
 from segeld.audit import identity
 from segeld.audit.checkpoint import Checkpoint
-from segeld.audit.identity import LogIncomplete, open_log, set_aside
+from segeld.audit.identity import LogIncomplete, open_log, prepare_next, set_aside
 from segeld.audit.note import BadNote, Signer, Verifier
 from segeld.audit.verify import verify
 
@@ -135,6 +136,37 @@ def test_set_aside_before_anything_was_published(state_dir, log):
     assert (state_dir / f"audit-{log.origin.removeprefix('segel/')}-0").is_dir()
 
 
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [
+        (lambda state: shutil.rmtree(state / "audit"), None),
+        (
+            lambda state: [path.unlink() for path in (state / "audit").rglob("*") if path.is_file()],
+            "audit-2*",
+        ),
+        (lambda state: (state / "audit/checkpoint").unlink(), "audit-????????????????-2*"),
+        (lambda state: (state / "audit/checkpoint").write_bytes(b"\xff"), "audit-????????????????-2*"),
+        (lambda state: (state / "audit/key.pub").unlink(), "audit-*-841"),
+        (lambda state: (state / "audit/salt").unlink(), "audit-*-841"),
+        (lambda state: (state / "audit.key").unlink(), "audit-*-841"),
+    ],
+)
+def test_set_aside_what_is_left(made, state_dir, change, name):
+    change(state_dir)
+    new = set_aside(state_dir, restored=made.origin)
+    assert new.origin != made.origin
+    assert new.restored == made.origin
+    assert bool(new.previous) == (name == "audit-*-841")
+    assert open_log(state_dir).signer.verifier == new.signer.verifier
+    assert list(state_dir.glob("audit-*")) == (list(state_dir.glob(name)) if name else [])
+    assert len(list(state_dir.iterdir())) == (3 if name else 2)
+
+
+def test_what_is_prepared_can_be_dropped(made, state_dir):
+    prepare_next(state_dir).drop()
+    assert sorted(path.name for path in state_dir.iterdir()) == ["audit", "audit.key"]
+
+
 @pytest.mark.parametrize("step", ["_finish", "_load"])
 def test_setting_aside_is_finished_at_the_next_start(made, state_dir, monkeypatch, step):
     note = (made.folder / "checkpoint").read_text()
@@ -151,7 +183,7 @@ def test_setting_aside_is_finished_at_the_next_start(made, state_dir, monkeypatc
 
 
 def test_what_was_prepared_and_not_used_is_dropped(made, state_dir):
-    identity._prepare(state_dir, None, "x")
+    identity._prepare(state_dir, None, "x", "")
     assert open_log(state_dir).origin == made.origin
     assert sorted(path.name for path in state_dir.iterdir()) == ["audit", "audit.key"]
 

@@ -191,7 +191,9 @@ def test_a_database_that_lost_leaves(made, source):
 @pytest.mark.parametrize(
     ("change", "text"),
     [
-        (lambda folder: (folder / "tile/0/001").unlink(), "tile/0/001: it is missing"),
+        (lambda folder: (folder / "tile/0/001").unlink(), "tile/0/001 is missing"),
+        (lambda folder: (folder / "tile/entries/001").unlink(), "tile/entries/001 is missing"),
+        (lambda folder: (folder / "tile/0/000").write_bytes(b"x"), "tile/0/000 was changed: it has 1 octets"),
         (lambda folder: (folder / "tile/0/001").write_bytes(bytes(8192)), "have not the root"),
         (lambda folder: (folder / "checkpoint").write_text("x"), "is not this log's"),
         (
@@ -202,7 +204,7 @@ def test_a_database_that_lost_leaves(made, source):
 )
 def test_files_that_were_changed(made, source, change, text):
     change(made.folder)
-    with pytest.raises(sources.LogDiffers, match=text):
+    with pytest.raises(sources.LogUnfit, match=text):
         publish(source, made)
 
 
@@ -278,6 +280,24 @@ async def test_trouble_is_told_and_ends_by_itself(log, source, monkeypatch):
     await publisher.aclose()
     await task
     assert publisher.size == source.count
+
+
+@pytest.mark.parametrize("name", ["key.pub", "salt", "checkpoint", "tile/entries/002"])
+async def test_files_that_somebody_removes_meanwhile(made, source, name):
+    publisher = Publisher(source, made)
+    await publisher.start()
+    assert await publisher.publish()
+    path = made.folder / name
+    path.rename(made.folder.parent / "kept")
+    source.record(encode(Act(1, "probe", "", "")))
+    assert not await publisher.publish()
+    assert publisher.trouble is not None
+    assert publisher.trouble.startswith(f"somebody removed files of the audit log: {path} is missing")
+    assert not path.exists()
+    (made.folder.parent / "kept").rename(path)
+    assert await publisher.publish()
+    assert publisher.trouble is None
+    assert len(check(made.folder, str(made.signer.verifier))) == source.count
 
 
 async def test_cancelled_in_the_middle(log, source):

@@ -12,7 +12,7 @@ from independent import Wrong, check
 from segeld.audit.identity import open_log
 from segeld.audit.leaf import Act, Opened, Outcome, PartRange, encode
 from segeld.audit.merkle import EMPTY_ROOT
-from segeld.audit.reader import LogUnreadable
+from segeld.audit.tiles import LogUnreadable
 from segeld.audit.verify import verify
 
 
