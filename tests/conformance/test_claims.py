@@ -20,7 +20,18 @@ from store_fakes import (
     spec,
 )
 
-from segeld.audit.leaf import NOT_BEGUN, UNKNOWN, Intent, Opened, Outcome, PartRange, decode
+from segeld.audit.leaf import (
+    NOT_BEGUN,
+    UNKNOWN,
+    Act,
+    BadLeaf,
+    Intent,
+    Opened,
+    Outcome,
+    PartRange,
+    decode,
+    encode,
+)
 from segeld.jobqueue.store import (
     MAX_CLAIM_ITEMS,
     MAX_CLAIM_PARTS,
@@ -490,6 +501,24 @@ async def test_two_parts_of_one_job_share_a_claim(store):
     (now,) = (await store.bring(claimed.id, signature(0), signature(2), FAILED)).jobs
     assert (now.signed, now.failed) == (2, 1)
     assert (await store.block(job.id, 0)).waiting == (1,)
+
+
+async def test_records_are_kept_with_the_leaf_that_says_so(store, reopen):
+    act = Act(1, "policy applied", "siti", "", {})
+    await store.set_setting("policy", b"not a record")
+    first = await store.keep({"policy": b"a", "change/1": b"b", "change/2": b"c"}, act)
+    assert await store.keep({"change/1": None, "change/2": b"d"}, act) == first + 1
+    store = await reopen()
+    assert await store.records("change/") == {"change/2": b"d"}
+    assert await store.records("") == {"change/2": b"d", "policy": b"a"}
+    assert await store.leaves(first, 2) == (encode(act), encode(act))
+
+
+async def test_records_are_not_kept_without_their_leaf(store):
+    await store.keep({"policy": b"a"}, Act(1, "policy applied", "siti", "", {}))
+    with pytest.raises(BadLeaf):
+        await store.keep({"policy": b"b"}, Act(1, "x" * 70_000, "siti", "", {}))
+    assert await store.records("policy") == {"policy": b"a"}
 
 
 async def test_settings_are_kept(store, reopen):

@@ -6,16 +6,22 @@
     ├── ClientClosed           the client was closed
     ├── NotAuthenticated       the daemon does not know this certificate
     ├── NotAllowed             it knows who asks, and says no
+    │   └── ApprovalRequired   only a job can wait for an approver
     ├── NotFound
     │   ├── KeyNotFound        no such key, or not granted
     │   ├── TokenNotFound      no token of that name
-    │   └── JobNotFound        no such job, or not yours
+    │   ├── JobNotFound        no such job, or not yours
+    │   ├── CallerNotFound     officers only: no such caller in the policy
+    │   └── ChangeNotFound     officers only: no such change
     ├── KeyNotUsable           the key is there and must not be used
     ├── TokenNotReady
     │   ├── TokenNotActive     it waits for an officer's PIN
     │   ├── TokenLocked        it needs an officer before it signs again
     │   ├── TokenQuarantined   it gave wrong signatures or failed too often
-    │   └── TokenUnavailable   it is away or coming back: try again
+    │   ├── TokenUnavailable   it is away or coming back: try again
+    │   ├── TokenBusy          officers only: it has something to do, or its state does not allow it
+    │   └── TokenNoRoom        officers only: it has no room for another object
+    ├── ChangeStateError       officers only: the change waits for another officer, or has ended
     ├── PinRefused             officers only: the PIN was wrong, locked, expired, or not tried at all
     ├── JobStateError          the job is in a state that does not allow it
     │   └── ItemsChanged       what was approved is not what the job holds
@@ -125,6 +131,12 @@ class NotAllowed(SegelError):
     advice = "Ask an officer for the grant."
 
 
+class ApprovalRequired(NotAllowed):
+    """Make a job of it: it waits for an approver, and is signed when one has said yes."""
+
+    advice = "Make a job of it, which can wait for an approver."
+
+
 class NotFound(SegelError):
     """Correct the name."""
 
@@ -149,8 +161,20 @@ class JobNotFound(NotFound):
     advice = "List your jobs; they are removed when their time is over."
 
 
+class CallerNotFound(NotFound):
+    """Officers only: correct the name; the policy lists its callers."""
+
+    advice = "List the callers of the policy."
+
+
+class ChangeNotFound(NotFound):
+    """Officers only: correct the name; `Officer.changes` lists those that are open."""
+
+    advice = "List the changes."
+
+
 class KeyNotUsable(SegelError):
-    """Ask an officer: the key is ambiguous on its token, or its public key cannot be found."""
+    """Ask an officer: the key is ambiguous, disabled, without a good certificate, or its public key is not known."""
 
     advice = "Ask an officer to look at the key."
 
@@ -183,6 +207,24 @@ class TokenUnavailable(TokenNotReady):
     """Try again, after `retry_after` seconds if it is set: the token is away, or coming back."""
 
     advice = "Try again in a while."
+
+
+class TokenBusy(TokenNotReady):
+    """Officers only: wait until the token has nothing to do, or look at its state."""
+
+    advice = "Wait until it has nothing to do, or look at its state."
+
+
+class TokenNoRoom(TokenNotReady):
+    """Officers only: remove what is not needed from the token."""
+
+    advice = "Remove what is not needed from the token."
+
+
+class ChangeStateError(SegelError):
+    """Officers only: look at the change; it waits for another officer, has ended, or must be asked for anew."""
+
+    advice = "Look at the change."
 
 
 class PinRefused(SegelError):
@@ -270,6 +312,9 @@ CLASS_OF_REASON: Final[Mapping[str, type[SegelError]]] = MappingProxyType(
         "KEY_NOT_FOUND": KeyNotFound,
         "TOKEN_NOT_FOUND": TokenNotFound,
         "JOB_NOT_FOUND": JobNotFound,
+        "CHANGE_NOT_FOUND": ChangeNotFound,
+        "CALLER_NOT_FOUND": CallerNotFound,
+        "SLOT_NOT_FOUND": TokenNotFound,
         "KEY_AMBIGUOUS": KeyNotUsable,
         "KEY_UNUSABLE": KeyNotUsable,
         "TOKEN_NOT_ACTIVE": TokenNotActive,
@@ -280,6 +325,12 @@ CLASS_OF_REASON: Final[Mapping[str, type[SegelError]]] = MappingProxyType(
         "PIN_EXPIRED": PinRefused,
         "JOB_STATE": JobStateError,
         "ITEMS_CHANGED": ItemsChanged,
+        "KEY_DISABLED": KeyNotUsable,
+        "KEY_CERTIFICATE": KeyNotUsable,
+        "CHANGE_STATE": ChangeStateError,
+        "TOKEN_BUSY": TokenBusy,
+        "TOKEN_STATE": TokenBusy,
+        "APPROVAL_REQUIRED": ApprovalRequired,
         "ALGORITHM_UNKNOWN": BadRequest,
         "ALGORITHM_NOT_SUPPORTED": BadRequest,
         "DIGEST_LENGTH": BadRequest,
@@ -291,12 +342,19 @@ CLASS_OF_REASON: Final[Mapping[str, type[SegelError]]] = MappingProxyType(
         "PIN_LENGTH": PinRefused,
         "JOB_TOO_LARGE": BadRequest,
         "OFFSET_OUT_OF_RANGE": OffsetMismatch,
+        "CERTIFICATE_INVALID": BadRequest,
+        "POLICY_INVALID": BadRequest,
+        "PIN_INVALID": PinRefused,
         "CALLER_UNKNOWN": NotAuthenticated,
         "ROLE_REQUIRED": NotAllowed,
         "ALGORITHM_NOT_GRANTED": NotAllowed,
         "PIN_INCORRECT": PinRefused,
+        "SECOND_PERSON_REQUIRED": NotAllowed,
+        "CALLER_REVOKED": NotAuthenticated,
         "QUEUE_FULL": Overloaded,
         "CALLER_QUOTA": Overloaded,
+        "RATE_LIMITED": Overloaded,
+        "TOKEN_NO_ROOM": TokenNoRoom,
         "TOKEN_NOT_PRESENT": TokenUnavailable,
         "TOKEN_RECOVERING": TokenUnavailable,
         "WORKER_LOST": TokenUnavailable,
@@ -307,6 +365,7 @@ CLASS_OF_REASON: Final[Mapping[str, type[SegelError]]] = MappingProxyType(
         "DEADLINE_TOO_SHORT": DeadlinePassed,
         "DEADLINE_PASSED": DeadlinePassed,
         "IDEMPOTENCY_MISMATCH": IdempotencyMismatch,
+        "KEY_EXISTS": BadRequest,
         "CANCELLED": Cancelled,
     }
 )

@@ -6,7 +6,7 @@ may try again. Methods that read raise `StoreBroken` if what they want is damage
 even if whoever waits for it is cancelled.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -338,7 +338,19 @@ class Leaves(Protocol):
         ...
 
 
-class JobStore(CallerJobs, Queue, Leaves, Protocol):
+class Records(Protocol):
+    """What officers decide: small values under names such as `policy` or `change/7`, each with the leaf that says so."""
+
+    async def records(self, prefix: str) -> dict[str, bytes]:
+        """All whose name begins so, by name, ascending."""
+        ...
+
+    async def keep(self, writes: Mapping[str, bytes | None], leaf: AnyLeaf) -> int:
+        """Writes them (None removes one) and appends the leaf, all or nothing; gives the leaf's index."""
+        ...
+
+
+class JobStore(CallerJobs, Queue, Leaves, Records, Protocol):
     """The whole of it."""
 
     async def tidy(self, at: float) -> Upkeep:

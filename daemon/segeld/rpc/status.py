@@ -22,7 +22,14 @@ RETRY_AFTER: Final = 1.0
 
 _CODES: Final[Mapping[grpc.StatusCode, tuple[Reason, ...]]] = {
     grpc.StatusCode.INTERNAL: (Reason.INTERNAL, Reason.SIGNATURE_SELF_CHECK_FAILED),
-    grpc.StatusCode.NOT_FOUND: (Reason.KEY_NOT_FOUND, Reason.TOKEN_NOT_FOUND, Reason.JOB_NOT_FOUND),
+    grpc.StatusCode.NOT_FOUND: (
+        Reason.KEY_NOT_FOUND,
+        Reason.TOKEN_NOT_FOUND,
+        Reason.JOB_NOT_FOUND,
+        Reason.CHANGE_NOT_FOUND,
+        Reason.CALLER_NOT_FOUND,
+        Reason.SLOT_NOT_FOUND,
+    ),
     grpc.StatusCode.FAILED_PRECONDITION: (
         Reason.KEY_AMBIGUOUS,
         Reason.KEY_UNUSABLE,
@@ -34,6 +41,12 @@ _CODES: Final[Mapping[grpc.StatusCode, tuple[Reason, ...]]] = {
         Reason.PIN_EXPIRED,
         Reason.JOB_STATE,
         Reason.ITEMS_CHANGED,
+        Reason.KEY_DISABLED,
+        Reason.KEY_CERTIFICATE,
+        Reason.CHANGE_STATE,
+        Reason.TOKEN_BUSY,
+        Reason.TOKEN_STATE,
+        Reason.APPROVAL_REQUIRED,
     ),
     grpc.StatusCode.INVALID_ARGUMENT: (
         Reason.ALGORITHM_UNKNOWN,
@@ -46,15 +59,27 @@ _CODES: Final[Mapping[grpc.StatusCode, tuple[Reason, ...]]] = {
         Reason.FIELD_INVALID,
         Reason.PIN_LENGTH,
         Reason.JOB_TOO_LARGE,
+        Reason.CERTIFICATE_INVALID,
+        Reason.POLICY_INVALID,
+        Reason.PIN_INVALID,
     ),
     grpc.StatusCode.OUT_OF_RANGE: (Reason.OFFSET_OUT_OF_RANGE,),
-    grpc.StatusCode.UNAUTHENTICATED: (Reason.CALLER_UNKNOWN,),
+    grpc.StatusCode.UNAUTHENTICATED: (
+        Reason.CALLER_UNKNOWN,
+        Reason.CALLER_REVOKED,
+    ),
     grpc.StatusCode.PERMISSION_DENIED: (
         Reason.ROLE_REQUIRED,
         Reason.ALGORITHM_NOT_GRANTED,
         Reason.PIN_INCORRECT,
+        Reason.SECOND_PERSON_REQUIRED,
     ),
-    grpc.StatusCode.RESOURCE_EXHAUSTED: (Reason.QUEUE_FULL, Reason.CALLER_QUOTA),
+    grpc.StatusCode.RESOURCE_EXHAUSTED: (
+        Reason.QUEUE_FULL,
+        Reason.CALLER_QUOTA,
+        Reason.RATE_LIMITED,
+        Reason.TOKEN_NO_ROOM,
+    ),
     grpc.StatusCode.UNAVAILABLE: (
         Reason.TOKEN_NOT_PRESENT,
         Reason.TOKEN_RECOVERING,
@@ -65,7 +90,10 @@ _CODES: Final[Mapping[grpc.StatusCode, tuple[Reason, ...]]] = {
         Reason.STORAGE_UNAVAILABLE,
     ),
     grpc.StatusCode.DEADLINE_EXCEEDED: (Reason.DEADLINE_TOO_SHORT, Reason.DEADLINE_PASSED),
-    grpc.StatusCode.ALREADY_EXISTS: (Reason.IDEMPOTENCY_MISMATCH,),
+    grpc.StatusCode.ALREADY_EXISTS: (
+        Reason.IDEMPOTENCY_MISMATCH,
+        Reason.KEY_EXISTS,
+    ),
     grpc.StatusCode.CANCELLED: (Reason.CANCELLED,),
 }
 CODES: Final[Mapping[Reason, grpc.StatusCode]] = {
@@ -78,6 +106,10 @@ _PRECONDITIONS: Final[Mapping[Reason, str]] = {
     Reason.KEY_UNUSABLE: "KEY",
     Reason.JOB_STATE: "JOB",
     Reason.ITEMS_CHANGED: "JOB",
+    Reason.KEY_DISABLED: "KEY",
+    Reason.KEY_CERTIFICATE: "KEY",
+    Reason.APPROVAL_REQUIRED: "KEY",
+    Reason.CHANGE_STATE: "CHANGE",
 }
 """What is not as it must be; the token, if it is not said here. Its name is the fact of that name in lower case."""
 

@@ -36,6 +36,12 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     """No token of that name is configured. (NOT_FOUND)"""
     REASON_JOB_NOT_FOUND: _Reason.ValueType  # 12
     """No such job, or not the caller's. (NOT_FOUND)"""
+    REASON_CHANGE_NOT_FOUND: _Reason.ValueType  # 13
+    """No such change. (NOT_FOUND)"""
+    REASON_CALLER_NOT_FOUND: _Reason.ValueType  # 14
+    """The policy knows no such caller, or no such certificate was ever revoked. (NOT_FOUND)"""
+    REASON_SLOT_NOT_FOUND: _Reason.ValueType  # 15
+    """No such slot, or no token in it. (NOT_FOUND)"""
     REASON_KEY_AMBIGUOUS: _Reason.ValueType  # 20
     """The key matches more than one object on a token. (FAILED_PRECONDITION)"""
     REASON_KEY_UNUSABLE: _Reason.ValueType  # 21
@@ -56,6 +62,22 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     """The job is in a state that does not allow it. (FAILED_PRECONDITION)"""
     REASON_ITEMS_CHANGED: _Reason.ValueType  # 29
     """The approval was for other items. (FAILED_PRECONDITION)"""
+    REASON_KEY_DISABLED: _Reason.ValueType  # 30
+    """An officer has disabled the key. (FAILED_PRECONDITION)"""
+    REASON_KEY_CERTIFICATE: _Reason.ValueType  # 31
+    """The key's certificate is missing, expired, not yet valid or revoked, and the policy refuses such keys.
+    (FAILED_PRECONDITION)
+    """
+    REASON_CHANGE_STATE: _Reason.ValueType  # 32
+    """The change cannot go on: it waits for another officer, was rejected, has expired, was run, or what it
+    would change is not what it was. (FAILED_PRECONDITION)
+    """
+    REASON_TOKEN_BUSY: _Reason.ValueType  # 33
+    """Work waits for the token, or is being signed on it. (FAILED_PRECONDITION)"""
+    REASON_TOKEN_STATE: _Reason.ValueType  # 34
+    """The token is in a state that does not allow it. (FAILED_PRECONDITION)"""
+    REASON_APPROVAL_REQUIRED: _Reason.ValueType  # 35
+    """What is signed with this key waits for an approver: only jobs can wait. (FAILED_PRECONDITION)"""
     REASON_ALGORITHM_UNKNOWN: _Reason.ValueType  # 40
     """The algorithm is missing or not known. (INVALID_ARGUMENT)"""
     REASON_ALGORITHM_NOT_SUPPORTED: _Reason.ValueType  # 41
@@ -80,6 +102,12 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     """Items before or after what the job holds, or results past its end; the fact "committed" says where it is.
     (OUT_OF_RANGE)
     """
+    REASON_CERTIFICATE_INVALID: _Reason.ValueType  # 51
+    """The certificate is not readable, or not one for this key. (INVALID_ARGUMENT)"""
+    REASON_POLICY_INVALID: _Reason.ValueType  # 52
+    """The policy has faults; the text names them. (INVALID_ARGUMENT)"""
+    REASON_PIN_INVALID: _Reason.ValueType  # 53
+    """The token does not take a PIN of these characters. (INVALID_ARGUMENT)"""
     REASON_CALLER_UNKNOWN: _Reason.ValueType  # 60
     """The certificate belongs to nobody in the policy. (UNAUTHENTICATED)"""
     REASON_ROLE_REQUIRED: _Reason.ValueType  # 61
@@ -88,10 +116,18 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     """The caller's grant on the key does not name the algorithm. (PERMISSION_DENIED)"""
     REASON_PIN_INCORRECT: _Reason.ValueType  # 63
     """The token refused the PIN. (PERMISSION_DENIED)"""
+    REASON_SECOND_PERSON_REQUIRED: _Reason.ValueType  # 64
+    """Another officer must do this: whoever asked for a change cannot approve it. (PERMISSION_DENIED)"""
+    REASON_CALLER_REVOKED: _Reason.ValueType  # 65
+    """This certificate, or all of this caller's, were revoked by an officer. (UNAUTHENTICATED)"""
     REASON_QUEUE_FULL: _Reason.ValueType  # 80
     """Too much is waiting. (RESOURCE_EXHAUSTED)"""
     REASON_CALLER_QUOTA: _Reason.ValueType  # 81
     """The caller has too much waiting. (RESOURCE_EXHAUSTED)"""
+    REASON_RATE_LIMITED: _Reason.ValueType  # 82
+    """The caller signs faster than the policy allows. (RESOURCE_EXHAUSTED)"""
+    REASON_TOKEN_NO_ROOM: _Reason.ValueType  # 83
+    """The token has no room for another object. (RESOURCE_EXHAUSTED)"""
     REASON_TOKEN_NOT_PRESENT: _Reason.ValueType  # 90
     """The token is not in any slot. (UNAVAILABLE)"""
     REASON_TOKEN_RECOVERING: _Reason.ValueType  # 91
@@ -112,6 +148,8 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     """The time was up before the item's turn came; it was not signed. (DEADLINE_EXCEEDED)"""
     REASON_IDEMPOTENCY_MISMATCH: _Reason.ValueType  # 110
     """The request_id was used for another content. (ALREADY_EXISTS)"""
+    REASON_KEY_EXISTS: _Reason.ValueType  # 111
+    """The token has a key with this label or CKA_ID. (ALREADY_EXISTS)"""
     REASON_CANCELLED: _Reason.ValueType  # 120
     """The caller gave up. (CANCELLED)"""
 
@@ -130,6 +168,12 @@ REASON_TOKEN_NOT_FOUND: Reason.ValueType  # 11
 """No token of that name is configured. (NOT_FOUND)"""
 REASON_JOB_NOT_FOUND: Reason.ValueType  # 12
 """No such job, or not the caller's. (NOT_FOUND)"""
+REASON_CHANGE_NOT_FOUND: Reason.ValueType  # 13
+"""No such change. (NOT_FOUND)"""
+REASON_CALLER_NOT_FOUND: Reason.ValueType  # 14
+"""The policy knows no such caller, or no such certificate was ever revoked. (NOT_FOUND)"""
+REASON_SLOT_NOT_FOUND: Reason.ValueType  # 15
+"""No such slot, or no token in it. (NOT_FOUND)"""
 REASON_KEY_AMBIGUOUS: Reason.ValueType  # 20
 """The key matches more than one object on a token. (FAILED_PRECONDITION)"""
 REASON_KEY_UNUSABLE: Reason.ValueType  # 21
@@ -150,6 +194,22 @@ REASON_JOB_STATE: Reason.ValueType  # 28
 """The job is in a state that does not allow it. (FAILED_PRECONDITION)"""
 REASON_ITEMS_CHANGED: Reason.ValueType  # 29
 """The approval was for other items. (FAILED_PRECONDITION)"""
+REASON_KEY_DISABLED: Reason.ValueType  # 30
+"""An officer has disabled the key. (FAILED_PRECONDITION)"""
+REASON_KEY_CERTIFICATE: Reason.ValueType  # 31
+"""The key's certificate is missing, expired, not yet valid or revoked, and the policy refuses such keys.
+(FAILED_PRECONDITION)
+"""
+REASON_CHANGE_STATE: Reason.ValueType  # 32
+"""The change cannot go on: it waits for another officer, was rejected, has expired, was run, or what it
+would change is not what it was. (FAILED_PRECONDITION)
+"""
+REASON_TOKEN_BUSY: Reason.ValueType  # 33
+"""Work waits for the token, or is being signed on it. (FAILED_PRECONDITION)"""
+REASON_TOKEN_STATE: Reason.ValueType  # 34
+"""The token is in a state that does not allow it. (FAILED_PRECONDITION)"""
+REASON_APPROVAL_REQUIRED: Reason.ValueType  # 35
+"""What is signed with this key waits for an approver: only jobs can wait. (FAILED_PRECONDITION)"""
 REASON_ALGORITHM_UNKNOWN: Reason.ValueType  # 40
 """The algorithm is missing or not known. (INVALID_ARGUMENT)"""
 REASON_ALGORITHM_NOT_SUPPORTED: Reason.ValueType  # 41
@@ -174,6 +234,12 @@ REASON_OFFSET_OUT_OF_RANGE: Reason.ValueType  # 50
 """Items before or after what the job holds, or results past its end; the fact "committed" says where it is.
 (OUT_OF_RANGE)
 """
+REASON_CERTIFICATE_INVALID: Reason.ValueType  # 51
+"""The certificate is not readable, or not one for this key. (INVALID_ARGUMENT)"""
+REASON_POLICY_INVALID: Reason.ValueType  # 52
+"""The policy has faults; the text names them. (INVALID_ARGUMENT)"""
+REASON_PIN_INVALID: Reason.ValueType  # 53
+"""The token does not take a PIN of these characters. (INVALID_ARGUMENT)"""
 REASON_CALLER_UNKNOWN: Reason.ValueType  # 60
 """The certificate belongs to nobody in the policy. (UNAUTHENTICATED)"""
 REASON_ROLE_REQUIRED: Reason.ValueType  # 61
@@ -182,10 +248,18 @@ REASON_ALGORITHM_NOT_GRANTED: Reason.ValueType  # 62
 """The caller's grant on the key does not name the algorithm. (PERMISSION_DENIED)"""
 REASON_PIN_INCORRECT: Reason.ValueType  # 63
 """The token refused the PIN. (PERMISSION_DENIED)"""
+REASON_SECOND_PERSON_REQUIRED: Reason.ValueType  # 64
+"""Another officer must do this: whoever asked for a change cannot approve it. (PERMISSION_DENIED)"""
+REASON_CALLER_REVOKED: Reason.ValueType  # 65
+"""This certificate, or all of this caller's, were revoked by an officer. (UNAUTHENTICATED)"""
 REASON_QUEUE_FULL: Reason.ValueType  # 80
 """Too much is waiting. (RESOURCE_EXHAUSTED)"""
 REASON_CALLER_QUOTA: Reason.ValueType  # 81
 """The caller has too much waiting. (RESOURCE_EXHAUSTED)"""
+REASON_RATE_LIMITED: Reason.ValueType  # 82
+"""The caller signs faster than the policy allows. (RESOURCE_EXHAUSTED)"""
+REASON_TOKEN_NO_ROOM: Reason.ValueType  # 83
+"""The token has no room for another object. (RESOURCE_EXHAUSTED)"""
 REASON_TOKEN_NOT_PRESENT: Reason.ValueType  # 90
 """The token is not in any slot. (UNAVAILABLE)"""
 REASON_TOKEN_RECOVERING: Reason.ValueType  # 91
@@ -206,6 +280,8 @@ REASON_DEADLINE_PASSED: Reason.ValueType  # 101
 """The time was up before the item's turn came; it was not signed. (DEADLINE_EXCEEDED)"""
 REASON_IDEMPOTENCY_MISMATCH: Reason.ValueType  # 110
 """The request_id was used for another content. (ALREADY_EXISTS)"""
+REASON_KEY_EXISTS: Reason.ValueType  # 111
+"""The token has a key with this label or CKA_ID. (ALREADY_EXISTS)"""
 REASON_CANCELLED: Reason.ValueType  # 120
 """The caller gave up. (CANCELLED)"""
 Global___Reason: _TypeAlias = Reason  # noqa: Y015

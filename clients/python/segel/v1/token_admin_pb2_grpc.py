@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from segel.v1 import jobs_pb2 as segel_dot_v1_dot_jobs__pb2
 from segel.v1 import resources_pb2 as segel_dot_v1_dot_resources__pb2
 from segel.v1 import token_admin_pb2 as segel_dot_v1_dot_token__admin__pb2
 
@@ -46,6 +47,71 @@ class TokenAdminStub:
                 request_serializer=segel_dot_v1_dot_token__admin__pb2.DeactivateTokenRequest.SerializeToString,
                 response_deserializer=segel_dot_v1_dot_resources__pb2.Token.FromString,
                 _registered_method=True)
+        self.ChangePin = channel.unary_unary(
+                '/segel.v1.TokenAdmin/ChangePin',
+                request_serializer=segel_dot_v1_dot_token__admin__pb2.ChangePinRequest.SerializeToString,
+                response_deserializer=segel_dot_v1_dot_token__admin__pb2.ChangePinResponse.FromString,
+                _registered_method=True)
+        self.QuarantineToken = channel.unary_unary(
+                '/segel.v1.TokenAdmin/QuarantineToken',
+                request_serializer=segel_dot_v1_dot_token__admin__pb2.QuarantineTokenRequest.SerializeToString,
+                response_deserializer=segel_dot_v1_dot_resources__pb2.Token.FromString,
+                _registered_method=True)
+        self.ReleaseToken = channel.unary_unary(
+                '/segel.v1.TokenAdmin/ReleaseToken',
+                request_serializer=segel_dot_v1_dot_token__admin__pb2.ReleaseTokenRequest.SerializeToString,
+                response_deserializer=segel_dot_v1_dot_resources__pb2.Token.FromString,
+                _registered_method=True)
+        self.ListObjects = channel.unary_unary(
+                '/segel.v1.TokenAdmin/ListObjects',
+                request_serializer=segel_dot_v1_dot_token__admin__pb2.ListObjectsRequest.SerializeToString,
+                response_deserializer=segel_dot_v1_dot_token__admin__pb2.ListObjectsResponse.FromString,
+                _registered_method=True)
+        self.ListManagedKeys = channel.unary_unary(
+                '/segel.v1.TokenAdmin/ListManagedKeys',
+                request_serializer=segel_dot_v1_dot_token__admin__pb2.ListManagedKeysRequest.SerializeToString,
+                response_deserializer=segel_dot_v1_dot_token__admin__pb2.ListManagedKeysResponse.FromString,
+                _registered_method=True)
+        self.GenerateKey = channel.unary_unary(
+                '/segel.v1.TokenAdmin/GenerateKey',
+                request_serializer=segel_dot_v1_dot_token__admin__pb2.GenerateKeyRequest.SerializeToString,
+                response_deserializer=segel_dot_v1_dot_token__admin__pb2.ManagedKey.FromString,
+                _registered_method=True)
+        self.CreateCsr = channel.unary_unary(
+                '/segel.v1.TokenAdmin/CreateCsr',
+                request_serializer=segel_dot_v1_dot_token__admin__pb2.CreateCsrRequest.SerializeToString,
+                response_deserializer=segel_dot_v1_dot_token__admin__pb2.CreateCsrResponse.FromString,
+                _registered_method=True)
+        self.ImportCertificate = channel.unary_unary(
+                '/segel.v1.TokenAdmin/ImportCertificate',
+                request_serializer=segel_dot_v1_dot_token__admin__pb2.ImportCertificateRequest.SerializeToString,
+                response_deserializer=segel_dot_v1_dot_token__admin__pb2.ImportCertificateResponse.FromString,
+                _registered_method=True)
+        self.DisableKey = channel.unary_unary(
+                '/segel.v1.TokenAdmin/DisableKey',
+                request_serializer=segel_dot_v1_dot_token__admin__pb2.DisableKeyRequest.SerializeToString,
+                response_deserializer=segel_dot_v1_dot_token__admin__pb2.ManagedKey.FromString,
+                _registered_method=True)
+        self.ListAllJobs = channel.unary_unary(
+                '/segel.v1.TokenAdmin/ListAllJobs',
+                request_serializer=segel_dot_v1_dot_token__admin__pb2.ListAllJobsRequest.SerializeToString,
+                response_deserializer=segel_dot_v1_dot_token__admin__pb2.ListAllJobsResponse.FromString,
+                _registered_method=True)
+        self.PauseJob = channel.unary_unary(
+                '/segel.v1.TokenAdmin/PauseJob',
+                request_serializer=segel_dot_v1_dot_token__admin__pb2.PauseJobRequest.SerializeToString,
+                response_deserializer=segel_dot_v1_dot_jobs__pb2.Job.FromString,
+                _registered_method=True)
+        self.ResumeJob = channel.unary_unary(
+                '/segel.v1.TokenAdmin/ResumeJob',
+                request_serializer=segel_dot_v1_dot_token__admin__pb2.ResumeJobRequest.SerializeToString,
+                response_deserializer=segel_dot_v1_dot_jobs__pb2.Job.FromString,
+                _registered_method=True)
+        self.CancelAnyJob = channel.unary_unary(
+                '/segel.v1.TokenAdmin/CancelAnyJob',
+                request_serializer=segel_dot_v1_dot_token__admin__pb2.CancelAnyJobRequest.SerializeToString,
+                response_deserializer=segel_dot_v1_dot_jobs__pb2.Job.FromString,
+                _registered_method=True)
 
 
 class TokenAdminServicer:
@@ -66,6 +132,97 @@ class TokenAdminServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ChangePin(self, request, context):
+        """Changes the user PIN. Spends one of the token's PIN tries if the present PIN is wrong.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def QuarantineToken(self, request, context):
+        """Ends all use of a token until it is released.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReleaseToken(self, request, context):
+        """Ends a quarantine.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListObjects(self, request, context):
+        """The objects on an active token, with what makes them weak.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListManagedKeys(self, request, context):
+        """All keys, as officers see them.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GenerateKey(self, request, context):
+        """Makes a key pair on an active token: sensitive, not extractable, for signing only.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateCsr(self, request, context):
+        """A request for a certificate (PKCS #10, RFC 2986), signed by the key.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ImportCertificate(self, request, context):
+        """Takes the certificate that came back, with its chain.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DisableKey(self, request, context):
+        """Nothing is signed with the key from now on. To enable it again is a change for two persons.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListAllJobs(self, request, context):
+        """Jobs of every caller, the newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PauseJob(self, request, context):
+        """Nothing of the job is begun until it is resumed. What a token holds is finished.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResumeJob(self, request, context):
+        """Ends a pause.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CancelAnyJob(self, request, context):
+        """Ends another's job.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_TokenAdminServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -78,6 +235,71 @@ def add_TokenAdminServicer_to_server(servicer, server):
                     servicer.DeactivateToken,
                     request_deserializer=segel_dot_v1_dot_token__admin__pb2.DeactivateTokenRequest.FromString,
                     response_serializer=segel_dot_v1_dot_resources__pb2.Token.SerializeToString,
+            ),
+            'ChangePin': grpc.unary_unary_rpc_method_handler(
+                    servicer.ChangePin,
+                    request_deserializer=segel_dot_v1_dot_token__admin__pb2.ChangePinRequest.FromString,
+                    response_serializer=segel_dot_v1_dot_token__admin__pb2.ChangePinResponse.SerializeToString,
+            ),
+            'QuarantineToken': grpc.unary_unary_rpc_method_handler(
+                    servicer.QuarantineToken,
+                    request_deserializer=segel_dot_v1_dot_token__admin__pb2.QuarantineTokenRequest.FromString,
+                    response_serializer=segel_dot_v1_dot_resources__pb2.Token.SerializeToString,
+            ),
+            'ReleaseToken': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReleaseToken,
+                    request_deserializer=segel_dot_v1_dot_token__admin__pb2.ReleaseTokenRequest.FromString,
+                    response_serializer=segel_dot_v1_dot_resources__pb2.Token.SerializeToString,
+            ),
+            'ListObjects': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListObjects,
+                    request_deserializer=segel_dot_v1_dot_token__admin__pb2.ListObjectsRequest.FromString,
+                    response_serializer=segel_dot_v1_dot_token__admin__pb2.ListObjectsResponse.SerializeToString,
+            ),
+            'ListManagedKeys': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListManagedKeys,
+                    request_deserializer=segel_dot_v1_dot_token__admin__pb2.ListManagedKeysRequest.FromString,
+                    response_serializer=segel_dot_v1_dot_token__admin__pb2.ListManagedKeysResponse.SerializeToString,
+            ),
+            'GenerateKey': grpc.unary_unary_rpc_method_handler(
+                    servicer.GenerateKey,
+                    request_deserializer=segel_dot_v1_dot_token__admin__pb2.GenerateKeyRequest.FromString,
+                    response_serializer=segel_dot_v1_dot_token__admin__pb2.ManagedKey.SerializeToString,
+            ),
+            'CreateCsr': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateCsr,
+                    request_deserializer=segel_dot_v1_dot_token__admin__pb2.CreateCsrRequest.FromString,
+                    response_serializer=segel_dot_v1_dot_token__admin__pb2.CreateCsrResponse.SerializeToString,
+            ),
+            'ImportCertificate': grpc.unary_unary_rpc_method_handler(
+                    servicer.ImportCertificate,
+                    request_deserializer=segel_dot_v1_dot_token__admin__pb2.ImportCertificateRequest.FromString,
+                    response_serializer=segel_dot_v1_dot_token__admin__pb2.ImportCertificateResponse.SerializeToString,
+            ),
+            'DisableKey': grpc.unary_unary_rpc_method_handler(
+                    servicer.DisableKey,
+                    request_deserializer=segel_dot_v1_dot_token__admin__pb2.DisableKeyRequest.FromString,
+                    response_serializer=segel_dot_v1_dot_token__admin__pb2.ManagedKey.SerializeToString,
+            ),
+            'ListAllJobs': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListAllJobs,
+                    request_deserializer=segel_dot_v1_dot_token__admin__pb2.ListAllJobsRequest.FromString,
+                    response_serializer=segel_dot_v1_dot_token__admin__pb2.ListAllJobsResponse.SerializeToString,
+            ),
+            'PauseJob': grpc.unary_unary_rpc_method_handler(
+                    servicer.PauseJob,
+                    request_deserializer=segel_dot_v1_dot_token__admin__pb2.PauseJobRequest.FromString,
+                    response_serializer=segel_dot_v1_dot_jobs__pb2.Job.SerializeToString,
+            ),
+            'ResumeJob': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResumeJob,
+                    request_deserializer=segel_dot_v1_dot_token__admin__pb2.ResumeJobRequest.FromString,
+                    response_serializer=segel_dot_v1_dot_jobs__pb2.Job.SerializeToString,
+            ),
+            'CancelAnyJob': grpc.unary_unary_rpc_method_handler(
+                    servicer.CancelAnyJob,
+                    request_deserializer=segel_dot_v1_dot_token__admin__pb2.CancelAnyJobRequest.FromString,
+                    response_serializer=segel_dot_v1_dot_jobs__pb2.Job.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -135,6 +357,357 @@ class TokenAdmin:
             '/segel.v1.TokenAdmin/DeactivateToken',
             segel_dot_v1_dot_token__admin__pb2.DeactivateTokenRequest.SerializeToString,
             segel_dot_v1_dot_resources__pb2.Token.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ChangePin(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/segel.v1.TokenAdmin/ChangePin',
+            segel_dot_v1_dot_token__admin__pb2.ChangePinRequest.SerializeToString,
+            segel_dot_v1_dot_token__admin__pb2.ChangePinResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def QuarantineToken(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/segel.v1.TokenAdmin/QuarantineToken',
+            segel_dot_v1_dot_token__admin__pb2.QuarantineTokenRequest.SerializeToString,
+            segel_dot_v1_dot_resources__pb2.Token.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReleaseToken(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/segel.v1.TokenAdmin/ReleaseToken',
+            segel_dot_v1_dot_token__admin__pb2.ReleaseTokenRequest.SerializeToString,
+            segel_dot_v1_dot_resources__pb2.Token.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListObjects(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/segel.v1.TokenAdmin/ListObjects',
+            segel_dot_v1_dot_token__admin__pb2.ListObjectsRequest.SerializeToString,
+            segel_dot_v1_dot_token__admin__pb2.ListObjectsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListManagedKeys(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/segel.v1.TokenAdmin/ListManagedKeys',
+            segel_dot_v1_dot_token__admin__pb2.ListManagedKeysRequest.SerializeToString,
+            segel_dot_v1_dot_token__admin__pb2.ListManagedKeysResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GenerateKey(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/segel.v1.TokenAdmin/GenerateKey',
+            segel_dot_v1_dot_token__admin__pb2.GenerateKeyRequest.SerializeToString,
+            segel_dot_v1_dot_token__admin__pb2.ManagedKey.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateCsr(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/segel.v1.TokenAdmin/CreateCsr',
+            segel_dot_v1_dot_token__admin__pb2.CreateCsrRequest.SerializeToString,
+            segel_dot_v1_dot_token__admin__pb2.CreateCsrResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ImportCertificate(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/segel.v1.TokenAdmin/ImportCertificate',
+            segel_dot_v1_dot_token__admin__pb2.ImportCertificateRequest.SerializeToString,
+            segel_dot_v1_dot_token__admin__pb2.ImportCertificateResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DisableKey(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/segel.v1.TokenAdmin/DisableKey',
+            segel_dot_v1_dot_token__admin__pb2.DisableKeyRequest.SerializeToString,
+            segel_dot_v1_dot_token__admin__pb2.ManagedKey.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListAllJobs(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/segel.v1.TokenAdmin/ListAllJobs',
+            segel_dot_v1_dot_token__admin__pb2.ListAllJobsRequest.SerializeToString,
+            segel_dot_v1_dot_token__admin__pb2.ListAllJobsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PauseJob(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/segel.v1.TokenAdmin/PauseJob',
+            segel_dot_v1_dot_token__admin__pb2.PauseJobRequest.SerializeToString,
+            segel_dot_v1_dot_jobs__pb2.Job.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResumeJob(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/segel.v1.TokenAdmin/ResumeJob',
+            segel_dot_v1_dot_token__admin__pb2.ResumeJobRequest.SerializeToString,
+            segel_dot_v1_dot_jobs__pb2.Job.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CancelAnyJob(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/segel.v1.TokenAdmin/CancelAnyJob',
+            segel_dot_v1_dot_token__admin__pb2.CancelAnyJobRequest.SerializeToString,
+            segel_dot_v1_dot_jobs__pb2.Job.FromString,
             options,
             channel_credentials,
             insecure,

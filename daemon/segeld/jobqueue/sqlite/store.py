@@ -2,10 +2,12 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Self
+
+import apsw
 
 from segeld.audit.leaf import AnyLeaf, Commitments
 from segeld.jobqueue.sqlite import (
@@ -33,6 +35,8 @@ from segeld.model.names import JobName, KeyName
 
 FILE = "segel.db"
 """Its name in the state_dir."""
+_RECORD = "record:"
+"""What the names of officers' records begin with, so that they are never those of the database's own values."""
 _SLICES = 256
 """Transactions of one round of upkeep."""
 
@@ -221,6 +225,19 @@ class SqliteStore:
 
     async def set_setting(self, name: str, value: bytes) -> None:
         await self._writing.ask(lambda db: setting_rows.write(db, name, value))
+
+    async def records(self, prefix: str) -> dict[str, bytes]:
+        found = await self._reading.ask(lambda db: setting_rows.read_all(db, _RECORD + prefix))
+        return {name.removeprefix(_RECORD): value for name, value in found.items()}
+
+    async def keep(self, writes: Mapping[str, bytes | None], leaf: AnyLeaf) -> int:
+        named = {_RECORD + name: value for name, value in writes.items()}
+
+        def work(db: apsw.Connection) -> int:
+            setting_rows.write_all(db, named)
+            return leaf_rows.append(db, leaf)
+
+        return await self._writing.ask(work)
 
     async def aclose(self) -> None:
         await self._reading.aclose()
