@@ -36,8 +36,9 @@ test: $(VENV)/ready ## Run the test suite (build/test/junit.xml)
 	@mkdir -p build/test
 	@$(RUN) -m pytest --junit-xml=build/test/junit.xml $(ARGS)
 
-soak: $(VENV)/ready ## Kill daemon and workers for hours (CYCLES=10000), and check what is left
+soak: $(VENV)/ready ## Restart with a stale PIN, then kill daemon and workers for hours (CYCLES=10000); check what is left
 	@PYTHON="$(PYTHON)" softhsm/system-packages test
+	@SEGEL_PIN_RESTARTS=20 $(RUN) -m pytest -s tests/process/card/test_card_stale_pin.py
 	@SEGEL_CRASH_CYCLES=$${CYCLES:-10000} $(RUN) -m pytest -s tests/crash/test_crash_loop.py $(ARGS)
 
 lint: $(VENV)/ready ## Check style, types, layers, protos, and that generated code is current

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 from hypothesis import settings
 
+from segel_cards import OPENSC, YKCS11, Card, NamespacesRefused, namespaces
 from segel_softhsm import Testbed, provision
 
 settings.register_profile(
@@ -75,6 +76,34 @@ def odd_certificate(request: pytest.FixtureRequest, odd_certificates: dict[str, 
     return odd_certificates[request.param]
 
 
+NO_CARDS = pytest.StashKey[str]()
+"""Why there is no virtual card on this machine."""
+
+
+@pytest.fixture(scope="session")
+def cards_allowed(pytestconfig: pytest.Config) -> None:
+    """For tests that start virtual cards themselves."""
+    try:
+        namespaces.prefix()
+    except NamespacesRefused as refused:
+        pytestconfig.stash[NO_CARDS] = str(refused)
+        pytest.skip(f"no virtual card here: {refused}")
+
+
+@pytest.fixture
+def card(cards_allowed: None, tmp_path: Path) -> Iterator[Card]:
+    """A new PIV card with three tries, seen through OpenSC."""
+    with Card(tmp_path / "card", OPENSC) as card:
+        yield card
+
+
+@pytest.fixture
+def yubikey(cards_allowed: None, tmp_path: Path) -> Iterator[Card]:
+    """The same, seen through ykcs11."""
+    with Card(tmp_path / "yubikey", YKCS11) as card:
+        yield card
+
+
 @pytest.fixture
 def missing(tmp_path: Path) -> Path:
     """A path at which nothing is."""
@@ -94,9 +123,24 @@ def _no_blocking_call_in_the_daemons_event_loop() -> Iterator[None]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """In continuous integration nothing is skipped: what is missing there is a failure."""
+    """In continuous integration nothing is skipped: what is missing there is a failure. The one exception are virtual
+    cards where the machine gives no namespaces, which `pytest_terminal_summary` says loudly."""
     report = yield
-    if report.skipped and os.environ.get("CI"):
+    without_card = "cards_allowed" in getattr(item, "fixturenames", ()) and NO_CARDS in item.config.stash
+    if report.skipped and os.environ.get("CI") and not without_card:
         report.outcome = "failed"
         report.longrepr = f"{item.nodeid} was skipped, which CI does not allow: {report.longrepr}"
     return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Says what was not tested."""
+    if (refused := config.stash.get(NO_CARDS, None)) is not None:
+        terminalreporter.section(
+            "NOT TESTED: the PIN guard against a token that locks", sep="!", red=True, bold=True
+        )
+        terminalreporter.line(
+            f"This machine gives no mount and network namespaces ({refused}), so no virtual card was started and "
+            "every test with one was skipped. Run the suite where namespaces are allowed, too.",
+            red=True,
+        )

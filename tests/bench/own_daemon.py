@@ -72,7 +72,7 @@ def _listens(process: "subprocess.Popen[str]") -> str:
 
 def _policy(testbed: Testbed, principals: Sequence[Principal]) -> str:
     key = testbed.token("segel-a").key(P256.label)
-    lines = ["[aliases]", f'{P256.label} = ["sha256-{key.spki_sha256}"]']
+    lines = ["two_person = false", "[aliases]", f'{P256.label} = ["sha256-{key.spki_sha256}"]']
     for one in principals:
         lines += ["", "[[callers]]", f'name = "{one.name}"', f'sans = ["uri:{_uri(one.name)}"]']
         lines += [f"weight = {one.weight}", "", "[[callers.grants]]", 'keys = ["*"]']

@@ -32,6 +32,7 @@ FIGURES: Final = {
     "acceptance": "acceptance",
     "audit-share": "audit_share",
     "audit-verify": "audit_verify",
+    "policy": "policy_apply",
 }
 """A module for each, with `async def measure(bench) -> list[Row]`."""
 LONGEST: Final = 1800.0

@@ -3,7 +3,7 @@
 import time
 
 import pytest
-from store_fakes import DAY, FAILED, HOUR, items, refused, signature, spec
+from store_fakes import DAY, FAILED, HOUR, claim, items, part, refused, signature, spec
 
 from segeld.audit.leaf import Act, decode
 from segeld.jobqueue.store import NotBegun, Unknown
@@ -140,7 +140,17 @@ async def test_an_approved_job_is_queued(store):
     approved = await store.decide_job(job.name, "head", job.items_hash, "")
     assert approved.state is JobState.QUEUED
     assert [(act.what, act.who) for act in await acts(store)] == [("job approved", "head")]
-    await refused(store.decide_job(job.name, "head", job.items_hash, ""), Reason.JOB_STATE)
+    assert (approved.decided_by, approved.decided) == ("head", pytest.approx(time.time(), abs=60))
+
+
+@pytest.mark.parametrize("yes", [True, False])
+async def test_an_answer_that_was_lost_is_given_again_and_decided_once(store, yes):
+    job = await store.sealed(3, approval=True)
+    decided = await store.decide_job(job.name, "head", job.items_hash if yes else None, "no")
+    assert await store.decide_job(job.name, "head", job.items_hash if yes else None, "no") == decided
+    assert len(await acts(store)) == 1
+    await refused(store.decide_job(job.name, "head", None if yes else job.items_hash, ""), Reason.JOB_STATE)
+    await refused(store.decide_job(job.name, "deputy", job.items_hash if yes else None, ""), Reason.JOB_STATE)
 
 
 async def test_approval_is_of_exactly_these_items(store):
@@ -276,3 +286,163 @@ async def test_failures_are_results_too(store):
     signed, failed = await store.all_results(job)
     assert signed.value == signature(0)
     assert failed == Failure(FAILED.reason, FAILED.text)
+
+
+async def test_of_a_paused_job_nothing_is_granted_and_what_a_token_holds_is_finished(store):
+    job = await store.sealed(3)
+    held = await store.take(job, 0, 1)
+    paused = await store.pause_job(job.name, "siti")
+    assert (paused.state, paused.reason) == (JobState.PAUSED, "Paused by siti.")
+    claimed = await store.claim(claim(part(job.id, 1, 1)))
+    (verdict,) = claimed.verdicts
+    assert (verdict.later, verdict.fault.reason) == (True, Reason.JOB_STATE)
+    assert (await store.signable(0, 9), await store.block(job.id, 0)) == ((), None)
+    (now,) = (await store.bring(held, signature(0))).jobs
+    assert (now.state, now.signed) == (JobState.PAUSED, 1)
+    assert [found.value for found in await store.all_results(job)] == [signature(0)]
+    assert (await store.usage("office"), await store.items_unsigned()) == ((1, 3), 2)
+
+
+@pytest.mark.parametrize("begun", [False, True])
+async def test_a_resumed_job_goes_on_where_it_was(store, begun):
+    job = await store.sealed(2)
+    if begun:
+        await store.sign(job, 0, 1)
+    before = await store.job("office", job.name)
+    await store.pause_job(job.name, "siti")
+    resumed = await store.resume_job(job.name, "wayan")
+    assert resumed == before
+    assert resumed.state is (JobState.RUNNING if begun else JobState.QUEUED)
+    assert [found.id for found in await store.signable(0, 9)] == [job.id]
+    await store.sign(job, int(begun), 1)
+    assert [(act.what, act.who) for act in await acts(store)] == [
+        ("job paused", "siti"),
+        ("job resumed", "wayan"),
+    ]
+
+
+async def test_pausing_and_resuming_are_done_and_recorded_once(store):
+    job = await store.sealed(1)
+    assert await store.pause_job(job.name, "siti") == await store.pause_job(job.name, "wayan")
+    assert await store.resume_job(job.name, "siti") == await store.resume_job(job.name, "siti")
+    assert len(await acts(store)) == 2
+
+
+async def test_the_last_items_of_a_paused_job_end_it(store):
+    job = await store.sealed(1)
+    held = await store.take(job, 0, 1)
+    await store.pause_job(job.name, "siti")
+    (ended,) = (await store.bring(held, signature(0))).jobs
+    assert (ended.state, ended.reason) == (JobState.SUCCEEDED, "")
+
+
+async def test_a_paused_job_can_be_cancelled_and_expires(store):
+    held, late = await store.sealed(2, "held"), await store.sealed(2, "late", deadline=time.time() + HOUR)
+    taken = await store.take(held, 0, 1)
+    for job in (held, late):
+        await store.pause_job(job.name, "siti")
+    assert (await store.cancel_job("office", held.name, "office")).state is JobState.ENDING
+    (ended,) = (await store.bring(taken, NotBegun())).jobs
+    assert ended.state is JobState.CANCELLED
+    (ended,) = (await store.tidy(time.time() + 2 * HOUR)).ended
+    assert (ended.name, ended.state) == (late.name, JobState.EXPIRED)
+
+
+@pytest.mark.parametrize("state", ["open", "held", "succeeded"])
+async def test_only_what_is_queued_or_running_is_paused_and_only_what_is_paused_resumed(store, state):
+    if state == "open":
+        job, _ = await store.create_job(spec(), items(1), seal=False)
+    else:
+        job = await store.sealed(1, approval=state == "held")
+    if state == "succeeded":
+        await store.sign(job, 0, 1)
+    await refused(store.pause_job(job.name, "siti"), Reason.JOB_STATE)
+    await refused(store.resume_job(job.name, "siti"), Reason.JOB_STATE)
+    await refused(store.pause_job(JobName.new(), "siti"), Reason.JOB_NOT_FOUND)
+
+
+async def test_a_pause_outlives_a_restart(store, reopen):
+    job = await store.sealed(2)
+    paused = await store.pause_job(job.name, "siti")
+    store = await reopen()
+    assert await store.any_job(job.name) == paused
+    assert await store.signable(0, 9) == ()
+
+
+async def test_an_officer_cancels_whosever_job_it_is_and_says_why(store):
+    job = await store.sealed(2, caller="other")
+    cancelled = await store.cancel_any(job.name, "siti", "made twice")
+    assert (cancelled.state, cancelled.reason) == (JobState.CANCELLED, "Cancelled by siti: made twice")
+    (act,) = await acts(store)
+    assert (act.what, act.who, act.facts["text"]) == ("job cancelled", "siti", "made twice")
+
+
+@pytest.mark.parametrize("told_at", ["creation", "sealing", "both"])
+async def test_a_job_is_held_if_approval_is_wanted_when_it_is_created_or_sealed(store, told_at):
+    job, _ = await store.create_job(spec(approval=told_at != "sealing"), items(2), seal=False)
+    sealed = await store.seal_job("office", job.name, 2, approval=told_at != "creation")
+    assert (sealed.state, sealed.reason) == (JobState.HELD, "It waits for an approver.")
+    assert (await store.seal_job("office", job.name, 2)).state is JobState.HELD
+    assert await store.signable(0, 9) == ()
+
+
+async def test_a_held_job_expires_at_its_deadline(store):
+    await store.sealed(2, approval=True, deadline=time.time() + HOUR)
+    (ended,) = (await store.tidy(time.time() + 2 * HOUR)).ended
+    assert (ended.state, ended.signed) == (JobState.EXPIRED, 0)
+    await refused(store.decide_job(ended.name, "head", ended.items_hash, ""), Reason.JOB_STATE)
+
+
+async def every(store, wanted=None, **kwargs) -> list[str]:
+    found, before = [], None
+    while True:
+        page = await store.all_jobs(wanted or JobFilter(), before=before, limit=2, **kwargs)
+        found += [job.spec.request_id for job in page.jobs]
+        if (before := page.next) is None:
+            return found
+
+
+async def test_officers_see_the_jobs_of_every_caller_page_by_page(store):
+    for number in range(5):
+        await store.sealed(1, f"r{number}", caller=("office", "other")[number % 2])
+    paused = (await store.all_jobs(JobFilter(), caller="other", before=None, limit=1)).jobs[0]
+    await store.pause_job(paused.name, "siti")
+    assert await every(store) == ["r4", "r3", "r2", "r1", "r0"]
+    assert await every(store, caller="other") == ["r3", "r1"]
+    for states, found in (
+        ({JobState.PAUSED}, ["r3"]),
+        ({JobState.QUEUED}, ["r4", "r2", "r1", "r0"]),
+        ({JobState.QUEUED, JobState.PAUSED}, ["r4", "r3", "r2", "r1", "r0"]),
+        ({JobState.RUNNING}, []),
+    ):
+        assert await every(store, JobFilter(states=frozenset(states))) == found
+    mine = await store.jobs("other", JobFilter(states=frozenset({JobState.PAUSED})), before=None, limit=9)
+    assert [job.spec.request_id for job in mine] == ["r3"]
+
+
+async def test_an_approver_sees_what_waits_for_this_one_and_what_this_one_decided(store):
+    jobs = {name: await store.sealed(1, name, caller=name, approval=True) for name in ("a", "b", "c", "d")}
+    await store.sealed(1, "queued", caller="a")
+    await store.decide_job(jobs["b"].name, "head", jobs["b"].items_hash, "")
+    await store.decide_job(jobs["c"].name, "deputy", None, "")
+
+    async def seen(who, *callers, since=0.0, **fields):
+        found = await store.to_decide(
+            who,
+            lambda caller, _: caller in callers,
+            JobFilter(**fields),
+            since=since,
+            before=fields.pop("before", None),
+            limit=9,
+        )
+        return [job.spec.request_id for job in found]
+
+    assert await seen("head", "a", "b", "c") == ["b", "a"]
+    assert await seen("deputy", "d") == ["d", "c"]
+    assert await seen("head", "a", since=time.time() + 1) == ["a"]
+    assert await seen("head", "a", states=frozenset({JobState.HELD})) == ["a"]
+    assert await seen("nobody") == []
+    page = await store.to_decide("head", lambda *_: True, JobFilter(), since=0.0, before=None, limit=2)
+    assert [job.spec.request_id for job in page] == ["d", "b"]
+    page = await store.to_decide("head", lambda *_: True, JobFilter(), since=0.0, before=page[-1].id, limit=2)
+    assert [job.spec.request_id for job in page] == ["a"]

@@ -42,6 +42,7 @@ class Known:
     sealed: bool = False
     stopped: str = ""
     """Cancelled or expired."""
+    paused: bool = False
     outcomes: dict[int, object] = field(default_factory=dict)
     lost: dict[int, int] = field(default_factory=dict)
     held: set[int] = field(default_factory=set)
@@ -54,6 +55,8 @@ class Known:
         if len(self.outcomes) == self.count:
             failed = any(isinstance(outcome, Failure) for outcome in self.outcomes.values())
             return JobState.FAILED if failed else JobState.SUCCEEDED
+        if self.paused:
+            return JobState.PAUSED
         return JobState.RUNNING if self.begun else JobState.QUEUED
 
     begun: bool = False
@@ -203,6 +206,23 @@ class StoreMachine(RuleBasedStateMachine):
                 return
             known.stopped = known.stopped or "cancelled"
             self.do(call)
+
+    @rule(data=st.data(), resume=st.booleans())
+    def pause(self, data, resume):
+        if known := self.pick(data, lambda job: True):
+            call = (self.store.resume_job if resume else self.store.pause_job)(known.name, "siti")
+            if known.state() not in SIGNABLE | {JobState.PAUSED}:
+                with pytest.raises(Fault):
+                    self.do(call)
+                return
+            self.do(call)
+            known.paused = not resume
+
+    @rule(data=st.data())
+    def claim_of_a_paused_job(self, data):
+        if known := self.pick(data, lambda job: job.state() is JobState.PAUSED):
+            assert self.do(self.store.block(known.id, 0)) is None
+            assert self.do(self.store.take(known, 0, 1)) == -1
 
     @rule()
     def expire(self):

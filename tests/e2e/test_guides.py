@@ -159,3 +159,16 @@ def test_the_guide_to_the_database(tmp_path, bed) -> None:
     assert "in use" in run(
         restore, tmp_path, bed, code=1
     )  # the daemon still runs: test_backup_restore does the rest
+
+
+def test_the_guide_to_the_policy(tmp_path, bed) -> None:
+    names = {"keys/seal-2026": "keys/seal-p256"}
+    change, apply, explain, revoke, certificate, unrevoke = scripts("docs/policy.md", names)
+    told = run(change + apply + explain, tmp_path, bed)
+    assert "- registry's work gets at most priority low" in told
+    assert "is done" in told
+    assert "ECDSA_P256_SHA256" in explain
+    assert "registry is shut out" in run(revoke, tmp_path, bed)
+    (tmp_path / "stolen.pem").write_bytes((bed.directory / "pki" / "client-stranger.chain.pem").read_bytes())
+    assert "is shut out" in run(certificate, tmp_path, bed)
+    assert "segelctl change approve" in run(unrevoke, tmp_path, bed)

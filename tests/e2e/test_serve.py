@@ -49,6 +49,10 @@ sans = ["uri:{bed.pki.identities["registry"].uri}"]
 [[officers]]
 name = "wayan"
 sans = ["uri:{bed.pki.identities["wayan"].uri}"]
+
+[[officers]]
+name = "made"
+sans = ["uri:{bed.pki.identities["made"].uri}"]
 """
     )
     file = tmp_path / "segeld.toml"

@@ -25,6 +25,9 @@ class FakeTokens:
     state: TokenState = TokenState.ACTIVE
     bad: int = 0
     holders: tuple[TokenName, ...] = (TOKEN,)
+    allowed: int | None = None
+    """Signatures that may still be asked for."""
+    made: int = 0
 
     def key(self, name):
         if name != KEY:
@@ -40,6 +43,19 @@ class FakeTokens:
 
     def note_bad_signature(self, token):
         self.bad += 1
+
+    def reserve(self, token, most):
+        given = most if self.allowed is None else min(most, self.allowed)
+        if self.allowed is not None:
+            self.allowed -= given
+        return given
+
+    def give_back(self, token, reserved, *, made):
+        self.made += made
+        if self.allowed is None:
+            return False
+        self.allowed += reserved - made
+        return reserved > made
 
 
 @dataclass
@@ -120,6 +136,8 @@ class FakeRules:
     weights: dict[str, int] = field(default_factory=dict)
     tries: int = 3
     withdrawn: set[str] = field(default_factory=set)
+    approvers: dict[str, frozenset[str]] = field(default_factory=dict)
+    """By caller."""
 
     def weight(self, caller):
         return self.weights.get(caller, 1)
@@ -129,6 +147,9 @@ class FakeRules:
 
     def permits(self, caller, key, algorithm):
         return caller not in self.withdrawn
+
+    def approvers_for(self, caller, key):
+        return self.approvers.get(caller, frozenset())
 
 
 def failing(reason: Reason, remedy: Remedy, *, certain: bool):

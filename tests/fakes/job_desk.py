@@ -1,6 +1,7 @@
 """Stands where the queue stands, for tests of the services: jobs in memory, results when a test says so."""
 
 import asyncio
+import contextlib
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -71,7 +72,7 @@ class FakeDesk:
         job = self.put(spec)
         if items.inputs:
             job = await self.append(spec.caller, job.name, 0, items)
-        return await self.seal(spec.caller, job.name, job.count) if seal else job
+        return await self.seal(spec.caller, job.name, job.count, approval=False) if seal else job
 
     async def append(self, caller, name, offset, items):
         job = self._own(caller, name)
@@ -83,7 +84,7 @@ class FakeDesk:
         self.ids[name] += items.ids or ("",) * len(items.inputs)
         return await self.set(name, count=len(self.inputs[name]))
 
-    async def seal(self, caller, name, count):
+    async def seal(self, caller, name, count, *, approval):
         job = self._own(caller, name)
         if not count:
             raise Fault(Reason.BATCH_EMPTY, "The job has no items.")
@@ -91,7 +92,8 @@ class FakeDesk:
             raise Fault(
                 Reason.OFFSET_OUT_OF_RANGE, f"The job has {job.count} items.", committed=str(job.count)
             )
-        return await self.set(name, state=JobState.QUEUED, sealed=NOW + 1, items_hash=bytes(32))
+        state = JobState.HELD if approval or job.spec.approval else JobState.QUEUED
+        return await self.set(name, state=state, sealed=NOW + 1, items_hash=bytes(32))
 
     async def job(self, caller, name):
         return self._own(caller, name)
@@ -155,11 +157,65 @@ class FakeDesk:
         self._own(caller, name)
         del self.kept[name]
 
-    async def decide(self, name, who, items_hash, text):
-        job = self._own(None, name)
+    @property
+    def oversight(self):
+        return FakeOversight(self)
+
+
+class FakeOversight:
+    """The same jobs, as approvers and officers deal with them."""
+
+    def __init__(self, desk: FakeDesk) -> None:
+        self.desk = desk
+        self.set, self.kept, self.decisions = desk.set, desk.kept, desk.decisions
+
+    async def job_for(self, who, may, name):
+        job = self.desk._own(None, name)
+        if job.decided_by != who and not (
+            job.state is JobState.HELD and may(job.spec.caller, job.spec.kind.key)
+        ):
+            raise Fault(Reason.JOB_NOT_FOUND, "No such job, or not yours.")
+        return job
+
+    async def jobs_for(self, who, may, wanted, *, before, limit):
+        found = []
+        for job in reversed(self.kept.values()):
+            with contextlib.suppress(Fault):
+                found.append(await self.job_for(who, may, job.name))
+        return tuple(found[:limit])
+
+    async def watch_for(self, who, may, name):
+        while (job := await self.job_for(who, may, name)).state not in FINAL:
+            yield job
+            await self.desk._changed_since(job)
+        yield job
+
+    async def all_jobs(self, wanted, *, caller, before, limit):
+        found = [
+            job
+            for job in reversed(self.kept.values())
+            if caller in {"", job.spec.caller}
+            and job.state in wanted.states
+            and wanted.key in {None, job.spec.kind.key}
+            and (before is None or job.id < before)
+        ]
+        return tuple(found[:limit]), found[limit - 1].id if len(found) > limit else None
+
+    async def pause(self, name, who):
+        return await self.set(name, state=JobState.PAUSED, reason=f"Paused by {who}.")
+
+    async def resume(self, name, who):
+        return await self.set(name, state=JobState.QUEUED, reason="")
+
+    async def cancel(self, name, who, why):
+        return await self.set(name, state=JobState.CANCELLED, reason=f"Cancelled by {who}: {why}", ended=NOW)
+
+    async def decide(self, name, who, may, items_hash, text):
+        job = await self.job_for(who, may, name)
         if job.state is not JobState.HELD:
             raise Fault(Reason.JOB_STATE, f"The job is {job.state}.", job=str(name), state=str(job.state))
         if items_hash not in {None, job.items_hash}:
             raise Fault(Reason.ITEMS_CHANGED, "The approval was for other items.", job=str(name))
         self.decisions.append((who, items_hash, text))
-        return await self.set(name, state=JobState.REJECTED if items_hash is None else JobState.QUEUED)
+        state = JobState.REJECTED if items_hash is None else JobState.QUEUED
+        return await self.set(name, state=state, decided_by=who, decided=NOW + 3)

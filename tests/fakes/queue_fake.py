@@ -100,6 +100,8 @@ class FakeQueue:
         match part.work:
             case int():
                 job = self.jobs[part.work]
+                if job.state is JobState.PAUSED:
+                    return Refused(Fault(Reason.JOB_STATE, "paused"), later=True)
                 if job.state not in (JobState.QUEUED, JobState.RUNNING):
                     return Refused(Fault(Reason.JOB_STATE, "ended"))
                 self.jobs[part.work] = replace(job, state=JobState.RUNNING)

@@ -63,7 +63,7 @@ pin = {{ source = "file", path = "{served.bed.token("segel-a").pin_file}" }}
 
 
 def policy_text(bed: Testbed, key: str) -> str:
-    text = f'[aliases]\nseal = ["sha256-{key}"]\n'
+    text = f'two_person = false\n[aliases]\nseal = ["sha256-{key}"]\n'
     for name in CALLERS:
         text += f'\n[[callers]]\nname = "{name}"\nsans = ["uri:{bed.pki.identities[name].uri}"]\n'
         text += '[[callers.grants]]\nkeys = ["*"]\n'

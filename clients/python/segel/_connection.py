@@ -93,6 +93,7 @@ class Connection:
                 raise
             else:
                 self._reached = True
+                patience.went_on()
                 return response
             if not repeat:
                 raise failure

@@ -90,6 +90,11 @@ def token(message: resources.Token) -> models.Token:
         workers_configured=message.workers_configured,
         keys=tuple(_token_key(one) for one in message.keys),
         pin_source=message.pin_source,
+        active_until=(
+            message.active_until.ToDatetime(tzinfo=dt.UTC) if message.HasField("active_until") else None
+        ),
+        signatures_left=message.signatures_left if message.HasField("signatures_left") else None,
+        waiting_items=message.waiting_items,
     )
 
 

@@ -49,6 +49,9 @@ def job(message: jobs.Job) -> Job:
         end_time=_time(message, "end_time"),
         deadline=_time(message, "deadline"),
         expire_time=_time(message, "expire_time"),
+        caller=message.caller,
+        decided_by=message.decided_by,
+        decide_time=_time(message, "decide_time"),
     )
 
 

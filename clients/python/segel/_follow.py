@@ -33,6 +33,7 @@ async def follow(
         try:
             async for message in call:
                 connection.note_answer()
+                patience.went_on()
                 begun = -math.inf
                 yield message
         except grpc.aio.AioRpcError as error:

@@ -35,6 +35,8 @@ class JobState(enum.StrEnum):
     """Its deadline passed, or it was never sealed."""
     REJECTED = "rejected"
     """An approver said no."""
+    PAUSED = "paused"
+    """Sealed; an officer paused it: nothing is begun until it is resumed, what a token holds still ends."""
     UNKNOWN = "unknown"
     """The daemon is newer than this library and says something that it cannot know."""
 
@@ -69,7 +71,7 @@ class Job:
     item_count: int
     signed_count: int
     failed_count: int
-    """Items that ended without a signature."""
+    """Items that were tried and ended without a signature; not those of which nothing was begun."""
     items_hash: bytes
     """SHA-256 over all items, once it is sealed: what an approver approves."""
     read_offset: int
@@ -82,6 +84,11 @@ class Job:
     """After this no item is begun."""
     expire_time: dt.datetime | None
     """When it is removed with its results; for an open job, when it expires."""
+    caller: str = ""
+    """Whose it is: a name of the policy."""
+    decided_by: str = ""
+    """The approver who said yes or no; empty as long as nobody did."""
+    decide_time: dt.datetime | None = None
 
     @property
     def is_sealed(self) -> bool:

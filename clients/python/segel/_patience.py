@@ -1,6 +1,8 @@
 """How long to go on trying, and when trying again is of no use."""
 
 import asyncio
+from collections.abc import Callable
+from contextvars import ContextVar
 from typing import Final
 
 from segel._backoff import Backoff
@@ -8,6 +10,11 @@ from segel._status import RETRIED_CODES
 from segel.errors import ConnectionFailed, SegelError
 
 _FIRST_TRIES: Final = 3
+
+ON_WAIT: Final[ContextVar[Callable[[SegelError | None], object] | None]] = ContextVar(
+    "segel_on_wait", default=None
+)
+"""Told before each pause why there is one, and None when it went on after that. For programs that people look at."""
 
 
 def worth_repeating(error: SegelError) -> bool:
@@ -24,6 +31,7 @@ class Patience:
         self._deadline = self._now() + budget
         self._backoff = Backoff()
         self._tries = 0
+        self._waited = False
 
     @property
     def left(self) -> float:
@@ -35,6 +43,12 @@ class Patience:
         self._deadline = self._now() + self._budget
         self._backoff.reset()
         self._tries = 0
+
+    def went_on(self) -> None:
+        """What was tried has an answer."""
+        if self._waited:
+            self._waited = False
+            _tell(None)
 
     async def wait(self, failure: SegelError, *, reached: bool) -> None:
         """Returns when it may be tried again.
@@ -50,4 +64,12 @@ class Patience:
         delay = self._backoff.next(failure.retry_after or 0.0)
         if not (patient and worth_repeating(failure) and self._now() + delay < self._deadline):
             raise failure
+        self._waited = True
+        _tell(failure)
         await asyncio.sleep(delay)
+
+
+def _tell(failure: SegelError | None) -> None:
+    told = ON_WAIT.get()
+    if told is not None:
+        told(failure)

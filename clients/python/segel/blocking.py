@@ -4,6 +4,7 @@ Each method is one line that hands the async one to the thread; a test holds the
 may be called from several threads at once, and concurrent calls are gathered as in the async client.
 """
 
+import datetime as dt
 from collections.abc import Iterable
 from types import TracebackType
 from typing import Generic, Self, TypeVar
@@ -132,7 +133,7 @@ class BlockingSigner:
 
 
 class BlockingOfficer(_Owner[Officer]):
-    """`Officer` without ``await``."""
+    """`Officer` without ``await``: tokens alone. Changes, keys, the policy, jobs and the log are reached by `Officer`."""
 
     @classmethod
     def connect(cls, target: str, *, tls: Tls, server_name: str | None = None) -> Self:
@@ -162,10 +163,19 @@ class BlockingOfficer(_Owner[Officer]):
         """See `Officer.token`."""
         return self._portal.run(self._inner.token(name))
 
-    def activate(self, name: str, pin: bytes | bytearray) -> Token:
+    def activate(
+        self,
+        name: str,
+        pin: bytes | bytearray,
+        *,
+        lifetime: dt.timedelta | None = None,
+        max_signatures: int | None = None,
+    ) -> Token:
         """See `Officer.activate`."""
-        return self._portal.run(self._inner.activate(name, pin))
+        return self._portal.run(
+            self._inner.activate(name, pin, lifetime=lifetime, max_signatures=max_signatures)
+        )
 
-    def deactivate(self, name: str) -> Token:
+    def deactivate(self, name: str, *, only_if_idle: bool = False) -> Token:
         """See `Officer.deactivate`."""
-        return self._portal.run(self._inner.deactivate(name))
+        return self._portal.run(self._inner.deactivate(name, only_if_idle=only_if_idle))

@@ -74,6 +74,10 @@ class BlockingJobs:
             self._inner._pages(states=states, key=key, labels=labels, request_id=request_id, limit=limit)  # noqa: SLF001
         )
 
+    def held(self, *, limit: int | None = None) -> Iterator[Job]:
+        """See `Jobs.held`."""
+        return self._portal.each(self._inner._pages(states=[JobState.HELD], limit=limit))  # noqa: SLF001
+
     def approve(self, name: str, items_hash: bytes) -> Job:
         """See `Jobs.approve`."""
         return self._portal.run(self._inner.approve(name, items_hash))

@@ -173,6 +173,15 @@ class Jobs:
             if not request.page_token:
                 return
 
+    def held(self, *, limit: int | None = None) -> AsyncIterator[Job]:
+        """Jobs that wait for an approver, the newest first: for an approver those that wait for this one, for a caller its
+        own.
+
+        :param limit: at most so many.
+        :raises SegelError: while it is read: what the daemon said, or why it cannot be reached.
+        """
+        return self.list(states=[JobState.HELD], limit=limit)
+
     async def approve(self, name: str, items_hash: bytes) -> Job:
         """Lets a held job be signed, without looking at it before. For approvers.
 

@@ -1,5 +1,7 @@
 """The client of officers: slots and tokens, and logging tokens in and out."""
 
+import datetime as dt
+from functools import cached_property
 from types import TracebackType
 from typing import Final, Self
 
@@ -8,13 +10,19 @@ from segel._connection import CALL_TIMEOUT, Connection
 from segel._target import Target
 from segel._tls import Tls
 from segel.models import Slots, Token
+from segel.officer_changes import OfficerChanges
+from segel.officer_jobs import OfficerJobs
+from segel.officer_keys import OfficerKeys
+from segel.officer_log import OfficerLog
+from segel.officer_policy import OfficerPolicy
 from segel.settings import Settings
 from segel.v1 import token_admin_pb2, tokens_pb2
 from segel.v1.token_admin_pb2_grpc import TokenAdminStub
 from segel.v1.tokens_pb2_grpc import TokensStub
 
-ACTIVATE_TIMEOUT: Final = 120.0
-"""Seconds that logging a token in or out may take: slow modules start slowly."""
+ACTIVATE_TIMEOUT: Final = 300.0
+"""Seconds that logging a token in or out may take: slow modules start slowly, and with some readers a person types
+the PIN there."""
 
 
 class Officer:
@@ -57,6 +65,31 @@ class Officer:
     async def aclose(self) -> None:
         """Ends the connection. May be called twice."""
         await self._connection.aclose()
+
+    @cached_property
+    def log(self) -> OfficerLog:
+        """The audit log; for auditors too."""
+        return OfficerLog(self._connection)
+
+    @cached_property
+    def changes(self) -> OfficerChanges:
+        """What one officer asks for, another approves, and the first then runs."""
+        return OfficerChanges(self._connection)
+
+    @cached_property
+    def keys(self) -> OfficerKeys:
+        """Keys and their certificates."""
+        return OfficerKeys(self._connection)
+
+    @cached_property
+    def jobs(self) -> OfficerJobs:
+        """Jobs of every caller."""
+        return OfficerJobs(self._connection)
+
+    @cached_property
+    def policy(self) -> OfficerPolicy:
+        """Who may do what, and who is shut out."""
+        return OfficerPolicy(self._connection)
 
     async def slots(self) -> Slots:
         """The slots of every configured module, and the modules that could not be asked.
@@ -107,16 +140,30 @@ class Officer:
         )
         return _convert.token(response)
 
-    async def activate(self, name: str, pin: bytes | bytearray) -> Token:
+    async def activate(
+        self,
+        name: str,
+        pin: bytes | bytearray,
+        *,
+        lifetime: dt.timedelta | None = None,
+        max_signatures: int | None = None,
+    ) -> Token:
         """Logs a token in; returns when it can sign. Never repeated by itself: each try may cost one of the token's.
 
         A `bytearray` is overwritten with zeros once it was sent, whatever came of it.
 
+        :param pin: empty if it is typed at the reader's own pad.
+        :param lifetime: after this it is deactivated; only by an officer if None.
+        :param max_signatures: after so many it is deactivated. A token that is active is only limited further by either.
         :raises PinRefused: if the token, or the daemon's memory of a refusal, does not take the PIN.
         :raises SegelError: what else the daemon said, or why it cannot be reached. After ConnectionFailed with
             reason CONNECTION_BROKE it is not known whether the PIN was tried: look at the token.
         """
-        request = token_admin_pb2.ActivateTokenRequest(name=name, pin=bytes(pin))
+        request = token_admin_pb2.ActivateTokenRequest(
+            name=name, pin=bytes(pin), max_signatures=max_signatures or 0
+        )
+        if lifetime is not None:
+            request.lifetime.FromTimedelta(lifetime)
         try:
             response = await self._connection.call(
                 lambda channel: TokenAdminStub(channel).ActivateToken,
@@ -130,15 +177,16 @@ class Officer:
                 pin[:] = bytes(len(pin))
         return _convert.token(response)
 
-    async def deactivate(self, name: str) -> Token:
+    async def deactivate(self, name: str, *, only_if_idle: bool = False) -> Token:
         """Logs a token out: the daemon forgets its PIN. What it is signing is finished first.
 
+        :param only_if_idle: refuse if anything waits for its keys.
         :raises TokenNotFound: if none is configured under that name.
         :raises SegelError: what else the daemon said, or why it cannot be reached.
         """
         response = await self._connection.call(
             lambda channel: TokenAdminStub(channel).DeactivateToken,
-            token_admin_pb2.DeactivateTokenRequest(name=name),
+            token_admin_pb2.DeactivateTokenRequest(name=name, only_if_idle=only_if_idle),
             timeout=ACTIVATE_TIMEOUT,
             repeat=False,
         )

@@ -19,25 +19,30 @@ class Condition:
     """`tell` when it changes; `show` goes on until it is cancelled."""
 
     def __init__(self) -> None:
-        self._trouble: str | None = None
+        self._troubles: dict[str, str] = {}
         self._changed = asyncio.Event()
 
-    def tell(self, trouble: str | None) -> None:
-        """:param trouble: why nothing can be recorded; None if all is well."""
+    def tell(self, trouble: str | None, of: str = "database") -> None:
+        """:param trouble: why nothing can be recorded; None if all is well.
+        :param of: what is in trouble.
+        """
+        if trouble == self._troubles.get(of):
+            return
         if trouble is None:
-            _log.info("the database is well again")
+            _log.info(f"the {of} is well again")
+            del self._troubles[of]
         else:
-            _log.error("the database is in trouble: nothing is signed until it is well", why=trouble)
-        self._trouble = trouble
+            _log.error(f"the {of} is in trouble: nothing is signed until it is well", why=trouble)
+            self._troubles[of] = trouble
         self._changed.set()
 
     @property
     def trouble(self) -> str:
         """Why nothing can be recorded; empty if all is well."""
-        return self._trouble or ""
+        return " ".join(self._troubles.values())
 
     async def show(self, show: Show) -> None:
         while True:
             await self._changed.wait()
             self._changed.clear()
-            await show(serving=self._trouble is None)
+            await show(serving=not self._troubles)

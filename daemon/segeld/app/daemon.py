@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -12,16 +13,27 @@ from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector,
 
 from segeld import __version__
 from segeld.app.condition import Condition
+from segeld.app.office import Office
 from segeld.app.storage import Storage, open_storage
 from segeld.config import Config
 from segeld.dispatch.diskroom import DiskRoom
 from segeld.dispatch.dispatcher import Dispatcher, Quotas
+from segeld.dispatch.jobchange import JobChange
 from segeld.dispatch.jobdesk import JobDesk
 from segeld.dispatch.metrics import DispatchMetrics, JobMetrics
+from segeld.dispatch.oversight import Oversight
 from segeld.dispatch.upkeep import Upkeep
+from segeld.dispatch.withdrawal import Withdrawal
 from segeld.jobqueue.store import StoreBroken, StoreFull
-from segeld.policy import Policy
+from segeld.office.act_key import DestroyingKey, EnablingKey
+from segeld.office.act_policy import ApplyingPolicy, LettingIn
+from segeld.office.actions import AdoptLog, ApplyPolicy, DestroyKey, EnableKey, UnrevokeCaller
+from segeld.office.key_desk import KeyDesk
+from segeld.office.policy_desk import PolicyDesk
+from segeld.rpc.audit import audit_service
 from segeld.rpc.metrics import CallMetrics, serve_metrics
+from segeld.rpc.open_calls import OpenCalls
+from segeld.rpc.policy_admin import policy_service
 from segeld.rpc.server import JOBS, SIGNING, Servers
 from segeld.supervisor.metrics import TokenMetrics
 from segeld.supervisor.supervisor import Supervisor
@@ -44,19 +56,20 @@ class Endpoints:
     """Host and port of the plain HTTP listener."""
 
 
-async def serve(
-    config: Config, policy: Policy, *, stop: asyncio.Event, ready: Callable[[Endpoints], None]
-) -> None:
+async def serve(config: Config, *, stop: asyncio.Event, ready: Callable[[Endpoints], None]) -> None:
     """Runs the daemon until `stop` is set, then finishes what is in flight (at most `limits.grace` seconds).
 
     :param ready: called once, when every listener is open and every token has been looked for.
+    :raises PolicyError: if the file of the first start has faults.
     :raises OSError: if an address is taken, a child cannot be started, or the database or the log is not usable.
     """
     registry = _registry()
     async with AsyncExitStack() as stack, _said_in_one_line():
         condition = Condition()
-        storage = await stack.enter_async_context(
-            open_storage(config, policy.attempts, registry, condition.tell)
+        policy = PolicyDesk(config.policy, follows_file=config.dev)
+        storage = await stack.enter_async_context(open_storage(
+                config, policy, registry, condition.tell, partial(condition.tell, of="audit log")
+            )
         )
         await _Daemon(config, policy, registry, storage, condition).run(stop, ready)
     _log.info("stopped")
@@ -66,7 +79,7 @@ class _Daemon:
     def __init__(
         self,
         config: Config,
-        policy: Policy,
+        policy: PolicyDesk,
         registry: CollectorRegistry,
         storage: Storage,
         condition: Condition,
@@ -79,18 +92,21 @@ class _Daemon:
         self._tokens = TokenMetrics(registry)
         self._dispatcher = Dispatcher(
             lambda: self._supervisor,
-            lambda: policy,
+            policy.current,
             storage.store,
             DispatchMetrics(registry),
             Quotas(limits.queue, limits.queue_per_caller, limits.answers_retention),
             log_origin=storage.log.origin,
             recorded=storage.publisher.recorded,
+            revoked=policy.is_revoked,
         )
         jobs = self._dispatcher.jobs
         self._upkeep = Upkeep(storage.store, jobs, self._dispatcher.news, JobMetrics(registry))
+        change = JobChange(jobs, self._dispatcher.news, lambda _: self._office.look())
+        self._oversight = Oversight(storage.store, change, self._dispatcher.news)
         desk = JobDesk(
             storage.store,
-            jobs,
+            change,
             self._dispatcher.news,
             DiskRoom(config.state_dir, storage.store.items_unsigned),
             log_origin=storage.log.origin,
@@ -98,24 +114,68 @@ class _Daemon:
             items_per_caller=limits.job_items_per_caller,
             items_per_job=limits.max_job_items,
         )
-        self._supervisor = Supervisor(config, self._dispatcher.serve, self._changed, storage.acts)
+        self._keys = KeyDesk(
+            config, lambda: self._supervisor, policy.current, lambda: self._dispatcher
+        )
+        self._supervisor = Supervisor(
+            config,
+            self._dispatcher.serve,
+            self._changed,
+            storage.acts,
+            waiting=self._dispatcher.waiting,
+            custody=self._keys,
+        )
+        self._withdrawal = Withdrawal(self._oversight, policy.condemned)
+        open_calls = OpenCalls(policy.current, policy.refusal)
+        # Open calls first: who is shut out should see why, and not how one item after another is refused.
+        policy.changed.extend((open_calls.review, self._dispatcher.review_callers, self._withdrawal.look))
+        self._office = Office(
+            config,
+            registry,
+            storage.store,
+            {
+                ApplyPolicy: ApplyingPolicy(policy),
+                UnrevokeCaller: LettingIn(policy),
+                EnableKey: EnablingKey(self._keys),
+                DestroyKey: DestroyingKey(self._keys),
+                AdoptLog: storage.adoption,
+            },
+            policy=policy.current,
+            revoked=policy.is_revoked,
+            tokens=self._supervisor.tokens,
+            jobs=storage.store,
+        )
+        policy.changed.append(self._supervisor.review)  # what it says of keys without certificates
+        policy.changed.append(self._office.look)  # an approval may have lapsed
         self._servers = Servers(
             config,
-            lambda: policy,
+            policy.current,
             self._dispatcher,
             desk,
+            self._oversight,
             self._supervisor,
             storage.acts,
+            self._keys,
             CallMetrics(registry),
             lambda: condition.trouble,
+            services=(
+                *self._office.services,
+                audit_service(storage.log.folder, storage.log.commitments, storage.state),
+                policy_service(policy, open_calls, self._supervisor, jobs_of=jobs.held_of),
+            ),
+            open_calls=open_calls,
         )
 
     def _changed(self) -> None:
         self._tokens.show(self._supervisor.tokens())
         self._dispatcher.review()
+        self._office.look()
+        self._keys.look()
 
     async def run(self, stop: asyncio.Event, ready: Callable[[Endpoints], None]) -> None:
         await self._dispatcher.jobs.start()
+        await self._keys.load(self._storage.store)
+        await self._office.start()
         async with AsyncExitStack() as stack:
             metrics = None
             if self._config.metrics is not None:
@@ -129,8 +189,13 @@ class _Daemon:
                     group.create_task(self._storage.publisher.run(), name="audit"),
                     group.create_task(self._dispatcher.jobs.run(), name="jobs"),
                     group.create_task(self._upkeep.run(), name="upkeep"),
+                    group.create_task(self._office.run(), name="office"),
+                    group.create_task(self._keys.run(), name="keys"),
+                    group.create_task(self._withdrawal.run(), name="withdrawal"),
                     group.create_task(self._condition.show(self._show), name="health"),
                 ]
+                if self._storage.witness is not None:
+                    background.append(group.create_task(self._storage.witness.run(), name="witness"))
                 supervising = group.create_task(self._supervisor.run(), name="supervisor")
                 try:
                     await _unless(stop, self._looked_or_late())
@@ -174,6 +239,7 @@ class _Daemon:
         with suppress(TimeoutError):
             async with asyncio.timeout_at(until):
                 await self._dispatcher.drained()
+                await self._office.aclose()
 
 
 @asynccontextmanager

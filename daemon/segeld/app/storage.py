@@ -20,9 +20,12 @@ from segeld.audit.leaf import Act
 from segeld.audit.metrics import AuditMetrics
 from segeld.audit.publisher import Publisher
 from segeld.audit.source import LogDiffers
+from segeld.audit.witness import CommandPlace, FilePlace, Witness
 from segeld.config import Config
 from segeld.jobqueue.sqlite import FILE, SqliteStore
-from segeld.model.names import KeyName
+from segeld.office.act_log import ADOPTION, Adoption
+from segeld.office.policy_desk import PolicyDesk
+from segeld.rpc.audit import LogState
 
 _log: Final = structlog.get_logger(__name__)
 ORIGIN: Final = "log_origin"
@@ -35,19 +38,31 @@ class Storage:
     log: OwnLog
     publisher: Publisher
     acts: Acts
+    adoption: Adoption
+    witness: Witness | None
+
+    def state(self) -> LogState:
+        """How the log is although signing may go on."""
+        witness = self.witness
+        parts = (self.publisher.trouble, witness.trouble if witness else "")
+        age = witness.age if witness else None
+        return LogState(" ".join(filter(None, parts)), witness is not None, -1.0 if age is None else age)
 
 
 @asynccontextmanager
 async def open_storage(
     config: Config,
-    attempts: Callable[[KeyName], int],
+    office: PolicyDesk,
     registry: CollectorRegistry,
     trouble: Callable[[str | None], None],
+    waiting: Callable[[str | None], None] = lambda _: None,
 ) -> AsyncIterator[Storage]:
     """Opens both, settles what an earlier run left open, and closes them when nobody needs them any more.
 
-    :param attempts: how often an item of a key is tried whose outcome is unknown.
+    :param office: reads the policy in force from the database, and records one that it took from the file.
     :param trouble: told why nothing can be recorded, and None when that is over.
+    :param waiting: told why nothing is signed though everything can be recorded, and None when that is over.
+    :raises PolicyError: if the file of the first start has faults.
     :raises OSError: if the database is damaged, in use or too new, or the log is not the one that belongs to it.
     """
     gauge = Gauge("segel_store_trouble", "1 while the database cannot be written or read.", registry=registry)
@@ -64,23 +79,43 @@ async def open_storage(
         open_lifetime=config.limits.open_job_lifetime,
     )
     try:
-        lost = await store.recover(attempts, time.time())
+        await office.load(store)
+        lost = await store.recover(lambda key: office.current().attempts(key), time.time())
         if lost:
             _log.warning("chunks of an earlier run have an unknown outcome", chunks=lost)
         await _belong_together(store, log)
         publisher = Publisher(store, log)
         await publisher.start()
-        AuditMetrics(registry, publisher)
+        adoption = Adoption(store, log.origin, waiting)
+        await adoption.load()
+        witness = _witness_of(config, log)
+        if witness is not None:
+            adoption.witness, witness.changed = witness, adoption.review
+            await witness.check()
+            adoption.review()
+        store.barred = adoption.refusal
+        AuditMetrics(registry, publisher, witness)
         acts = Acts(store)
         await acts.note("daemon started", version=__version__)
+        await office.begin()
         try:
-            yield Storage(store, log, publisher, acts)
+            yield Storage(store, log, publisher, acts, adoption, witness)
         finally:
             acts.later("daemon stopped")
             await acts.drained()
             await publisher.aclose()
+            if witness is not None:
+                await witness.aclose()
     finally:
         await store.aclose()
+
+
+def _witness_of(config: Config, log: OwnLog) -> Witness | None:
+    asked = config.audit.witness
+    if asked is None:
+        return None
+    place = CommandPlace(asked.command) if asked.command is not None else FilePlace(asked.file or Path())
+    return Witness(place, log, interval=asked.interval)
 
 
 def _log_of(state_dir: Path) -> OwnLog:
@@ -102,6 +137,8 @@ async def _belong_together(store: SqliteStore, log: OwnLog) -> None:
     if known is None:
         if not await store.leaf_count():
             await store.record(opened)
+        if log.previous:  # of a database that had no log yet
+            await _await_adoption(store, at, "", log.origin)
         _log.info("a new audit log", origin=log.origin, public_key=key, advice="write it down elsewhere")
     elif (linked := _previous_of(log) == known.decode()) or log.restored == known.decode():
         if (log.folder / layout.CHECKPOINT).exists():
@@ -111,6 +148,8 @@ async def _belong_together(store: SqliteStore, log: OwnLog) -> None:
         await store.restart_leaves(opened)
         if not linked:
             await store.record(Act(at, "log not linked", "", known.decode(), {"why": "no checkpoint of it"}))
+        # Before the database takes the new log: interrupted here, all of this is done again.
+        await _await_adoption(store, at, known.decode(), log.origin)
         _log.warning(
             "a new audit log begins",
             origin=log.origin,
@@ -121,6 +160,10 @@ async def _belong_together(store: SqliteStore, log: OwnLog) -> None:
     else:
         raise LogDiffers(log.origin, f"the database's log is {known.decode()}")
     await store.set_setting(ORIGIN, origin)
+
+
+async def _await_adoption(store: SqliteStore, at: int, of: str, origin: str) -> None:
+    await store.keep({ADOPTION: of.encode()}, Act(at, "restored", "", origin, {"database of": of}))
 
 
 def _previous_of(log: OwnLog) -> str:

@@ -1,7 +1,7 @@
 """Finds what a log says of an input, a signature, a job, a caller or a time. Proves nothing: that is `proof`.
 
 Digests and signatures are 32 octets that occur nowhere by chance, so bundles are searched as they are, and only those
-that hold them are read leaf by leaf.
+that hold them are read leaf by leaf. The index beside the tree says which bundles need not be searched at all.
 """
 
 import contextlib
@@ -9,11 +9,12 @@ import mmap
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from segeld.audit import layout
+from segeld.audit import find_index, layout
 from segeld.audit.layout import ENTRIES, WIDTH
 from segeld.audit.leaf import HASH, Act, Intent, Outcome, decode
 from segeld.audit.reader import Log
 from segeld.audit.tiles import BadFile, not_permitted
+from segeld.model.names import JobName
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +47,16 @@ class Done:
     act: Act
 
 
-def items(log: Log, *, commitment: bytes | None = None, signature: bytes | None = None) -> Iterator[Item]:
-    """Every attempt at an input with this commitment, or with a signature of this SHA-256. Give one of both."""
+def items(
+    log: Log, *, commitment: bytes | None = None, signature: bytes | None = None, everything: bool = False
+) -> Iterator[Item]:
+    """Every attempt at an input with this commitment, or with a signature of this SHA-256. Give one of both.
+
+    :param everything: searches without the index, which somebody may have changed to hide something.
+    """
     wanted = commitment if commitment is not None else signature
     assert wanted is not None
-    for number in _bundles_with(log, (wanted,)):
+    for number in _bundles_with(log, (wanted,), everything=everything):
         for index, data in enumerate(log.tiles.leaves(number), number * WIDTH):
             if wanted not in data:
                 continue
@@ -61,7 +67,7 @@ def items(log: Log, *, commitment: bytes | None = None, signature: bytes | None 
             if not isinstance(intent, Intent):
                 continue
             chunk = Chunk(outcome.intent, intent, index, outcome)
-            for item in _items_of(chunk, outcome):
+            for item in items_of(chunk, outcome):
                 at = item.position * HASH
                 if wanted == (item.signature if commitment is None else outcome.commitments[at : at + HASH]):
                     yield item
@@ -72,12 +78,15 @@ def chunks(
     wanted: Callable[[Intent], bool],
     wanted_act: Callable[[Act], bool],
     octets: tuple[bytes, ...] = (),
+    *,
+    indexed: bool = False,
 ) -> Iterator[Chunk | Done]:
     """Chunks and acts in the order in which they ended; those that did not end come last.
 
     :param octets: of which a bundle must hold one to be worth reading; all are read if none are given.
+    :param indexed: the first of these octets is what the index has: a job.
     """
-    worth = set(_bundles_with(log, octets)) if octets else None
+    worth = set(_bundles_with(log, octets, everything=not indexed)) if octets else None
     waiting: dict[int, Intent] = {}
     for number, _ in layout.widths(log.checkpoint.size, 0):
         if worth is not None and number not in worth and not waiting:
@@ -94,7 +103,21 @@ def chunks(
         yield Chunk(index, intent, None, None)
 
 
-def _items_of(chunk: Chunk, outcome: Outcome) -> Iterator[Item]:
+def of_job(log: Log, name: JobName, *, everything: bool = False) -> Iterator[Chunk | Done]:
+    """`chunks` and acts of a job.
+
+    :param everything: searches without the index.
+    """
+    return chunks(
+        log,
+        lambda intent: any(part.work == name.token for part in intent.parts),
+        lambda act: act.subject == str(name),
+        (name.token, str(name).encode()),
+        indexed=not everything,
+    )
+
+
+def items_of(chunk: Chunk, outcome: Outcome) -> Iterator[Item]:
     unsigned = dict(outcome.unsigned)
     at = 0
     for position in range(len(outcome.commitments) // HASH):
@@ -105,8 +128,14 @@ def _items_of(chunk: Chunk, outcome: Outcome) -> Iterator[Item]:
             at += HASH
 
 
-def _bundles_with(log: Log, octets: tuple[bytes, ...]) -> Iterator[int]:
+def _bundles_with(log: Log, octets: tuple[bytes, ...], *, everything: bool) -> Iterator[int]:
+    covered, likely = 0, list[int]()
+    if not everything:
+        covered, likely = find_index.candidates(log.folder, log.checkpoint.origin, octets[:1])
+    worth = set(likely)
     for number, width in layout.widths(log.checkpoint.size, 0):
+        if number < covered and number not in worth:
+            continue
         name = log.tiles.file(ENTRIES, number, width)
         try:
             with (log.folder / name).open("rb") as file, contextlib.closing(_mapped(file.fileno())) as data:

@@ -70,6 +70,11 @@ def consistency_proof(old: int, size: int, nodes: Nodes) -> tuple[bytes, ...]:
     return tuple(reversed(path))
 
 
+def root_at(size: int, nodes: Nodes) -> bytes:
+    """The root over the first `size` leaves of a tree that has at least so many."""
+    return _range(0, size, nodes) if size else EMPTY_ROOT
+
+
 def root_from_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes]) -> bytes | None:
     """The root that the proof leads to from a leaf's hash; None for a proof that has not the tree's shape."""
     if not 0 <= index < size:

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import Final, Self
 
 from segeld.audit.checkpoint import Checkpoint
-from segeld.audit.merkle import inclusion_proof, leaf_hash, root_from_inclusion
+from segeld.audit.layout import WIDTH
+from segeld.audit.merkle import inclusion_proof, leaf_hash, root_from_inclusion, root_of
 from segeld.audit.note import BadNote, OtherKey, Verifier, WrongSignature, from_base64, to_base64
 from segeld.audit.reader import Log
 from segeld.audit.tiles import LogUnreadable
@@ -97,3 +98,20 @@ def prove(log: Log, index: int) -> Proof:
     proof = Proof(index, log.tiles.leaf(index), hashes, log.note)
     proof.check_against(log.checkpoint)
     return proof
+
+
+def prove_bundle(log: Log, number: int, leaves: list[bytes]) -> None:
+    """Proves all leaves of one bundle at once.
+
+    :raises BadFile: if a file that is needed cannot be read.
+    :raises BadProof: if they are not in the tree that the checkpoint was signed for.
+    """
+    hashes = tuple(map(leaf_hash, leaves))
+    if log.tiles.hashes(0, number)[: len(hashes)] != hashes:
+        raise BadProof(f"the leaves of bundle {number} are not those of the tree")
+    prove(log, number * WIDTH)
+    prove(log, number * WIDTH + len(leaves) - 1)
+    if len(leaves) == WIDTH and log.checkpoint.size > WIDTH:
+        upper = log.tiles.hashes(1, number // WIDTH)[number % WIDTH]
+        if root_of(hashes) != upper:
+            raise BadProof(f"the hashes of bundle {number} are not those of the tree")

@@ -103,6 +103,7 @@ class Publisher:
         self._enough.set()
         if self._writer is not None:
             await self._publish()
+            self._writer.close()
 
     async def publish(self) -> bool:
         """Publishes what there is now; False if that failed, and `trouble` says why."""
@@ -137,6 +138,7 @@ class Publisher:
             self._behind_since = seen
         if writer.size >= self._known:  # else more was recorded meanwhile
             self._behind_since = None
+        await asyncio.to_thread(writer.index)
         if writer.durable > self._trimmed:
             await self._source.trim_leaves(writer.durable)
             self._trimmed = writer.durable

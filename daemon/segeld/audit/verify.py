@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
-from segeld.audit import files, layout
+from segeld.audit import files, find_index, layout
 from segeld.audit.layout import WIDTH
 from segeld.audit.leaf import Commitments
 from segeld.audit.meaning import Meaning
@@ -81,7 +81,7 @@ def _other_files(log: Log, verifier: Verifier, report: Report) -> None:
             raise not_permitted(log.folder / name) from None
         except OSError as error:
             report.add((error.strerror or "it cannot be read").lower(), name)
-    beside = {layout.CHECKPOINT, layout.KEY, layout.SALT, layout.PREVIOUS, layout.RESTORED}
+    beside = {layout.CHECKPOINT, layout.KEY, layout.SALT, layout.PREVIOUS, layout.RESTORED, find_index.FILE}
     expected_files = beside.union(layout.files(log.checkpoint.size))
     others = sorted(name for name in _names(log.folder) if name not in expected_files)
     if others:

@@ -4,17 +4,24 @@ The order makes it so. First full tiles and bundles, durably; they never change 
 the database still has. Then the checkpoint, durably. At last the partial files of earlier checkpoints go.
 """
 
+import contextlib
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Final
 
 from segeld.audit import bundle, files, layout
 from segeld.audit.checkpoint import Checkpoint
+from segeld.audit.find_index import IndexBusy, IndexWriter
 from segeld.audit.frontier import Frontier, Tile
 from segeld.audit.guard import Guard
 from segeld.audit.layout import ENTRIES, WIDTH, Level
 from segeld.audit.merkle import leaf_hash
 from segeld.audit.note import Signer
+from segeld.audit.tiles import BadFile, LogUnreadable, Tiles
+
+_INDEXED_AT_ONCE: Final = 8
+"""Bundles that a round puts into the index: a large log without one is caught up with bit by bit."""
 
 
 class Writer:
@@ -33,6 +40,7 @@ class Writer:
         """The partial files of the last checkpoint; None: there may be others from before this run."""
         self._guard = Guard(folder)
         self._turn = threading.Lock()
+        self._index: IndexWriter | None = None
 
     @property
     def size(self) -> int:
@@ -48,6 +56,19 @@ class Writer:
         """:raises LogMeddled: if somebody else removed or changed files."""
         with self._turn:
             self._guard.check(self.size)
+
+    def index(self) -> bool:
+        """Brings the index of `find` nearer to the log; whether there is more to do. Nothing depends on it."""
+        with self._turn, contextlib.suppress(OSError, BadFile, LogUnreadable, IndexBusy):
+            if self._index is None:
+                self._index = IndexWriter.open(self._folder, self._signer.verifier.name)
+            return self._index.catch_up(Tiles(self._folder, self.size), _INDEXED_AT_ONCE) == _INDEXED_AT_ONCE
+        return False
+
+    def close(self) -> None:
+        if self._index is not None:
+            self._index.close()
+            self._index = None
 
     def publish(self, first: int, leaves: Sequence[bytes]) -> None:
         """Appends leaves, the first of which has the index `first`, and signs.

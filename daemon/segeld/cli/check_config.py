@@ -15,7 +15,7 @@ def run(file: Path, *, offline: bool, as_json: bool) -> int:
     found = [(file, problem) for problem in config.check(file)]
     rules = config.policy_path(file)
     if rules is not None and rules.is_file():
-        found += [(rules, problem) for problem in policy.check(rules)]
+        found += [(rules, problem) for problem in _check_policy(rules)]
     if not found and not offline:
         found += [(file, problem) for problem in asyncio.run(_look_at_devices(config.load(file)))]
     if as_json:
@@ -29,9 +29,22 @@ def run(file: Path, *, offline: bool, as_json: bool) -> int:
         typer.echo(
             "Note: workers run as the daemon's own user; they have no user of their own, and no Landlock."
         )
+        if config.load(file).audit.witness is None:
+            typer.echo(
+                "Note: there is no [audit.witness]: if database and audit log are both put back to an older state, nobody "
+                "notices."
+            )
         if config.load(file).dev:
             typer.echo("Note: dev = true: it is for `segeld dev`, and `segeld serve` refuses it.")
     return 3 if found else 0
+
+
+def _check_policy(rules: Path) -> list[Problem]:
+    """What would keep it from being put in force."""
+    try:
+        return policy.staffing(policy.load(rules))
+    except policy.PolicyError as error:
+        return list(error.problems)
 
 
 async def _look_at_devices(loaded: Config) -> list[Problem]:

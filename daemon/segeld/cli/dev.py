@@ -15,7 +15,7 @@ from typing import Final
 
 import typer
 
-from segeld import config, logs, policy
+from segeld import config, logs
 from segeld.app import Endpoints, serve
 from segeld.cli.dev_files import DevSetup, write_files
 from segeld.cli.running import run_daemon, stop_on_signals
@@ -147,7 +147,7 @@ async def _serve(setup: DevSetup, loaded: config.Config, *, as_json: bool) -> No
             )
         sys.stdout.flush()
 
-    await serve(loaded, policy.load(loaded.policy), stop=stop, ready=ready)
+    await serve(loaded, stop=stop, ready=ready)
 
 
 def _stop_with(parent: int, stop: asyncio.Event) -> None:

@@ -4,9 +4,12 @@ import asyncio
 import os
 import signal
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, Final
 
+import structlog
 import typer
+
+_log: Final = structlog.get_logger(__name__)
 
 
 def run_daemon(daemon: Coroutine[Any, Any, None], name: str) -> int:
@@ -37,3 +40,9 @@ def stop_on_signals(stop: asyncio.Event) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, asked)
+    # `systemctl reload`: TLS files that changed are read before the next handshake anyway.
+    loop.add_signal_handler(signal.SIGHUP, _reloaded)
+
+
+def _reloaded() -> None:
+    _log.info("asked to reload: TLS files that have changed are used from the next connection on")

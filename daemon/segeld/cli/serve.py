@@ -15,8 +15,7 @@ from segeld.ipc.child import leave_no_core
 def run(file: Path) -> int:
     try:
         loaded = config.load(file, descriptors=True)
-        rules = policy.load(loaded.policy)
-    except (config.ConfigError, policy.PolicyError) as error:
+    except config.ConfigError as error:
         for line in str(error).splitlines():
             typer.echo(f"segeld: {file}: {line}", err=True)
         return 3
@@ -26,14 +25,19 @@ def run(file: Path) -> int:
     leave_no_core()
     logs.configure(loaded.log.level, loaded.log.format)
     setproctitle.setproctitle("segeld")
-    return run_daemon(_serve(loaded, rules), "segeld")
+    try:
+        return run_daemon(_serve(loaded), "segeld")
+    except policy.PolicyError as error:
+        for line in str(error).splitlines():
+            typer.echo(f"segeld: {loaded.policy}: {line}", err=True)
+        return 3
 
 
-async def _serve(loaded: config.Config, rules: policy.Policy) -> None:
+async def _serve(loaded: config.Config) -> None:
     stop = asyncio.Event()
     stop_on_signals(stop)
 
     def ready(endpoints: Endpoints) -> None:
         del endpoints  # the log line says where
 
-    await serve(loaded, rules, stop=stop, ready=ready)
+    await serve(loaded, stop=stop, ready=ready)

@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from segeld.config import addresses, certificates, files
-from segeld.config.schema import Config, Module, PinDescriptor, PinFile, Token
+from segeld.config.schema import Config, Module, PinCredential, PinDescriptor, PinFile, PinPad, Token, Witness
 from segeld.config.strict import Problem
 from segeld.model.names import BadName, TokenName
+from segeld.model.pin_files import CREDENTIALS
 
 SUN_PATH: Final = 107
 """Octets of a Unix socket's path that Linux takes (unix(7))."""
@@ -31,6 +32,10 @@ def check_files(config: Config, *, descriptors: bool) -> Iterator[Problem]:
     if config.officers.tls is not None:
         yield from certificates.check_tls("officers.tls", config.officers.tls)
     yield from files.check_readable("policy", config.policy)
+    if config.notify is not None:
+        yield from files.check_program("notify.command", config.notify.command[0])
+    if config.audit.witness is not None:
+        yield from _witness(config.audit.witness)
     for name, module in config.modules.items():
         yield from _module(f"modules.{name}", module)
     for name, token in config.tokens.items():
@@ -40,6 +45,13 @@ def check_files(config: Config, *, descriptors: bool) -> Iterator[Problem]:
     yield from _twins(config.tokens)
     if not config.tokens:
         yield Problem("tokens", "names no token: there would be nothing to sign with")
+
+
+def _witness(witness: Witness) -> Iterator[Problem]:
+    if (witness.file is None) == (witness.command is None):
+        yield Problem("audit.witness", "needs one of file and command")
+    elif witness.command is not None:
+        yield from files.check_program("audit.witness.command", witness.command[0])
 
 
 def _folders(config: Config) -> Iterator[Problem]:
@@ -79,6 +91,10 @@ def _token(key: str, name: str, token: Token, modules: Mapping[str, Module]) -> 
         yield Problem(key, "needs a label, a serial, or both, to be found by")
     if isinstance(token.pin, PinFile):
         yield from files.check_secret(f"{key}.pin.path", token.pin.path)
+    if isinstance(token.pin, PinCredential) and not os.environ.get(CREDENTIALS):
+        yield Problem(f"{key}.pin.name", f"there are no credentials here: systemd sets {CREDENTIALS} for its services")
+    if isinstance(token.pin, PinPad) and token.workers != 1:
+        yield Problem(f"{key}.workers", 'must be 1 with pin.source = "pad": each worker would want the PIN typed')
     for number, path in enumerate(token.public_keys):
         yield from certificates.check_public_key(f"{key}.public_keys[{number}]", path)
     for number, path in enumerate(token.certificates):

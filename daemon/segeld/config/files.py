@@ -22,6 +22,19 @@ def check_readable(key: str, path: Path) -> Iterator[Problem]:
         yield Problem(key, f"{path} cannot be read by this user")
 
 
+def check_program(key: str, text: str) -> Iterator[Problem]:
+    """A program, by its full path: nobody's PATH decides what is run."""
+    path = Path(text)
+    if not path.is_absolute():
+        yield Problem(key, f"{text!r} is no full path")
+        return
+    problems = list(check_readable(key, path))
+    if problems:
+        yield from problems
+    elif not os.access(path, os.X_OK):
+        yield Problem(key, f"{path} cannot be run by this user")
+
+
 def check_secret(key: str, path: Path) -> Iterator[Problem]:
     """A file that belongs to root or this user, and that nobody else can read or replace."""
     problems = list(check_readable(key, path))

@@ -54,6 +54,28 @@ class Metrics(Strict, frozen=True):
     address: str = "127.0.0.1:7444"
 
 
+class Notify(Strict, frozen=True):
+    """Who is told when an officer, an approver or the administrator is needed."""
+
+    command: Annotated[tuple[str, ...], Meta(min_length=1)]
+    """A program by its full path, and its arguments. It reads one JSON object."""
+
+
+class Witness(Strict, frozen=True):
+    """A second place that keeps the audit log's newest checkpoint. One of `file` and `command`."""
+
+    file: Path | None = None
+    """On another machine's or device's mount; its folder must be there."""
+    command: Annotated[tuple[str, ...], Meta(min_length=1)] | None = None
+    """A program by its full path, and its arguments. Reads a checkpoint, or nothing; prints the last one it knows."""
+    interval: Seconds = 60.0
+    """Seconds between two checkpoints that it is given."""
+
+
+class Audit(Strict, frozen=True):
+    witness: Witness | None = None
+
+
 class Log(Strict, frozen=True):
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["json", "console"] = "json"
@@ -92,7 +114,17 @@ class PinDescriptor(_Pin, frozen=True, tag="descriptor"):
     number: Annotated[int, Meta(ge=3, le=1023)]
 
 
-PinSource = PinPrompt | PinFile | PinDescriptor
+class PinCredential(_Pin, frozen=True, tag="credential"):
+    """A systemd credential (systemd.exec(5), LoadCredential=)."""
+
+    name: Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,254}$")]
+
+
+class PinPad(_Pin, frozen=True, tag="pad"):
+    """A person types it at the reader's own keys, at each activation (CKF_PROTECTED_AUTHENTICATION_PATH)."""
+
+
+PinSource = PinPrompt | PinFile | PinDescriptor | PinCredential | PinPad
 
 
 class Timeouts(Strict, frozen=True):
@@ -102,6 +134,8 @@ class Timeouts(Strict, frozen=True):
     """To load the module and open the token."""
     login: Seconds = 20.0
     """For one C_Login."""
+    pinpad: Seconds = 180.0
+    """For one C_Login in which a person types the PIN at the reader."""
     operation: Seconds = 10.0
     """For one signature or one search."""
 
@@ -116,6 +150,10 @@ class Token(Strict, frozen=True):
     sessions: Annotated[int, Meta(ge=1, le=256)] = 1
     """Sessions, so calls at once, in each worker."""
     pin: PinSource = PinPrompt()
+    unattended: bool = True
+    """Whether the token is logged in by itself after a start, if its PIN can be had without an officer."""
+    flags_trusted: bool | None = None
+    """Whether the token's flags tell truly how many PIN tries are left; None: as known of its manufacturer."""
     timeouts: Timeouts = Timeouts()
     public_keys: tuple[Path, ...] = ()
     """PEM files: public keys of private keys whose public half is not on the token."""
@@ -177,6 +215,8 @@ class Config(Strict, frozen=True):
     policy: Path = Path("policy.toml")
     officers: Officers = Officers()
     metrics: Metrics | None = None
+    notify: Notify | None = None
+    audit: Audit = Audit()
     log: Log = Log()
     limits: Limits = Limits()
     reflection: bool = False

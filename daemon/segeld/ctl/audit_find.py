@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,6 +13,7 @@ from segel.cli.session import Session
 from segeld.ctl.audit_command import Dir, Key, folder_of
 from segeld.ctl.audit_key import parse_key
 from segeld.ctl.audit_lookup import chunks, items
+from segeld.ctl.audit_remote import is_remote, only_local
 
 if TYPE_CHECKING:
     from segeld.audit.find import Chunk, Done, Item
@@ -26,7 +27,9 @@ Examples:
   segelctl audit find --job jobs/0f1e2d3c4b5a69788796a5b4c3d2e1f0
   segelctl audit find --caller tax --since 2026-11-01 --until 2026-11-02T12:00
 
-FILE is hashed with SHA-256, SHA-384 and SHA-512, and looked for as a message as well. Digests are not in the log: they are found with the salt, so this needs to read that file. A sealed PDF is found by the digest that was signed, which is not that of the file.
+FILE is hashed with SHA-256, SHA-384 and SHA-512, and looked for as a message as well. Digests are not in the log: they are found with the salt, so this needs to read that file. A sealed PDF is found by the signatures in it; a PDF without a seal only if the file itself was signed as it is.
+
+The daemon keeps an index beside the log, so that large logs are searched in less than a second. It is a hint: what is found is proven. Somebody could change it to hide something: --all searches everything without it.
 
 Times are UTC unless they say otherwise. --caller, --since and --until narrow each other down.
 
@@ -48,6 +51,7 @@ Signature = Annotated[
 Job = Annotated[str | None, typer.Option(metavar="NAME", help="A job, with or without jobs/.")]
 Caller = Annotated[str | None, typer.Option(metavar="NAME", help="A caller.")]
 Since = Annotated[str | None, typer.Option(metavar="TIME", help="From this time on.")]
+All = Annotated[bool, typer.Option("--all", help="Search everything, without the index.")]
 Until = Annotated[str | None, typer.Option(metavar="TIME", help="Before this time.")]
 
 
@@ -62,6 +66,7 @@ def find(
     caller: Caller = None,
     since: Since = None,
     until: Until = None,
+    everything: All = False,
 ) -> ExitCode:
     """Find what the log says of an input, a signature, a job, a caller or a time."""
     from segeld.audit.reader import open_log_folder
@@ -72,6 +77,12 @@ def find(
         raise UsageError(
             "give one of FILE, --digest, --signature and --job, or --caller, --since and --until"
         )
+    if is_remote(folder):
+        if narrowing:
+            raise only_local("a search by --caller and times")
+        return _find_remotely(
+            session, key, digest=digest, file=file, signature=signature, job=job, everything=everything
+        )
     if folder is not None and not os.path.lexists(folder):
         raise UsageError(f"there is no folder {folder}")
     where = folder_of(folder)
@@ -79,12 +90,61 @@ def find(
     if not log.verified:
         session.output.note(NOT_VERIFIED)
     if job is not None or narrowing:
-        count = _show_chunks(session, log, chunks(log, job, caller, since, until))
+        count = _show_chunks(session, log, chunks(log, job, caller, since, until, everything=everything))
     else:
-        count = _show_items(session, log, items(log, digest=digest, file=file, signature=signature))
+        count = _show_items(
+            session,
+            log,
+            items(log, digest=digest, file=file, signature=signature, everything=everything),
+        )
     if not count:
-        session.output.error(f"nothing of that is in this log of {log.checkpoint.size} leaves")
+        session.output.error(f"nothing of that is in this log of {log.checkpoint.size} leaves{_hint(file)}")
     return ExitCode.OK if count else ExitCode.FAILED
+
+
+def _find_remotely(session: Session, key: str | None, *, job: str | None, **wanted: Any) -> ExitCode:
+    from segeld.audit.find import Done
+    from segeld.ctl.audit_remote import checked, item, look_for
+    from segeld.ctl.audit_view import chunk_record, chunk_row, done_record, item_facts, item_record
+
+    verifier = parse_key(key, Path("/nonexistent")) if key else None
+    found, size = look_for(session, job=job, **wanted)
+    verified = verifier is not None
+    if not verified:
+        session.output.note(NOT_VERIFIED)
+    proven = f"both leaves are in a tree of {size} leaves or fewer"
+    proven += ", which the given key signed" if verified else "; who signed that tree was not checked"
+    for number, one in enumerate(found):
+        if job is None:
+            this = item(one, verifier)
+            if number and not session.json:
+                session.output.line("")
+            record = item_record(this, proven=True, verified=verified)
+            session.output.facts(record, item_facts(this, proven))
+            continue
+        chunk = checked(one, verifier)
+        session.output.record(
+            done_record(chunk, verified=verified)
+            if isinstance(chunk, Done)
+            else chunk_record(chunk, proven=True, verified=verified),
+            *chunk_row(chunk),
+        )
+    if not found:
+        session.output.error(f"nothing of that is in this log of {size} leaves{_hint(wanted['file'])}")
+    return ExitCode.OK if found else ExitCode.FAILED
+
+
+def _hint(file: Path | None) -> str:
+    from segeld.ctl.audit_pdf import is_pdf, seal_hashes
+
+    if file is None or not is_pdf(file):
+        return ""
+    if seal_hashes(file):
+        return ": the seals in this PDF were made elsewhere, or are in an earlier log"
+    return (
+        ": this PDF has no seal in it, and what is signed for a PDF is never the hash of the unsealed file. Give the "
+        "sealed one"
+    )
 
 
 def _show_items(session: Session, log: "Log", found: "Iterator[Item]") -> int:
@@ -107,7 +167,7 @@ def _show_items(session: Session, log: "Log", found: "Iterator[Item]") -> int:
 def _show_chunks(session: Session, log: "Log", found: "Iterator[Chunk | Done]") -> int:
     from segeld.audit.find import Done
     from segeld.audit.proof import prove
-    from segeld.ctl.audit_view import chunk_record, chunk_row, record
+    from segeld.ctl.audit_view import chunk_record, chunk_row, done_record
 
     count = 0
     for one in found:
@@ -117,7 +177,7 @@ def _show_chunks(session: Session, log: "Log", found: "Iterator[Chunk | Done]") 
             if leaf is not None:
                 prove(log, leaf)
         shown = (
-            record(one.leaf, one.act) | {"proven": True, "checkpoint_verified": log.verified}
+            done_record(one, verified=log.verified)
             if isinstance(one, Done)
             else chunk_record(one, proven=True, verified=log.verified)
         )

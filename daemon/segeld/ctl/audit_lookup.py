@@ -17,25 +17,40 @@ _HASHES: Final = ("sha256", "sha384", "sha512")
 _READ_AS_MESSAGE: Final = 65_536
 
 
-def items(log: "Log", *, digest: str | None, file: Path | None, signature: str | None) -> "Iterator[Item]":
-    """:raises UsageError: if what was given is no digest, or the salt is not there."""
+def items(
+    log: "Log", *, digest: str | None, file: Path | None, signature: str | None, everything: bool = False
+) -> "Iterator[Item]":
+    """:param everything: without the index.
+    :raises UsageError: if what was given is no digest, or the salt is not there.
+    """
     from segeld.audit import find as search
     from segeld.audit.reader import read_salt
+    from segeld.ctl.audit_pdf import is_pdf, seal_hashes
 
     if signature is not None:
-        yield from search.items(log, signature=_signature_hash(signature))
+        yield from search.items(log, signature=signature_hash(signature), everything=everything)
+        return
+    if file is not None and file.is_file() and is_pdf(file) and (seals := seal_hashes(file)):
+        for one in seals:
+            yield from search.items(log, signature=one, everything=everything)
         return
     commitments = read_salt(log.folder)
     if isinstance(commitments, str):
         raise UsageError(
             f"{commitments}; without it no digest can be found, for the log holds none in the clear"
         )
-    for one in _digests(digest, file):
-        yield from search.items(log, commitment=commitments.of(one))
+    for one in digests(digest, file):
+        yield from search.items(log, commitment=commitments.of(one), everything=everything)
 
 
 def chunks(
-    log: "Log", job: str | None, caller: str | None, since: str | None, until: str | None
+    log: "Log",
+    job: str | None,
+    caller: str | None,
+    since: str | None,
+    until: str | None,
+    *,
+    everything: bool = False,
 ) -> "Iterator[Chunk | Done]":
     from segeld.audit import find as search
     from segeld.model.names import BadName, JobName
@@ -45,13 +60,8 @@ def chunks(
             name = JobName.parse(job if job.startswith("jobs/") else f"jobs/{job}")
         except BadName as error:
             raise UsageError(str(error)) from None
-        return search.chunks(
-            log,
-            lambda intent: any(part.work == name.token for part in intent.parts),
-            lambda act: act.subject == str(name),
-            (name.token, str(name).encode()),
-        )
-    first, end = _milliseconds(since, 0), _milliseconds(until, 1 << 63)
+        return search.of_job(log, name, everything=everything)
+    first, end = milliseconds(since, 0), milliseconds(until, 1 << 63)
 
     def wanted(intent: "Intent") -> bool:
         return first <= intent.at < end and caller in {None, intent.caller}
@@ -62,7 +72,7 @@ def chunks(
     return search.chunks(log, wanted, wanted_act, () if caller is None else (caller.encode(),))
 
 
-def _milliseconds(text: str | None, default: int) -> int:
+def milliseconds(text: str | None, default: int) -> int:
     if text is None:
         return default
     try:
@@ -72,7 +82,7 @@ def _milliseconds(text: str | None, default: int) -> int:
     return int((time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp() * 1000)
 
 
-def _digests(digest: str | None, file: Path | None) -> list[bytes]:
+def digests(digest: str | None, file: Path | None) -> list[bytes]:
     if digest is not None:
         return [_octets(digest, "--digest")]
     assert file is not None
@@ -91,7 +101,7 @@ def _digests(digest: str | None, file: Path | None) -> list[bytes]:
     return [hasher.digest() for hasher in hashers] + ([start] if len(start) <= _READ_AS_MESSAGE else [])
 
 
-def _signature_hash(given: str) -> bytes:
+def signature_hash(given: str) -> bytes:
     path = Path(given)
     if path.is_file():
         return hashlib.sha256(path.read_bytes()).digest()

@@ -3,7 +3,7 @@
 import hashlib
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -14,6 +14,7 @@ from segeld.ctl.audit_command import Dir, Key, folder_of
 from segeld.ctl.audit_find import NOT_VERIFIED, Digest, File, Signature
 from segeld.ctl.audit_key import parse_key
 from segeld.ctl.audit_lookup import items
+from segeld.ctl.audit_remote import is_remote
 
 PROVE = """\
 Examples:
@@ -60,6 +61,18 @@ def prove(
 
     if sum(one is not None for one in (leaf, digest, file, signature)) != 1:
         raise UsageError("give one of FILE, --leaf, --digest and --signature")
+    if is_remote(folder):
+        return _prove_remotely(
+            session,
+            key,
+            leaf,
+            output,
+            digest=digest,
+            file=file,
+            signature=signature,
+            job=None,
+            everything=False,
+        )
     where = folder_of(folder)
     log = open_log_folder(where, parse_key(key, where) if key else None)
     if not log.verified:
@@ -79,13 +92,49 @@ def prove(
             + (f"; {len(found)} attempts, this is the last" if len(found) > 1 else "")
         )
     proof = prove_leaf(log, index)
-    if output is not None:
-        output.write_bytes(proof.text())
+    _write(session, output, proof.text())
     if session.json:
         session.output.record({"leaf": index, "size": log.checkpoint.size, "proof": proof.text().decode()})
-    elif output is None:
-        session.output.write(proof.text())
     return ExitCode.OK
+
+
+def _prove_remotely(
+    session: Session, key: str | None, leaf: int | None, output: Path | None, **wanted: Any
+) -> ExitCode:
+    from segeld.audit.proof import BadProof
+    from segeld.ctl.audit_remote import ask, leaf_of, look_for
+
+    verifier = parse_key(key, Path("/nonexistent")) if key else None
+    if not verifier:
+        session.output.note(NOT_VERIFIED)
+    if leaf is not None:
+        index = leaf
+        proof = ask(session, lambda log: log.prove(index))
+    else:
+        found, size = look_for(session, **wanted)
+        if not found:
+            session.output.error(f"nothing of that is in this log of {size} leaves")
+            return ExitCode.FAILED
+        proof = found[-1].outcome
+    proven, _ = leaf_of(proof, verifier)
+    if leaf not in {None, proven}:
+        raise BadProof(f"the daemon proved leaf {proven} where {leaf} was asked for")
+    _write(session, output, proof)
+    if session.json:
+        session.output.record({"leaf": proven, "proof": proof.decode()})
+    return ExitCode.OK
+
+
+def _write(session: Session, output: Path | None, proof: bytes) -> None:
+    """:raises UsageError: if the file is there already."""
+    if output is not None:
+        try:
+            with output.open("xb") as file:
+                file.write(proof)
+        except FileExistsError:
+            raise UsageError(f"{output} is there already; nothing was written") from None
+    elif not session.json:
+        session.output.write(proof)
 
 
 def check_proof(

@@ -37,7 +37,7 @@ def verify(session: Session, folder: Dir = None, key: Key = None) -> ExitCode:
             "itself proves nothing"
         )
     verifier = parse_key(key, where)
-    with _bar(session) as progress:
+    with bar(session) as progress:
         report = verify_log(where, verifier, progress)
     _show(session, report)
     return ExitCode.OK if report.is_good else ExitCode.BAD_SIGNATURE
@@ -113,7 +113,7 @@ def _previous(report: "Report") -> str:
 
 
 @contextmanager
-def _bar(session: Session) -> Iterator[Callable[[int, int], None]]:
+def bar(session: Session, what: str = "verifying") -> Iterator[Callable[[int, int], None]]:
     if session.json or not sys.stderr.isatty():
         yield lambda _done, _of: None
         return
@@ -121,5 +121,5 @@ def _bar(session: Session) -> Iterator[Callable[[int, int], None]]:
     from rich.progress import Progress
 
     with Progress(console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("verifying", total=None)
+        task = progress.add_task(what, total=None)
         yield lambda done, of: progress.update(task, completed=done, total=of)

@@ -87,6 +87,10 @@ def chunk_record(chunk: Chunk, *, proven: bool, verified: bool) -> dict[str, Any
     }
 
 
+def done_record(done: Done, *, verified: bool) -> dict[str, Any]:
+    return record(done.leaf, done.act) | {"proven": True, "checkpoint_verified": verified}
+
+
 def chunk_row(found: Chunk | Done) -> tuple[object, ...]:
     if isinstance(found, Done):
         return row(found.leaf, found.act)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +11,7 @@ import typer
 from segel.cli.output import plain
 from segel.cli.session import Session, session_command
 from segeld.ctl.pin import read_pin
+from segeld.ctl.token_limits import For, MaxSignatures, span, what_waits
 from segeld.ctl.token_view import COLUMNS, facts, record, row, summary
 
 if TYPE_CHECKING:
@@ -32,12 +34,14 @@ Examples:
   segelctl token activate seal
   segelctl token activate seal --pin-file /run/keys/seal.pin
   pass show seal | segelctl token activate seal --pin-fd 0
+  segelctl token activate seal --for 12h --max-signatures 5000
 
-A token that is active already needs no PIN, and none is asked for. A wrong PIN costs one of the token's tries. It is tried once, and a PIN that was refused is not tried again."""
+Shows what waits for the token's keys before it asks for the PIN. With a PIN pad the PIN is typed at the reader. With --for or --max-signatures the token is deactivated at that end as by an officer; the probe of each key after an activation is not counted. Those of a token that is active can only be made tighter. A token that is active already needs no PIN, and none is asked for. A wrong PIN costs one of the token's tries. It is tried once, and a PIN that was refused is not tried again."""
 
 _DEACTIVATE = """\
 Examples:
-  segelctl token deactivate seal"""
+  segelctl token deactivate seal
+  segelctl token deactivate seal --if-idle"""
 
 Name = Annotated[
     str, typer.Argument(metavar="NAME", help="The token's name, with or without tokens/.", show_default=False)
@@ -48,6 +52,7 @@ PinFile = Annotated[
 PinFd = Annotated[
     int | None, typer.Option("--pin-fd", metavar="N", help="An open descriptor to read the PIN from.")
 ]
+IfIdle = Annotated[bool, typer.Option("--if-idle", help="Refuse while anything waits for its keys.")]
 
 
 async def list_tokens(session: Session) -> None:
@@ -68,21 +73,43 @@ async def _look(session: Session, name: str) -> "Token":
         return await officer.token(name)
 
 
-def activate(session: Session, name: Name, pin_file: PinFile = None, pin_fd: PinFd = None) -> Awaitable[None]:
+def activate(
+    session: Session,
+    name: Name,
+    pin_file: PinFile = None,
+    pin_fd: PinFd = None,
+    lasting: For = "",
+    max_signatures: MaxSignatures = None,
+) -> Awaitable[None]:
     """Log a token in with its PIN. Asks for it, unless a file or descriptor is named."""
+    lifetime = span(lasting)
     # Nobody should type a PIN to learn that a setting is missing, or that none is needed.
-    token = asyncio.run(_look(session, full_name(name)))
-    if token.state == "active" and not token.state_reason:
+    token, waiting = asyncio.run(_look_what_waits(session, full_name(name)))
+    limited = lifetime is not None or max_signatures is not None
+    if token.state == "active" and not token.state_reason and not limited:
         return _say(session, token, f"{token.name} is active already; no PIN is needed")
+    for line in () if session.json else waiting:
+        session.output.note(line)
+    if token.pin_source == "pad" and pin_file is None and pin_fd is None:
+        session.output.note(f"Type the PIN of {token.name} at the reader's own keys.")
+        return _activate(session, full_name(name), bytearray(), lifetime, max_signatures)
     # Asked for outside the event loop, or Ctrl-C would not end the question.
     pin = read_pin(full_name(name), file=pin_file, descriptor=pin_fd)
-    return _activate(session, full_name(name), pin)
+    return _activate(session, full_name(name), pin, lifetime, max_signatures)
 
 
-async def _activate(session: Session, name: str, pin: bytearray) -> None:
+async def _look_what_waits(session: Session, name: str) -> "tuple[Token, list[str]]":
+    async with session.officer() as officer:
+        token = await officer.token(name)
+        return token, await what_waits(officer, token)
+
+
+async def _activate(
+    session: Session, name: str, pin: bytearray, lifetime: timedelta | None, max_signatures: int | None
+) -> None:
     try:
         async with session.officer() as officer:
-            token = await officer.activate(name, pin)
+            token = await officer.activate(name, pin, lifetime=lifetime, max_signatures=max_signatures)
     finally:
         pin[:] = bytes(len(pin))
     await _say(session, token, summary(token))
@@ -95,10 +122,10 @@ async def _say(session: Session, token: "Token", sentence: str) -> None:
         session.output.line(plain(sentence))
 
 
-async def deactivate(session: Session, name: Name) -> None:
+async def deactivate(session: Session, name: Name, if_idle: IfIdle = False) -> None:
     """Log a token out. What it is signing is finished first; the daemon forgets the PIN."""
     async with session.officer() as officer:
-        token = await officer.deactivate(full_name(name))
+        token = await officer.deactivate(full_name(name), only_if_idle=if_idle)
     await _say(session, token, f"{token.name} is {token.state}; its PIN is forgotten")
 
 

@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING, Any, Final
 
+from segeld.ctl.token_limits import said
+
 if TYPE_CHECKING:
     from segel.models import Token
 
@@ -31,6 +33,8 @@ def facts(token: "Token") -> dict[str, object]:
         "flags": ", ".join(flag.removeprefix("CKF_") for flag in token.flags),
         "workers": f"{token.workers_ready} of {token.workers_configured} ready",
         "PIN from": token.pin_source,
+        "active": said(token).removeprefix(", "),
+        "waiting": f"{token.waiting_items} items" if token.waiting_items else "",
     }
     for key in token.keys:
         name = f"key {key.label}" if key.label and f"key {key.label}" not in shown else f"key {key.id.hex()}"
@@ -43,6 +47,7 @@ def summary(token: "Token") -> str:
     keys = f"{len(token.keys)} key{'' if len(token.keys) == 1 else 's'}"
     line = (
         f"{token.name} is {token.state}: {token.workers_ready} of {token.workers_configured} workers, {keys}"
+        f"{said(token)}"
     )
     return f"{line}. {token.state_reason}" if token.state_reason else line
 
@@ -61,6 +66,9 @@ def record(token: "Token") -> dict[str, Any]:
         "workers_ready": token.workers_ready,
         "workers_configured": token.workers_configured,
         "pin_source": token.pin_source,
+        "active_until": token.active_until.isoformat() if token.active_until else None,
+        "signatures_left": token.signatures_left,
+        "waiting_items": token.waiting_items,
         "keys": [
             {
                 "name": key.name,

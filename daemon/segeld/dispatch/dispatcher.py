@@ -4,7 +4,8 @@ Handlers only wait here: a chunk that was claimed belongs to a task of the dispa
 cancels nothing but its waiting.
 """
 
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -16,13 +17,13 @@ from segeld.dispatch.metrics import DispatchMetrics
 from segeld.dispatch.ports import Rules, Tokens
 from segeld.dispatch.requests import OpenRequests
 from segeld.dispatch.run import Runs
+from segeld.dispatch.standing import Revoked, Standing
 from segeld.dispatch.ticket import Ticket
 from segeld.dispatch.waiting import WaitingRoom
 from segeld.jobqueue.store import Queue, Settled
 from segeld.model.faults import Fault, Reason
 from segeld.model.inventory import Order, Signed
-from segeld.model.kind import Kind
-from segeld.model.names import TokenName
+from segeld.model.names import KeyName, TokenName
 from segeld.supervisor.worker_handle import WorkerHandle
 
 _LAST_WAIT = 5.0
@@ -52,23 +53,28 @@ class Dispatcher:
         *,
         log_origin: str,
         recorded: Callable[[int], None],
+        revoked: Revoked = lambda caller: False,  # noqa: ARG005
     ) -> None:
         """:param log_origin: the audit log of the receipts.
         :param recorded: told of the leaf of each outcome.
+        :param revoked: whether a caller was revoked: nothing of it is dispatched.
         """
         self._log_origin = log_origin
         self._recorded = recorded
         self._rules = rules
         self._metrics = metrics
         self._quotas = quotas
-        self._room = WaitingRoom(tokens, lambda caller: rules().weight(caller))
+        standing = Standing(rules, revoked)
+        self._room = WaitingRoom(tokens, lambda caller: rules().weight(caller), standing)
         self._ledger = Ledger(store)
         self.news = JobNews()
-        self.jobs = JobBoard(store, self._room, rules)
+        self.jobs = JobBoard(store, self._room, rules, standing, self.news.tell)
         self._feed = Feed(self._room, Runs(self._room, tokens, self._ledger, metrics, self._settled))
         self._requests = OpenRequests()
         self._open: dict[str, int] = {}
         """Inputs of orders that have no answer yet, by caller."""
+        self._open_keys: Counter[KeyName] = Counter()
+        """The same, by key."""
         self._open_total = 0
         self._stopping = False
 
@@ -123,7 +129,7 @@ class Dispatcher:
             raise Fault(Reason.DAEMON_STOPPING, "The daemon is shutting down; try again.", retry_after=1.0)
         if (fault := self._ledger.refusal) is not None:
             raise fault
-        if (fault := self._room.refusal(Kind(order.key, order.algorithm, order.encoding))) is not None:
+        if (fault := self._room.refusal(order.kind)) is not None:
             raise fault
         count, mine = len(order.inputs), self._open.get(order.caller, 0)
         if mine + count > self._quotas.queue_per_caller:
@@ -145,16 +151,19 @@ class Dispatcher:
 
     @contextmanager
     def _counted(self, order: Order) -> Iterator[None]:
-        self._count(order.caller, len(order.inputs))
+        self._count(order.caller, order.key, len(order.inputs))
         try:
             yield
         finally:
-            self._count(order.caller, -len(order.inputs))
+            self._count(order.caller, order.key, -len(order.inputs))
 
-    def _count(self, caller: str, change: int) -> None:
+    def _count(self, caller: str, key: KeyName, change: int) -> None:
         self._open[caller] = self._open.get(caller, 0) + change
         if not self._open[caller]:
             del self._open[caller]
+        self._open_keys[key] += change
+        if not self._open_keys[key]:
+            del self._open_keys[key]
         self._open_total += change
         self._metrics.open(self._open_total)
 
@@ -165,6 +174,15 @@ class Dispatcher:
     def review(self) -> None:
         """A token's state or keys changed: what no token can sign any more, nor soon, ends now."""
         self._room.review()
+
+    def review_callers(self) -> None:
+        """The policy changed, or who is revoked: orders that are not allowed any more end now, jobs wait or go on."""
+        self.jobs.review()
+        self._room.review()
+
+    def waiting(self, keys: Collection[KeyName]) -> int:
+        """Items that wait for these keys, or are with a worker: of jobs on disk, and of orders."""
+        return self.jobs.waiting(keys) + sum(self._open_keys[key] for key in keys)
 
     @property
     def trouble(self) -> Fault | None:

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 
 from segeld.dispatch.diskroom import DiskRoom
-from segeld.dispatch.jobboard import JobBoard
+from segeld.dispatch.jobchange import JobChange
 from segeld.dispatch.jobnews import JobNews
 from segeld.jobqueue.store import CallerJobs
 from segeld.model.faults import Fault, Reason
@@ -18,7 +18,7 @@ class JobDesk:
     def __init__(
         self,
         store: CallerJobs,
-        board: JobBoard,
+        change: JobChange,
         news: JobNews,
         room: DiskRoom,
         *,
@@ -28,7 +28,7 @@ class JobDesk:
         items_per_job: int,
     ) -> None:
         self._store = store
-        self._board = board
+        self._change = change
         self._news = news
         self._room = room
         self._log_origin = log_origin
@@ -51,8 +51,11 @@ class JobDesk:
             )
         if not await self._store.jobs(spec.caller, same, before=None, limit=1):
             await self._admit(spec.caller, jobs=1, items=len(items.inputs))
+        return await self._change.made(self._create(spec, items, seal=seal), seals=seal)
+
+    async def _create(self, spec: JobSpec, items: Items, *, seal: bool) -> Job:
         job, _ = await self._store.create_job(spec, items, seal=seal)
-        return self._told(job)
+        return job
 
     async def append(self, caller: str, name: JobName, offset: int, items: Items) -> Job:
         job = await self._store.job(caller, name)
@@ -82,25 +85,27 @@ class JobDesk:
                 maximum=str(self._items_per_caller),
             )
 
-    async def seal(self, caller: str, name: JobName, count: int) -> Job:
-        return self._told(await self._store.seal_job(caller, name, count))
+    async def seal(self, caller: str, name: JobName, count: int, *, approval: bool) -> Job:
+        sealing = self._store.seal_job(caller, name, count, approval=approval)
+        return await self._change.made(sealing, seals=True)
 
     async def job(self, caller: str, name: JobName) -> Job:
-        return await self._store.job(caller, name)
+        return self._change.shown(await self._store.job(caller, name))
 
     async def jobs(
         self, caller: str, wanted: JobFilter, *, before: int | None, limit: int
     ) -> tuple[Job, ...]:
-        return await self._store.jobs(caller, wanted, before=before, limit=limit)
+        found = await self._store.jobs(caller, wanted, before=before, limit=limit)
+        return tuple(map(self._change.shown, found))
 
     async def watch(self, caller: str, name: JobName) -> AsyncIterator[Job]:
         job = await self._store.job(caller, name)
         with self._news.watching(job.id) as watcher:
             job = await self._store.job(caller, name)  # again: it may have changed before we watched
-            yield job
+            yield self._change.shown(job)
             while job.state not in FINAL and (changed := await watcher.next()) is not None:
                 job = changed
-                yield job
+                yield self._change.shown(job)
 
     async def results(self, caller: str, name: JobName, offset: int, *, wait: bool) -> AsyncIterator[Results]:
         job = await self._store.job(caller, name)
@@ -119,18 +124,9 @@ class JobDesk:
                     break
 
     async def cancel(self, caller: str, name: JobName) -> Job:
-        return self._told(await self._store.cancel_job(caller, name, caller))
+        return await self._change.made(self._store.cancel_job(caller, name, caller))
 
     async def delete(self, caller: str, name: JobName) -> None:
         job = await self._store.job(caller, name)
         await self._store.delete_job(caller, name)
         self._news.gone(job.id)
-
-    async def decide(self, name: JobName, who: str, items_hash: bytes | None, text: str) -> Job:
-        return self._told(await self._store.decide_job(name, who, items_hash, text))
-
-    def _told(self, job: Job) -> Job:
-        self._board.add(job)
-        self._board.changed(job)
-        self._news.tell(job)
-        return job

@@ -25,6 +25,12 @@ class JobWork(Work):
         super().__init__(job.spec.caller, job.spec.kind, job.spec.priority, urgent=False, attempts=attempts)
         self.id: Final = job.id
         self.name: Final = job.name
+        self.job = job
+        """As it was when it last changed."""
+        self.paused = False
+        """An officer paused it."""
+        self.forbidden = ""
+        """Why the policy lets nothing of it be signed now; empty if it does."""
         self.next_offset = 0
         """Where loading goes on."""
         self.loaded_all = False
@@ -32,6 +38,10 @@ class JobWork(Work):
         self._deadline: Final = job.spec.deadline
         self._inputs: dict[int, bytes] = {}
         self._octets = 0
+
+    @property
+    def resting(self) -> str:  # type: ignore[override]  # of others it is a constant
+        return self.job.reason or "It is paused." if self.paused else self.forbidden
 
     @property
     def hungry(self) -> bool:
@@ -103,6 +113,10 @@ class JobWork(Work):
 
     def granted(self) -> None:
         """There is nothing to note."""
+
+    def put_off(self, fault: Fault) -> None:  # noqa: ARG002
+        """It was paused, and its board is about to be told."""
+        self.paused = True
 
     def learn(self, known: Known) -> None:  # noqa: ARG002
         raise AssertionError("only requests are known from before")

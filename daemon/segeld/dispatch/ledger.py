@@ -39,7 +39,7 @@ class Held:
     claim: int
     chunk: Chunk
     known: tuple[Item, ...] = ()
-    """Of requests that were seen before: they wait again, with what was learnt."""
+    """Of requests that were seen before, or of jobs that were paused: they wait again, with what was learnt."""
 
 
 class Ledger:
@@ -84,6 +84,9 @@ class Ledger:
                 case Known():
                     owner.learn(verdict)
                     known += (item for item in run if not owner.has_ended(item[1]))
+                case Refused(fault=fault, later=True):
+                    owner.put_off(fault)
+                    known += run
                 case Refused():
                     for _, position in run:
                         owner.end(position, verdict.fault)

@@ -14,9 +14,21 @@ class Tokens(Protocol):
 
     def names_on(self, token: TokenName) -> frozenset[KeyName]: ...
 
+    def requestable_on(self, token: TokenName) -> frozenset[KeyName]:
+        """Keys that may sign a request for their own certificate."""
+        ...
+
     def patience_of(self, token: TokenName) -> float: ...
 
     def note_bad_signature(self, token: TokenName) -> None: ...
+
+    def reserve(self, token: TokenName, most: int) -> int:
+        """How many signatures may be asked of it now, at most `most`; so many are set aside until they are given back."""
+        ...
+
+    def give_back(self, token: TokenName, reserved: int, *, made: int) -> bool:
+        """What was set aside is over; so many signatures it may have made. Whether others may have the rest."""
+        ...
 
 
 class Rules(Protocol):
@@ -28,6 +40,10 @@ class Rules(Protocol):
 
     def permits(self, caller: str, key: KeyName, algorithm: Algorithm) -> bool:
         """Whether the caller may still have that signed."""
+        ...
+
+    def approvers_for(self, caller: str, key: KeyName) -> frozenset[str]:
+        """Who may say yes to what the caller signs with the key; empty: nobody is asked."""
         ...
 
     def attempts(self, key: KeyName) -> int:

@@ -15,7 +15,7 @@ from segeld.dispatch.outcomes import lost_too_often, released
 from segeld.dispatch.ports import Tokens
 from segeld.dispatch.verdicts import After, Served, Verdict, Verdicts
 from segeld.dispatch.waiting import Taken, WaitingRoom
-from segeld.ipc.worker_wire import Signed
+from segeld.ipc.worker_wire import ItemFailed, Signed
 from segeld.jobqueue.store import Settled, StaleClaim
 from segeld.model.faults import Fault, Reason
 from segeld.model.job import Receipt, Signature
@@ -57,7 +57,7 @@ class Runs:
 
         :param before: what settles the last chunk of the same pump: nothing more is signed before that is durable.
         """
-        asked = 0
+        asked = made = 0
         try:
             held = await self._claim(served.token, taken.chunk)
             if before is not None:
@@ -65,9 +65,10 @@ class Runs:
             if held is None or not held.chunk.items:
                 return None
             asked = len(held.chunk.items)
-            verdicts = await self._sign(served, held, urgent=urgent)
+            made = asked  # as long as nothing better is known
+            verdicts, made = await self._sign(served, held, urgent=urgent)
         finally:
-            self._room.returned(taken, asked=asked)
+            self._room.returned(taken, asked=asked, made=made)
         settling = asyncio.create_task(self._settle(held, verdicts))
         self._settling.add(settling)
         settling.add_done_callback(self._settling.discard)
@@ -93,25 +94,26 @@ class Runs:
         for work, position in reversed(items):  # the last first, so that they wait in their order again
             self._room.put_back(work, position)
 
-    async def _sign(self, served: Served, held: Held, *, urgent: bool) -> list[Verdict]:
-        """What the worker's answer means, for each item; or its silence."""
+    async def _sign(self, served: Served, held: Held, *, urgent: bool) -> tuple[list[Verdict], int]:
+        """What the worker's answer means, for each item; or its silence. And how many signatures the token may have made."""
         worker, items = served.worker, held.chunk.items
         began = time.monotonic()
         served.running += 1
         try:
             signed = await self._ask(served, held, urgent=urgent)
             self._metrics.chunk(served.token, time.monotonic() - began)
-            return self._judge(served, held, signed, began)
+            return self._judge(served, held, signed, began), sum(map(_may_be_made, signed.outcomes))
         except WorkerLost as lost:
             _log.warning(
                 "chunk lost", token=str(served.token), worker=worker.pid, inputs=len(items), why=str(lost)
             )
             worker.kill(str(lost))
-            return [self._verdicts.of_loss(work, position, sent=lost.sent) for work, position in items]
+            made = len(items) if lost.sent else 0
+            return [self._verdicts.of_loss(work, position, sent=lost.sent) for work, position in items], made
         except Exception:  # noqa: BLE001 - whatever it was, it is this worker's end and nobody else's
             _log.exception("chunk failed", token=str(served.token), worker=worker.pid, inputs=len(items))
             worker.kill("the daemon could not have a chunk signed; see the log")
-            return [self._verdicts.of_loss(work, position, sent=True) for work, position in items]
+            return [self._verdicts.of_loss(work, position, sent=True) for work, position in items], len(items)
         finally:
             served.running -= 1
 
@@ -176,3 +178,10 @@ class Runs:
                 again.append(after)
         for after in reversed(again):  # the last first, so that they wait in their order again
             after()
+
+
+def _may_be_made(outcome: bytes | ItemFailed) -> bool:
+    """Whether the token may have made a signature, good or bad."""
+    if isinstance(outcome, bytes):
+        return True
+    return not outcome.certain or outcome.reason is Reason.SIGNATURE_SELF_CHECK_FAILED

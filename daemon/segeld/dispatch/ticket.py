@@ -12,7 +12,6 @@ from segeld.jobqueue.store import Known, Request
 from segeld.model.deadline import Deadline
 from segeld.model.faults import Fault
 from segeld.model.inventory import Order
-from segeld.model.kind import Kind
 from segeld.model.priority import Priority
 
 URGENT_INPUTS: Final = 8
@@ -39,8 +38,7 @@ class Ticket(Work):
         """
         count = len(order.inputs)
         urgent = order.priority is Priority.INTERACTIVE and count <= URGENT_INPUTS
-        kind = Kind(order.key, order.algorithm, order.encoding)
-        super().__init__(order.caller, kind, order.priority, urgent=urgent, attempts=attempts)
+        super().__init__(order.caller, order.kind, order.priority, urgent=urgent, attempts=attempts)
         self.order: Final = order
         self.content: Final = content_of(order) if order.request_id else b""
         self._waiters: list[asyncio.Future[None]] = []

@@ -18,9 +18,10 @@ from segeld.dispatch.lanes import Chunk, Item, Lanes, Suits
 from segeld.dispatch.ports import Tokens
 from segeld.dispatch.seats import Seats
 from segeld.dispatch.speed import Speed
+from segeld.dispatch.standing import Standing
 from segeld.dispatch.suspects import Suspects
 from segeld.dispatch.work import Work
-from segeld.model.faults import Fault
+from segeld.model.faults import Fault, Reason
 from segeld.model.kind import Kind
 from segeld.model.names import TokenName
 from segeld.model.priority import Priority
@@ -39,6 +40,8 @@ class Taken:
     priority: Priority
     caller: str
     charged: float
+    reserved: int
+    """Signatures that were set aside for it: see `Tokens.reserve`."""
 
     @property
     def token(self) -> TokenName:
@@ -48,10 +51,13 @@ class Taken:
 class WaitingRoom:
     """Work enters and leaves with whoever wants it; in between feeds take parts and bring some of them back."""
 
-    def __init__(self, tokens: Callable[[], Tokens], weight: Callable[[str], int]) -> None:
+    def __init__(
+        self, tokens: Callable[[], Tokens], weight: Callable[[str], int], standing: Standing
+    ) -> None:
         """:param weight: of a caller, from the policy."""
         self._tokens = tokens
         self._weight = weight
+        self._standing = standing
         self._urgent: Final = Lanes()
         self._lanes: Final = {priority: Lanes() for priority in Priority}
         self._fairness: Final[dict[TokenName, Fairness]] = {}
@@ -66,6 +72,8 @@ class WaitingRoom:
         self.seats: Final = Seats()
         self.on_taken: Callable[[Work], None] = lambda work: None  # noqa: ARG005
         """Told of each work of which something was taken."""
+        self.on_forbidden: Callable[[Work, Fault], None] = lambda work, fault: None  # noqa: ARG005
+        """Told of each work of a job that was found in its lane although it may not be signed any more."""
 
     # --- with whoever wants it
 
@@ -84,7 +92,8 @@ class WaitingRoom:
         """Why no token can sign this way with this key, now or soon; None if one can."""
         key = self._tokens().key(kind.key)
         fault = outcomes.no_replica(kind.key, key)
-        if fault is not None or key is None:
+        excused = kind.uncertified and fault is not None and fault.reason is Reason.KEY_CERTIFICATE
+        if key is None or (fault is not None and not excused):
             return fault
         now = time.monotonic()
         pauses = [
@@ -98,8 +107,10 @@ class WaitingRoom:
         return outcomes.too_late(self._tokens().key(work.kind.key))
 
     def review(self) -> None:
-        """Interactive work that no token can do any more, nor soon, ends now (jobs wait); all pumps look again."""
-        faults: dict[Kind, Fault | None] = {}  # thousands may wait, of a few kinds
+        """Interactive work that no token can do any more, nor soon, or that is not allowed any more, ends now (jobs wait);
+        all pumps look again.
+        """
+        faults: dict[tuple[str, Kind], Fault | None] = {}  # thousands may wait, of a few kinds
         everything = [
             *self._urgent,
             *(work for lanes in self._lanes.values() for work in lanes),
@@ -107,9 +118,10 @@ class WaitingRoom:
         ]
         for work in everything:
             if not work.patient:
-                if work.kind not in faults:
-                    faults[work.kind] = self.refusal(work.kind)
-                if (fault := faults[work.kind]) is not None:
+                key = work.caller, work.kind
+                if key not in faults:
+                    faults[key] = self._interactive_refusal(work)
+                if (fault := faults[key]) is not None:
                     self.withdraw(work)
                     work.end_waiting(fault)
         self.wake_all()
@@ -122,16 +134,22 @@ class WaitingRoom:
                 if work.patient:
                     lanes.withdraw(work)
 
+    def _interactive_refusal(self, work: Work) -> Fault | None:
+        forbidden = self._standing.refusal(work.caller, work.kind, interactive=True)
+        return self.refusal(work.kind) if forbidden is None else forbidden
+
     def _held_back(self, work: Work) -> bool:
-        return self._jobs_stopped and work.patient
+        return bool(work.resting) or (self._jobs_stopped and work.patient)
 
     # --- with the feeds
 
     def suits(self, token: TokenName) -> Suits:
         """What a token may be asked for now."""
-        names, now = self._tokens().names_on(token), time.monotonic()
+        tokens, now = self._tokens(), time.monotonic()
+        names = tokens.names_on(token)
         return lambda kind: (
-            kind.key in names and not self.breaker.pause(Asked(token, kind.key, kind.algorithm), now)
+            kind.key in (tokens.requestable_on(token) if kind.uncertified else names)
+            and not self.breaker.pause(Asked(token, kind.key, kind.algorithm), now)
         )
 
     def take(self, seat: Seat, *, urgent: bool) -> Taken | None:
@@ -152,17 +170,21 @@ class WaitingRoom:
         priority, caller = choice
         kind = lanes[priority].next_kind(caller, suits)
         assert kind is not None, "a caller was chosen for which nothing waits"
-        chunk = lanes[priority].take(
-            caller, kind, self._size(lanes[priority], seat.token, waiting[priority], choice, kind)
-        )
+        size = self._size(lanes[priority], seat.token, waiting[priority], choice, kind)
+        size = self._tokens().reserve(seat.token, size)
+        if not size:
+            return None
+        chunk = lanes[priority].take(caller, kind, size)
+        if len(chunk.items) < size:
+            self._tokens().give_back(seat.token, size - len(chunk.items), made=0)
         charged = len(chunk.items) * self.speed.seconds(seat.token, kind)
-        taken = Taken(chunk, seat, priority, caller, charged)
+        taken = Taken(chunk, seat, priority, caller, charged, len(chunk.items))
         self._hold(taken)
         self._charge(taken, charged)
         for work in {work for work, _ in chunk.items}:
             self.on_taken(work)
         self._wake_next(urgent=urgent)
-        return replace(taken, chunk=self.wanted(chunk))
+        return replace(taken, chunk=self.wanted(self._permitted(chunk)))
 
     def _size(
         self,
@@ -183,6 +205,26 @@ class WaitingRoom:
         count = lanes.count(caller, kind, size * share)
         return min(size, max(_SMALLEST, -(-count // share)))
 
+    def _permitted(self, chunk: Chunk) -> Chunk:
+        """All of it, if the policy still lets it be signed, and else nothing: orders end, jobs wait."""
+        if not chunk.items:
+            return chunk
+        work, _ = chunk.items[0]
+        fault = self._standing.refusal(work.caller, work.kind, interactive=False)
+        for_orders = fault or self._standing.refusal(work.caller, work.kind, interactive=True)
+        if for_orders is None or (fault is None and all(work.patient for work, _ in chunk.items)):
+            return chunk
+        kept: list[Item] = []
+        for work, position in reversed(chunk.items):
+            if not work.patient:
+                work.end(position, for_orders)
+            elif fault is None:
+                kept.append((work, position))
+            else:
+                work.rest(position)
+                self.on_forbidden(work, fault)
+        return Chunk(chunk.kind, tuple(reversed(kept)))
+
     def wanted(self, chunk: Chunk) -> Chunk:
         """What of it somebody still waits for; the rest ends."""
         if all(work.unwanted() is None for work in {work for work, _ in chunk.items}):
@@ -194,8 +236,9 @@ class WaitingRoom:
         self.seats.took(taken.seat, job=taken.priority is not Priority.INTERACTIVE)
         self.nothing_held.clear()
 
-    def returned(self, taken: Taken, *, asked: int) -> None:
-        """A chunk is done; `asked` of its inputs went to the worker, whatever came of them.
+    def returned(self, taken: Taken, *, asked: int, made: int = 0) -> None:
+        """A chunk is done; `asked` of its inputs went to the worker, whatever came of them, and `made` signatures may
+        have been made.
 
         What its caller is charged is the time that such inputs were measured to take lately: what one chunk took tells
         more about what else the machine did just then.
@@ -207,6 +250,8 @@ class WaitingRoom:
         self.seats.gave_back(taken.seat, job=taken.priority is not Priority.INTERACTIVE)
         if not self._held:
             self.nothing_held.set()
+        if self._tokens().give_back(taken.token, taken.reserved, made=made):
+            self.wake_all()
         self._charge(taken, seconds - taken.charged)
         if taken.priority is not Priority.INTERACTIVE and self._urgent:
             self.seats.wake_urgent()  # they may have had to let it go first
@@ -215,7 +260,7 @@ class WaitingRoom:
         """Back to where it waited, if somebody still waits for it."""
         if not self._is_wanted((work, position)):
             return
-        fault = None if work.patient else self.refusal(work.kind)
+        fault = None if work.patient else self._interactive_refusal(work)
         if fault is not None:
             work.end(position, fault)
             return
@@ -231,22 +276,30 @@ class WaitingRoom:
 
         :param at: when a worker of `token` failed over it.
         """
-        if work.unwanted() is None and not work.abandoned:
+        if work.unwanted() is None and not work.abandoned and not work.resting:
             self._lane(work).withdraw(work)
             self.suspects.blame(work, position, token, at)
             self.seats.suspects.wake_all()
 
     def take_suspect(self, token: TokenName, proved: float) -> Item | None:
-        """One input for its trial by a worker of this token."""
+        """One input for its trial by a worker of this token; one signature is set aside for it."""
+        if not self._tokens().reserve(token, 1):
+            return None
+        item = self._suspect(token, proved)
+        if item is None:
+            self._tokens().give_back(token, 1, made=0)
+        return item
+
+    def _suspect(self, token: TokenName, proved: float) -> Item | None:
         item = self.suspects.take(token, proved, self.suits(token), self._held_back)
         if item is not None and not self._is_wanted(item):
             self.after_trial(*item, token)
-            return self.take_suspect(token, proved)
+            return self._suspect(token, proved)
         return item
 
     def alone(self, seat: Seat, work: Work, position: int) -> Taken:
-        """A chunk of one input, for its trial."""
-        taken = Taken(Chunk(work.kind, ((work, position),)), seat, work.priority, work.caller, 0.0)
+        """A chunk of one input, for its trial: what `take_suspect` gave."""
+        taken = Taken(Chunk(work.kind, ((work, position),)), seat, work.priority, work.caller, 0.0, 1)
         self._hold(taken)
         return taken
 

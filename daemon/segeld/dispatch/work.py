@@ -35,6 +35,8 @@ class Work(ABC):
 
     patient: bool
     """Whether it waits for a token that cannot sign now."""
+    resting: str = ""
+    """Why nothing of it is given to workers now, although somebody wants it; empty if it is."""
 
     @abstractmethod
     def input(self, position: int) -> bytes: ...
@@ -80,6 +82,10 @@ class Work(ABC):
     @abstractmethod
     def refuse(self, fault: Fault) -> None:
         """The store grants nothing of it any more: everything that no worker holds ends."""
+
+    def put_off(self, fault: Fault) -> None:  # noqa: ARG002
+        """The store grants nothing of it now, but may later."""
+        raise AssertionError("only jobs are paused")
 
     @abstractmethod
     def learn(self, known: Known) -> None:

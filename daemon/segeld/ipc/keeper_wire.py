@@ -1,5 +1,10 @@
-"""Front and keeper: the front says which token may have its PIN; the PIN itself comes back to nobody."""
+"""Front and keeper: the front says which token may have its PIN; the PIN itself comes back to nobody.
 
+The keeper reaches no file. What it must remember across restarts, a `Record` for each token, the front is told before a
+login and after it, and writes down; the keeper goes on when it hears `Recorded`.
+"""
+
+import enum
 from typing import Final
 
 import msgspec
@@ -8,32 +13,84 @@ from segeld.ipc.pin_wire import LoginOutcome
 from segeld.model.faults import Reason
 
 
+class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is remembered of one token's PINs, each by its fingerprint: never a PIN."""
+
+    refused: tuple[bytes, ...] = ()
+    """The token did not take these: none is tried again by itself."""
+    open: dict[bytes, int] = {}
+    """How many attempts with these ended without an answer, the one under way among them."""
+
+
+class NotLent(enum.StrEnum):
+    """Why a worker got no PIN. But for GONE and UNRECORDED, the keeper has wiped the PIN."""
+
+    GONE = "gone"
+    """No PIN is held."""
+    REFUSED = "refused"
+    """The token refused this PIN before."""
+    OPEN = "open"
+    """Two attempts with it ended without an answer."""
+    DISTRUST = "distrust"
+    """One attempt ended without an answer, and the token's flags are not known to tell how many tries are left."""
+    UNRECORDED = "unrecorded"
+    """The front could not write the attempt down."""
+    FULL = "full"
+    """Too many PINs are remembered."""
+    UNKNOWN = "unknown"
+    """What was refused before is not known: the front's record of it is damaged."""
+
+
 class _Frame(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=True):
     token: str
+
+
+class Guard(_Frame, frozen=True):
+    """What is remembered of a token: the first frame about it. `records` is by serial number."""
+
+    key: bytes
+    """Of the fingerprints; random, one for each state folder."""
+    records: dict[str, Record]
+    lost: bool
+    """What was remembered is lost: of a serial number that is not in `records`, nothing is known."""
 
 
 class HoldPin(_Frame, frozen=True):
     """Hold this PIN, typed by an officer, for a token. Replaces the one held."""
 
     pin: msgspec.Raw
+    serial: str | None
+    """Of the token that is there; None if none was seen yet."""
 
 
 class HoldFile(_Frame, frozen=True):
     """Read the PIN from a file that belongs to root or this user and that nobody else can read."""
 
     path: str
+    serial: str | None
+    by_officer: bool
 
 
 class HoldDescriptor(_Frame, frozen=True):
     """Read the PIN from an inherited descriptor, to its end, and close it."""
 
     descriptor: int
+    serial: str | None
+    by_officer: bool
+
+
+class HoldPad(_Frame, frozen=True):
+    """The PIN is typed at the reader's own pad: one login is allowed, and the officer stands there."""
 
 
 class Lend(_Frame, frozen=True):
     """Give the PIN to one worker: the socket to it travels beside this frame (SCM_RIGHTS)."""
 
     worker: int
+    serial: str
+    """Of the token that the worker has opened."""
+    trusted: bool
+    """Whether the token's flags are known to tell how many tries are left."""
 
 
 class Forget(_Frame, frozen=True):
@@ -41,6 +98,24 @@ class Forget(_Frame, frozen=True):
 
     refused_too: bool
     """Forget as well which PINs were refused: an officer's act."""
+
+
+class Changed(_Frame, frozen=True):
+    """The token's PIN is `new` from now on. `old`, if it is known, is remembered as refused. A PIN that is held is
+    replaced by it.
+    """
+
+    serial: str
+    old: msgspec.Raw
+    """`pin_wire.NO_PIN` if it is not known."""
+    new: msgspec.Raw
+
+
+class Recorded(_Frame, frozen=True):
+    """The record that came with the worker's `Attempting` or `Lent` is durable; or it is not, and why."""
+
+    worker: int
+    trouble: str | None = None
 
 
 class Holding(_Frame, frozen=True):
@@ -54,22 +129,43 @@ class NotHeld(_Frame, frozen=True):
     text: str
 
 
+class Attempting(_Frame, frozen=True):
+    """A login of this worker is about to be tried. It is, when the front says that the record is durable."""
+
+    worker: int
+    serial: str
+    record: Record
+
+
 class Lent(_Frame, frozen=True):
-    """A lend ended. `outcome` is None if no attempt was made (no PIN held), or the worker died meanwhile."""
+    """A lend ended. `outcome` is None if no attempt was made (`why`), or the worker died meanwhile."""
 
     worker: int
     outcome: LoginOutcome | None
     ckr: int
     flags: tuple[str, ...]
     died: bool = False
+    why: NotLent | None = None
+    text: str = ""
+    """With UNRECORDED, what the front said."""
+    serial: str = ""
+    record: Record | None = None
+    """What is to be remembered now; None if nothing has changed."""
 
 
 class Forgotten(_Frame, frozen=True):
     pass
 
 
-Request = HoldPin | HoldFile | HoldDescriptor | Lend | Forget
-Answer = Holding | NotHeld | Lent | Forgotten
+class Noted(_Frame, frozen=True):
+    """A change of the PIN was noted; this is to be remembered."""
+
+    serial: str
+    record: Record
+
+
+Request = Guard | HoldPin | HoldFile | HoldDescriptor | HoldPad | Lend | Forget | Changed | Recorded
+Answer = Holding | NotHeld | Attempting | Lent | Forgotten | Noted
 
 REQUESTS: Final = msgspec.msgpack.Decoder(Request)
 ANSWERS: Final = msgspec.msgpack.Decoder(Answer)

@@ -1,4 +1,8 @@
-"""Keeper and worker: one PIN for one login, over a socket that only these two hold."""
+"""Keeper and worker: one PIN for one login, over a socket that only these two hold.
+
+The keeper says `Login` or `PadLogin` once, and the worker answers `LoginEnded`. A key that wants the PIN before each
+signature (CKA_ALWAYS_AUTHENTICATE) makes the worker ask again: `Reaffirm`, answered by another `Login`, or by `Denied`.
+"""
 
 import enum
 from typing import Final
@@ -23,6 +27,9 @@ class LoginOutcome(enum.StrEnum):
     before, and nothing was sent. A PIN that was never tried is not to be remembered as refused."""
     EXPIRED = "expired"
     """CKR_PIN_EXPIRED."""
+    CANCELLED = "cancelled"
+    """CKR_FUNCTION_CANCELED, CKR_CANCEL: the person at the reader's pad did not want to. Not tried again by itself, and
+    no PIN was wrong."""
     LENGTH = "length"
     """Outside the token's limits, and therefore not sent; `ckr` is 0."""
     REMOVED = "removed"
@@ -45,6 +52,18 @@ class Login(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=True):
     if the token says that few are left."""
 
 
+class PadLogin(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=True):
+    """Log in now, once, without a PIN: a person types it at the reader's own pad, which takes minutes."""
+
+
+class Reaffirm(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=True):
+    """A worker that is logged in needs the PIN again, for one signature."""
+
+
+class Denied(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=True):
+    """The answer to `Reaffirm` when there is no PIN that may be tried. The worker does not sign."""
+
+
 class LoginEnded(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=True):
     outcome: LoginOutcome
     ckr: int
@@ -53,9 +72,14 @@ class LoginEnded(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=Tr
     """The token's flags after the attempt."""
 
 
-LOGIN: Final = msgspec.msgpack.Decoder(Login)
-LOGIN_ENDED: Final = msgspec.msgpack.Decoder(LoginEnded)
+FromKeeper = Login | PadLogin | Denied
+FromWorker = LoginEnded | Reaffirm
 
+FROM_KEEPER: Final = msgspec.msgpack.Decoder(FromKeeper)
+FROM_WORKER: Final = msgspec.msgpack.Decoder(FromWorker)
+
+NO_PIN: Final = msgspec.Raw(b"\xc0")
+"""Where a PIN may stand, and none does."""
 _BIN8: Final = 0xC4
 
 

@@ -121,6 +121,9 @@ class FindKeys(Request, frozen=True):
 
     public_keys: tuple[bytes, ...] = ()
     """SubjectPublicKeyInfo, DER, from the configuration: for tokens that hold neither public key nor certificate."""
+    alone: bool = False
+    """No other worker signs with this token: else a key that wants its PIN before each signature cannot be used, for
+    another's signature may come between the two."""
 
 
 class FoundKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -98,6 +98,8 @@ class Refused:
     """Nothing of this part may be signed: the job has ended, or the request_id had other content."""
 
     fault: Fault
+    later: bool = False
+    """It is paused: it may be signed when it was resumed."""
 
 
 Verdict = Granted | Known | Refused
@@ -199,8 +201,8 @@ class CallerJobs(Protocol):
         """
         ...
 
-    async def seal_job(self, caller: str, name: JobName, count: int) -> Job:
-        """OPEN to QUEUED, or to HELD if the spec wants approval. Repeated: the job as it is.
+    async def seal_job(self, caller: str, name: JobName, count: int, *, approval: bool = False) -> Job:
+        """OPEN to QUEUED, or to HELD if `approval` or the spec wants it. Repeated: the job as it is.
 
         :raises Fault: JOB_NOT_FOUND; JOB_STATE; BATCH_EMPTY; OFFSET_OUT_OF_RANGE if it has not `count` items.
         """
@@ -240,7 +242,8 @@ class CallerJobs(Protocol):
         ...
 
     async def decide_job(self, name: JobName, who: str, items_hash: bytes | None, text: str) -> Job:
-        """Approves a HELD job (to QUEUED), or rejects it if `items_hash` is None. Audited.
+        """Approves a HELD job (to QUEUED), or rejects it if `items_hash` is None. Audited. Repeated by the same approver:
+        the job as it is.
 
         :raises Fault: JOB_NOT_FOUND; JOB_STATE; ITEMS_CHANGED if the hash is another.
         """
@@ -257,6 +260,54 @@ class CallerJobs(Protocol):
 
     async def note_read(self, caller: str, name: JobName, offset: int) -> None:
         """The caller has all results before `offset`. Never goes back."""
+        ...
+
+
+class AnyJobs(Protocol):
+    """What officers and approvers ask: jobs of every caller."""
+
+    async def any_job(self, name: JobName) -> Job:
+        """:raises Fault: JOB_NOT_FOUND."""
+        ...
+
+    async def all_jobs(self, wanted: JobFilter, *, caller: str = "", before: int | None, limit: int) -> Page:
+        """The newest first; of one caller, if it is named. Looks at a bounded number of jobs, as `jobs_page`."""
+        ...
+
+    async def to_decide(
+        self,
+        who: str,
+        may: Callable[[str, KeyName], bool],
+        wanted: JobFilter,
+        *,
+        since: float,
+        before: int | None,
+        limit: int,
+    ) -> tuple[Job, ...]:
+        """What an approver sees, the newest first: HELD jobs on which he may decide, and those that he decided.
+
+        :param may: whether he may decide on a caller's jobs with a key: the policy. Called in the store's thread.
+        :param since: what he decided before is not shown any more.
+        """
+        ...
+
+    async def pause_job(self, name: JobName, who: str) -> Job:
+        """QUEUED or RUNNING to PAUSED. What a token holds is finished; the deadline still runs. Repeated: the job as it
+        is. Audited.
+
+        :raises Fault: JOB_NOT_FOUND; JOB_STATE.
+        """
+        ...
+
+    async def resume_job(self, name: JobName, who: str) -> Job:
+        """From PAUSED back to where it was. Repeated: the job as it is. Audited.
+
+        :raises Fault: JOB_NOT_FOUND; JOB_STATE.
+        """
+        ...
+
+    async def cancel_any(self, name: JobName, who: str, why: str) -> Job:
+        """As `cancel_job`, whosever it is. Its caller sees who did it and why."""
         ...
 
 
@@ -285,7 +336,7 @@ class Queue(Protocol):
         """Writes the intent leaf and what says that the parts are with a token: before any of it may be signed.
 
         A job's part is refused unless the job is in QUEUED (then it becomes RUNNING) or RUNNING and its deadline has not
-        passed. A request's part is refused with IDEMPOTENCY_MISMATCH if its id was used for other content, and Known if
+        passed; for `later` if it is PAUSED. A request's part is refused with IDEMPOTENCY_MISMATCH if its id was used for other content, and Known if
         outcomes or lost attempts are kept of it and it was not told so.
 
         :raises ValueError: if it has more than `MAX_CLAIM_ITEMS` or `MAX_CLAIM_PARTS`, or items of a job that do not
@@ -350,7 +401,7 @@ class Records(Protocol):
         ...
 
 
-class JobStore(CallerJobs, Queue, Leaves, Records, Protocol):
+class JobStore(CallerJobs, AnyJobs, Queue, Leaves, Records, Protocol):
     """The whole of it."""
 
     async def tidy(self, at: float) -> Upkeep:

@@ -1,90 +1,166 @@
-"""The login lease of one token: which PIN is held, who waits for it, and which were refused. Without I/O."""
+"""The login lease of one token: which PIN is held, who waits for it, which attempt is under way. Without I/O.
 
-import hashlib
-import secrets
+An attempt goes: `begin`, then `recorded` when it is durable, then the PIN is given out, then `ended`, then `settled` when
+that is durable too. Only then the next one begins.
+"""
+
 from collections import deque
 from dataclasses import dataclass, field
-from typing import Final
 
+from segeld.ipc.keeper_wire import NotLent, Record
 from segeld.ipc.pin_wire import LoginOutcome
+from segeld.keeper.memory import Memory, fingerprint
 from segeld.model.secret import Pin
 
-OPEN_ATTEMPTS_ALLOWED: Final = 1
-"""A worker that died during C_Login leaves open whether a try was spent; one more is risked by itself."""
 
-_OPEN: Final = frozenset({None, LoginOutcome.REMOVED})
-"""Nobody knows whether a try was spent."""
-_SPENT: Final = frozenset({LoginOutcome.REFUSED, LoginOutcome.EXPIRED})
+@dataclass(frozen=True, slots=True)
+class Borrower:
+    """A worker that asks for the PIN."""
 
-_KEY: Final = secrets.token_bytes(32)
+    worker: int
+    serial: str
+    """Of the token it has opened."""
+    trusted: bool
+    """Whether that token's flags are known to tell the truth."""
+
+
+@dataclass(slots=True)
+class Trial:
+    """An attempt that is under way."""
+
+    borrower: Borrower
+    pin: Pin | None
+    """None: it is typed at the reader's own pad."""
+    print_: bytes
+    by_officer: bool
+    open_attempt: bool
+    """An earlier attempt with this PIN ended without an answer."""
+    record: Record | None
+    """What must be durable before the PIN is given out; None for a pad: there is always a person."""
+    given: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Denied:
+    borrower: Borrower
+    why: NotLent
 
 
 @dataclass(slots=True)
 class Lease:
     """One token's. Attempts are one at a time; a PIN that the token refused is never given out again."""
 
+    token: str = ""
+    key: bytes = b""
+    memory: Memory = field(default_factory=Memory)
     pin: Pin | None = None
+    pad: bool = False
+    """One login by the reader's pad is allowed."""
     by_officer: bool = False
-    waiting: deque[int] = field(default_factory=deque)
-    """Workers, in the order in which they asked."""
-    lent_to: int | None = None
-    open_attempts: int = 0
-    _on_trial: Pin | None = None
-    """What `lent_to` was given: the outcome is about this PIN, even if another is held by now."""
-    _refused: set[bytes] = field(default_factory=set)
+    waiting: deque[Borrower] = field(default_factory=deque)
+    """In the order in which they asked."""
+    trial: Trial | None = None
+    settling: int | None = None
+    """The worker whose outcome is not durable yet."""
+    _print: bytes = b""
 
-    def hold(self, pin: Pin, *, by_officer: bool) -> bool:
-        """Takes a PIN; False (and the PIN wiped) if this very PIN was refused before."""
-        if self._refused and _fingerprint(pin) in self._refused:
+    def hold(self, pin: Pin, *, by_officer: bool, serial: str | None = None) -> bool:
+        """Takes a PIN; False (and the PIN wiped) if the token that is there refused this very PIN before."""
+        print_ = fingerprint(pin, self.key, self.token)
+        if self.memory.was_refused(print_, serial):
             pin.wipe()
             return False
-        self._drop()
-        self.pin, self.by_officer, self.open_attempts = pin, by_officer, 0
+        self.drop()
+        self.pin, self.by_officer, self._print = pin, by_officer, print_
         return True
 
+    def hold_pad(self) -> None:
+        self.drop()
+        self.pad = True
+
+    def holds(self) -> bool:
+        return self.pin is not None or self.pad
+
     def forget(self, *, refused_too: bool) -> None:
-        self._drop()
+        self.drop()
         if refused_too:
-            self._refused.clear()
+            self.memory.clear()
 
-    def next_worker(self) -> int | None:
-        """The worker that gets the PIN now, if one may."""
-        if self.lent_to is not None or self.pin is None or not self.waiting:
+    def changed(self, serial: str, old: Pin | None, new: Pin) -> Record:
+        """The token's PIN is another now. It takes the place of one that is held; else it is wiped."""
+        print_ = fingerprint(new, self.key, self.token)
+        former = None if old is None else fingerprint(old, self.key, self.token)
+        record = self.memory.took(print_, serial, former)
+        if self.pin is None:
+            new.wipe()
+        else:
+            self.drop()
+            self.pin, self.by_officer, self._print = new, False, print_
+        return record
+
+    def begin(self) -> Trial | Denied | None:
+        """The next attempt, if there may be one; or who may not have it, and why: the PIN is dropped then."""
+        if self.trial is not None or self.settling is not None or not self.waiting or not self.holds():
             return None
-        self.lent_to, self._on_trial = self.waiting.popleft(), self.pin
-        return self.lent_to
+        borrower = self.waiting.popleft()
+        if self.pad:
+            self.pad = False
+            self.trial = Trial(borrower, None, b"", by_officer=True, open_attempt=False, record=None)
+            return self.trial
+        print_, serial = self._print, borrower.serial
+        why = self.memory.forbids(print_, serial, by_officer=self.by_officer, trusted=borrower.trusted)
+        if why is not None:
+            self.drop()
+            return Denied(borrower, why)
+        open_attempt = self.memory.of(serial).open.get(print_, 0) > 0
+        record = self.memory.begins(print_, serial)
+        self.trial = Trial(borrower, self.pin, print_, self.by_officer, open_attempt, record)
+        return self.trial
 
-    def ended(self, outcome: LoginOutcome | None, ckr: int = 0) -> None:
-        """The attempt of `lent_to` is over; None if its worker died before it could tell.
+    def recorded(self) -> Trial:
+        """The attempt is durable: its PIN may be given out."""
+        assert self.trial is not None, "no attempt"
+        self.trial.given = True
+        return self.trial
+
+    def ended(self, outcome: LoginOutcome | None, ckr: int = 0) -> Record | None:
+        """The attempt is over; None if its worker died before it could tell. Gives what is to be remembered.
 
         :param ckr: C_Login's answer; with LOCKED, 0 if only a flag said so and C_Login was not called.
         """
-        tried, self.lent_to, self._on_trial = self._on_trial, None, None
-        assert tried is not None, "nothing was lent"
-        good = outcome is LoginOutcome.OK
-        if outcome in _OPEN:
-            self.open_attempts += 1
-            good = self.open_attempts <= OPEN_ATTEMPTS_ALLOWED
-        elif outcome in _SPENT or (outcome is LoginOutcome.LOCKED and ckr):
-            self._refused.add(_fingerprint(tried))
-        if tried is not self.pin:
-            tried.wipe()  # it was exchanged meanwhile: this outcome says nothing about the new one,
-            if self.pin is not None and self._refused and _fingerprint(self.pin) in self._refused:
-                self._drop()  # unless the new one is the same
-            return
-        self.by_officer = False
-        if outcome is LoginOutcome.OK:
-            self.open_attempts = 0
-        if not good:
-            self._drop()
+        trial, self.trial = self.trial, None
+        assert trial is not None, "nothing was lent"
+        if trial.pin is None:
+            return None
+        serial = trial.borrower.serial
+        if not trial.given:
+            self._done_with(trial.pin)
+            return self.memory.undo(trial.print_, serial)
+        record = self.memory.ended(trial.print_, serial, outcome, ckr)
+        self.settling = trial.borrower.worker
+        if (
+            trial.pin is not self.pin
+        ):  # it was exchanged meanwhile: this outcome says nothing about the new one,
+            if self.pin is not None and self._print in record.refused:
+                self.drop()  # unless the new one is the same
+        elif outcome is LoginOutcome.OK or trial.print_ in record.open:
+            self.by_officer = False
+        else:
+            self.pin = None
+        self._done_with(trial.pin)
+        return record
 
-    def _drop(self) -> None:
-        if self.pin is not None and self.pin is not self._on_trial:
-            self.pin.wipe()
-        self.pin = None
+    def settled(self) -> None:
+        """What the last attempt came to is durable, or cannot be made so: the next one's record holds it again."""
+        self.settling = None
 
+    def drop(self) -> None:
+        """Wipes the PIN that is held; one that is on trial is wiped when that is over."""
+        pin, self.pin, self.pad = self.pin, None, False
+        if pin is not None:
+            self._done_with(pin)
 
-def _fingerprint(pin: Pin) -> bytes:
-    """Keyed and slow: what leaks from this process's memory later is no shortcut to a short PIN."""
-    with pin.view() as view:
-        return hashlib.scrypt(view, salt=_KEY, n=2**14, r=8, p=1)
+    def _done_with(self, pin: Pin) -> None:
+        on_trial = self.trial.pin if self.trial is not None else None
+        if pin is not self.pin and pin is not on_trial:
+            pin.wipe()

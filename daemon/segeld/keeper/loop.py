@@ -2,7 +2,6 @@
 
 import selectors
 import socket
-from collections import defaultdict
 from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Final, Self
@@ -11,11 +10,14 @@ import msgspec
 
 from segeld.ipc import framing, keeper_wire, pin_wire
 from segeld.keeper import sources
-from segeld.keeper.lease import Lease
+from segeld.keeper.lease import Borrower, Denied, Lease, Trial
+from segeld.keeper.lines import Line, Lines
+from segeld.keeper.memory import Memory
 from segeld.model.faults import Fault, Reason
 from segeld.model.secret import Pin, PinLengthError
 
-MAX_FRAME: Final = 16 * 1024
+MAX_FRAME: Final = 256 * 1024
+"""Octets; the longest is what is remembered of one token."""
 _CHUNK: Final = 8 * 1024
 
 
@@ -26,12 +28,12 @@ class Keeper:
         """`given`: the descriptors that may be named as holding a PIN."""
         self._front = front
         self._reader = framing.FrameReader(limit=MAX_FRAME, secret=True)
-        self._leases: dict[str, Lease] = defaultdict(Lease)
-        self._workers: dict[int, tuple[str, socket.socket, framing.FrameReader]] = {}
+        self._leases: dict[str, Lease] = {}
         self._given = set(given)
         self._descriptors: list[int] = []
         """Received beside Lend frames that are not read yet, in their order."""
         self._selector = selectors.DefaultSelector()
+        self._lines = Lines(self._selector)
 
     def __enter__(self) -> Self:
         return self
@@ -40,9 +42,8 @@ class Keeper:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         for lease in self._leases.values():
-            lease.forget(refused_too=True)
-        for _, sock, _ in self._workers.values():
-            sock.close()
+            lease.drop()
+        self._lines.close()
         self._selector.close()
         self._front.close()
 
@@ -53,8 +54,10 @@ class Keeper:
                 if key.data is None:
                     if not self._hear_front():
                         return
-                elif key.data in self._workers:
-                    self._hear_worker(key.data)
+                elif (line := self._lines.get(key.data)) is not None:
+                    self._hear_worker(line)
+
+    # --- the front
 
     def _hear_front(self) -> bool:
         data, descriptors, _, _ = socket.recv_fds(self._front, _CHUNK, 8)
@@ -67,32 +70,55 @@ class Keeper:
 
     def _answer(self, request: keeper_wire.Request) -> None:
         token = request.token
-        lease = self._leases[token]
+        if isinstance(request, keeper_wire.Guard):
+            self._know(request)
+            return
+        lease = self._leases.get(token)
+        if lease is None:
+            raise framing.FrameError("a frame about a token of which no Guard frame came")
         match request:
-            case keeper_wire.HoldPin(pin=field):
-                self._hold(token, lambda: _typed(field), by_officer=True)
-            case keeper_wire.HoldFile(path=path):
-                self._hold(token, lambda: sources.from_file(path), by_officer=False)
-            case keeper_wire.HoldDescriptor(descriptor=descriptor):
-                self._hold(token, lambda: self._from_descriptor(descriptor), by_officer=False)
-            case keeper_wire.Lend(worker=worker):
+            case keeper_wire.HoldPin(pin=field, serial=serial):
+                self._hold(lease, lambda: _typed(field), serial, by_officer=True)
+            case keeper_wire.HoldFile(path=path, serial=serial, by_officer=by_officer):
+                self._hold(lease, lambda: sources.from_file(path), serial, by_officer=by_officer)
+            case keeper_wire.HoldDescriptor(descriptor=number, serial=serial, by_officer=by_officer):
+                self._hold(lease, lambda: self._from_descriptor(number), serial, by_officer=by_officer)
+            case keeper_wire.HoldPad():
+                lease.hold_pad()
+                self._tell(keeper_wire.Holding(token))
+                self._go_on(lease)
+            case keeper_wire.Lend(worker=worker, serial=serial, trusted=trusted):
                 if not self._descriptors:
                     raise framing.FrameError("a Lend frame without its descriptor")
-                self._admit(token, worker, socket.socket(fileno=self._descriptors.pop(0)))
+                sock = socket.socket(fileno=self._descriptors.pop(0))
+                self._lines.add(Line(token, worker, serial, trusted, sock))
+                lease.waiting.append(Borrower(worker, serial, trusted))
+                self._go_on(lease)
             case keeper_wire.Forget(refused_too=refused_too):
                 lease.forget(refused_too=refused_too)
-                self._turn_away(token)
+                self._go_on(lease)
                 self._tell(keeper_wire.Forgotten(token))
+            case keeper_wire.Changed(serial=serial, old=old, new=new):
+                self._changed(lease, serial, old, new)
+            case keeper_wire.Recorded(worker=worker, trouble=trouble):
+                self._recorded(lease, worker, trouble)
 
-    def _hold(self, token: str, source: Callable[[], Pin], *, by_officer: bool) -> None:
+    def _know(self, guard: keeper_wire.Guard) -> None:
+        if guard.token in self._leases:
+            raise framing.FrameError("a second Guard frame about a token")
+        memory = Memory(dict(guard.records), guard.lost)
+        self._leases[guard.token] = Lease(guard.token, guard.key, memory)
+
+    def _hold(self, lease: Lease, source: Callable[[], Pin], serial: str | None, *, by_officer: bool) -> None:
+        token = lease.token
         try:
             pin = source()
         except Fault as fault:
             self._tell(keeper_wire.NotHeld(token, fault.reason, fault.text))
             return
-        if self._leases[token].hold(pin, by_officer=by_officer):
+        if lease.hold(pin, by_officer=by_officer, serial=serial):
             self._tell(keeper_wire.Holding(token))
-            self._lend(token)
+            self._go_on(lease)
         else:
             self._tell(
                 keeper_wire.NotHeld(
@@ -113,80 +139,149 @@ class Keeper:
         self._given.discard(descriptor)
         return sources.from_descriptor(descriptor)
 
-    def _admit(self, token: str, worker: int, sock: socket.socket) -> None:
-        sock.setblocking(True)
-        self._workers[worker] = (token, sock, framing.FrameReader(limit=MAX_FRAME))
-        self._selector.register(sock, selectors.EVENT_READ, data=worker)
-        self._leases[token].waiting.append(worker)
-        self._lend(token)
-        if self._leases[token].pin is None:
-            self._turn_away(token)
+    def _changed(self, lease: Lease, serial: str, old: msgspec.Raw, new: msgspec.Raw) -> None:
+        former = None if bytes(old) == bytes(pin_wire.NO_PIN) else _field(old)
+        try:
+            record = lease.changed(serial, former, _field(new))
+        finally:
+            if former is not None:
+                former.wipe()
+        self._tell(keeper_wire.Noted(lease.token, serial, record))
 
-    def _lend(self, token: str) -> None:
-        lease = self._leases[token]
-        while (worker := lease.next_worker()) is not None:
-            assert lease.pin is not None
-            field, buffer = pin_wire.wrap(lease.pin)
-            frame = framing.encode(pin_wire.Login(field, lease.by_officer, lease.open_attempts > 0))
-            buffer[:] = bytes(len(buffer))
-            try:
-                self._workers[worker][1].sendall(frame)
-            except OSError:
-                self._lost(worker)
+    def _recorded(self, lease: Lease, worker: int, trouble: str | None) -> None:
+        """What the front says late, of an attempt that is over by now, is of no use any more."""
+        trial = lease.trial
+        if trial is not None and trial.borrower.worker == worker and not trial.given:
+            if trouble is None:
+                self._give(lease.recorded())
+            else:
+                self._unrecorded(lease, trial, trouble)
+        elif lease.settling == worker:
+            lease.settled()
+        self._go_on(lease)
+
+    def _unrecorded(self, lease: Lease, trial: Trial, trouble: str) -> None:
+        lease.ended(None)
+        self._deny(lease.token, trial.borrower, keeper_wire.NotLent.UNRECORDED, trouble)
+
+    # --- lending
+
+    def _go_on(self, lease: Lease) -> None:
+        """Begins what may be begun; whoever waits for a PIN that is not held waits no more."""
+        while (begun := lease.begin()) is not None:
+            if isinstance(begun, Denied):
+                self._deny(lease.token, begun.borrower, begun.why)
                 continue
-            finally:
-                frame[:] = bytes(len(frame))
-            return
+            if begun.record is None:
+                self._give(lease.recorded())
+            else:
+                self._tell(
+                    keeper_wire.Attempting(
+                        lease.token, begun.borrower.worker, begun.borrower.serial, begun.record
+                    )
+                )
+        if not lease.holds():
+            while lease.waiting:
+                self._deny(lease.token, lease.waiting.popleft(), keeper_wire.NotLent.GONE)
 
-    def _hear_worker(self, worker: int) -> None:
-        token, sock, reader = self._workers[worker]
-        try:
-            data = sock.recv(_CHUNK)
-        except OSError:
-            data = b""
-        if not data:
-            self._lost(worker)
-            return
-        try:
-            for frame in reader.feed(data):
-                ended = framing.decode(pin_wire.LOGIN_ENDED, frame)
-                self._ended(token, worker, ended)
-        except framing.FrameError:
-            self._lost(worker)  # a worker is never trusted: it loses its socket, the others keep theirs
+    def _deny(self, token: str, borrower: Borrower, why: keeper_wire.NotLent, text: str = "") -> None:
+        line = self._lines.get(borrower.worker)
+        if line is not None and line.logged_in:
+            if not line.send(framing.encode(pin_wire.Denied())):
+                self._lost(line)
+            if why is keeper_wire.NotLent.GONE:
+                return
+        self._tell(
+            keeper_wire.Lent(token, borrower.worker, None, 0, (), why=why, text=text, serial=borrower.serial)
+        )
 
-    def _ended(self, token: str, worker: int, ended: pin_wire.LoginEnded) -> None:
-        if self._leases[token].lent_to != worker:
+    def _give(self, trial: Trial) -> None:
+        line = self._lines.get(trial.borrower.worker)
+        assert line is not None, "a worker that has gone has no trial"
+        if not line.send(_login_frame(trial)):
+            self._lost(line)
+
+    # --- workers
+
+    def _hear_worker(self, line: Line) -> None:
+        try:
+            for answer in line.heard():
+                if isinstance(answer, pin_wire.Reaffirm):
+                    self._reaffirm(line)
+                else:
+                    self._ended(line, answer)
+        except (framing.FrameError, OSError):
+            self._lost(line)  # a worker is never trusted: it loses its socket, the others keep theirs
+
+    def _reaffirm(self, line: Line) -> None:
+        lease = self._leases[line.token]
+        if not line.logged_in or self._has_asked(lease, line.worker):
+            raise framing.FrameError("a worker asked for the PIN out of place")
+        lease.waiting.append(Borrower(line.worker, line.serial, line.trusted))
+        self._go_on(lease)
+
+    def _has_asked(self, lease: Lease, worker: int) -> bool:
+        on_trial = lease.trial is not None and lease.trial.borrower.worker == worker
+        return on_trial or any(borrower.worker == worker for borrower in lease.waiting)
+
+    def _ended(self, line: Line, ended: pin_wire.LoginEnded) -> None:
+        lease = self._leases[line.token]
+        trial = lease.trial
+        if trial is None or trial.borrower.worker != line.worker or not trial.given:
             raise framing.FrameError("a worker spoke that had no PIN")
-        self._leases[token].ended(ended.outcome, ended.ckr)
-        self._tell(keeper_wire.Lent(token, worker, ended.outcome, ended.ckr, ended.flags))
-        self._go_on(token)
+        record = lease.ended(ended.outcome, ended.ckr)
+        line.logged_in = line.logged_in or ended.outcome is pin_wire.LoginOutcome.OK
+        self._tell(
+            keeper_wire.Lent(
+                line.token,
+                line.worker,
+                ended.outcome,
+                ended.ckr,
+                ended.flags,
+                serial=line.serial,
+                record=record,
+            )
+        )
+        self._go_on(lease)
 
-    def _lost(self, worker: int) -> None:
+    def _lost(self, line: Line) -> None:
         """Its process is gone, or closed the socket. Only while it had the PIN does that leave an attempt open."""
-        token, sock, _ = self._workers.pop(worker)
-        self._selector.unregister(sock)
-        sock.close()
-        lease = self._leases[token]
-        if lease.lent_to == worker:
-            lease.ended(None)
-            self._tell(keeper_wire.Lent(token, worker, None, 0, (), died=True))
-            self._go_on(token)
-        elif worker in lease.waiting:
-            lease.waiting.remove(worker)
-            self._tell(keeper_wire.Lent(token, worker, None, 0, (), died=True))
-
-    def _go_on(self, token: str) -> None:
-        self._lend(token)
-        if self._leases[token].pin is None:
-            self._turn_away(token)
-
-    def _turn_away(self, token: str) -> None:
-        waiting = self._leases[token].waiting
-        while waiting:
-            self._tell(keeper_wire.Lent(token, waiting.popleft(), None, 0, ()))
+        if not self._lines.drop(line):
+            return
+        lease = self._leases[line.token]
+        record = None
+        waited = not line.logged_in
+        if lease.trial is not None and lease.trial.borrower.worker == line.worker:
+            record = lease.ended(None)
+            waited = True
+        lease.waiting = type(lease.waiting)(each for each in lease.waiting if each.worker != line.worker)
+        if waited:
+            self._tell(
+                keeper_wire.Lent(
+                    line.token, line.worker, None, 0, (), died=True, serial=line.serial, record=record
+                )
+            )
+        self._go_on(lease)
 
     def _tell(self, answer: keeper_wire.Answer) -> None:
         self._front.sendall(framing.encode(answer))
+
+
+def _login_frame(trial: Trial) -> bytearray:
+    if trial.pin is None:
+        return framing.encode(pin_wire.PadLogin())
+    field, buffer = pin_wire.wrap(trial.pin)
+    frame = framing.encode(pin_wire.Login(field, trial.by_officer, trial.open_attempt))
+    buffer[:] = bytes(len(buffer))
+    return frame
+
+
+def _field(field: msgspec.Raw) -> Pin:
+    """:raises FrameError: if it is no PIN."""
+    try:
+        return pin_wire.unwrap(field)
+    except ValueError as error:
+        raise framing.FrameError(str(error)) from None
 
 
 def _typed(field: msgspec.Raw) -> Pin:

@@ -6,6 +6,7 @@ from segeld.model.algorithm import Algorithm, EcdsaEncoding, KeyKind
 from segeld.model.deadline import Deadline
 from segeld.model.faults import Fault, Reason
 from segeld.model.job import Signature
+from segeld.model.kind import Kind
 from segeld.model.names import KeyName, TokenName
 from segeld.model.priority import Priority
 from segeld.model.token_state import TokenState
@@ -25,6 +26,8 @@ class TokenKey:
     """Certificates, DER, the key's own first."""
     unusable: Reason | None
     trouble: str
+    always_authenticate: bool = False
+    """It wants its PIN before every signature: slow, and never in bulk unless the policy says so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,16 @@ class TokenRecord:
     workers_configured: int
     pin_source: str
     keys: tuple[TokenKey, ...]
+    active_until: float | None = None
+    """Seconds since the epoch; None if an officer ends it."""
+    signatures_left: int | None = None
+    """None: any number."""
+    waiting: int = 0
+    """Items that wait for its keys."""
+
+    @property
+    def key_names(self) -> frozenset[KeyName]:
+        return frozenset(key.name for key in self.keys if key.name is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +75,8 @@ class KeyRecord:
     unusable: Reason | None
     """Set if no token holds it in a usable form."""
     trouble: str
+    always_authenticate: bool = False
+    """It wants its PIN before every signature, on one of its tokens at least."""
 
     @property
     def active(self) -> bool:
@@ -108,6 +123,12 @@ class Order:
     request_id: str
     priority: Priority = Priority.INTERACTIVE
     """What the policy gives to this caller at most."""
+    uncertified: bool = False
+    """As in `Kind`."""
+
+    @property
+    def kind(self) -> Kind:
+        return Kind(self.key, self.algorithm, self.encoding, self.uncertified)
 
 
 @dataclass(frozen=True, slots=True)

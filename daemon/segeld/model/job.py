@@ -35,7 +35,7 @@ class JobSpec:
     retention: float
     """Seconds."""
     approval: bool = False
-    """Sealing leads to HELD."""
+    """Sealing leads to HELD, whatever the policy says by then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +61,14 @@ class Job:
     started: float | None = None
     ended: float | None = None
     expires: float | None = None
+    decided_by: str = ""
+    """The approver who said yes or no; empty as long as nobody did."""
+    decided: float | None = None
+
+    @property
+    def left(self) -> int:
+        """Items that have no outcome yet."""
+        return self.count - self.signed - self.failed
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +112,7 @@ class Results:
 
 @dataclass(frozen=True, slots=True)
 class JobFilter:
-    """Which jobs of a caller; None or empty is every one."""
+    """Which jobs of those that may be seen; None or empty is every one."""
 
     states: frozenset[JobState] = frozenset()
     key: KeyName | None = None

@@ -28,6 +28,8 @@ class JobState(enum.StrEnum):
     """Its deadline passed, or it was never sealed."""
     REJECTED = "rejected"
     """An approver said no."""
+    PAUSED = "paused"
+    """Sealed; an officer paused it: nothing is begun until it is resumed, what a token holds still ends."""
 
 
 FINAL: Final = frozenset(
@@ -41,9 +43,21 @@ SIGNABLE: Final = frozenset({JobState.QUEUED, JobState.RUNNING})
 MOVES: Final[Mapping[JobState, frozenset[JobState]]] = {
     JobState.OPEN: frozenset({JobState.HELD, JobState.QUEUED, JobState.CANCELLED, JobState.EXPIRED}),
     JobState.HELD: frozenset({JobState.QUEUED, JobState.REJECTED, JobState.CANCELLED, JobState.EXPIRED}),
-    JobState.QUEUED: frozenset({JobState.RUNNING, JobState.CANCELLED, JobState.EXPIRED}),
+    JobState.QUEUED: frozenset({JobState.RUNNING, JobState.PAUSED, JobState.CANCELLED, JobState.EXPIRED}),
     JobState.RUNNING: frozenset(
         {
+            JobState.SUCCEEDED,
+            JobState.FAILED,
+            JobState.PAUSED,
+            JobState.ENDING,
+            JobState.CANCELLED,
+            JobState.EXPIRED,
+        }
+    ),
+    JobState.PAUSED: frozenset(
+        {
+            JobState.QUEUED,
+            JobState.RUNNING,
             JobState.SUCCEEDED,
             JobState.FAILED,
             JobState.ENDING,

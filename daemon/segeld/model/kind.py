@@ -13,3 +13,5 @@ class Kind:
     key: KeyName
     algorithm: Algorithm
     encoding: EcdsaEncoding
+    uncertified: bool = False
+    """An officer's request for a certificate: the key signs it whatever becomes of its certificate."""

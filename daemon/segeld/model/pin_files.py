@@ -29,6 +29,11 @@ def faults(status: os.stat_result, path: Path, *, user: int, credentials: str | 
         yield f"has mode {stat.S_IMODE(status.st_mode):04o}, so others can reach it: chmod 600"
 
 
+def credential_path(name: str) -> str:
+    """Where a systemd credential of this name is; a path that does not exist if there are none."""
+    return str(Path(os.environ.get(CREDENTIALS) or "/no-credentials-directory") / name)
+
+
 def is_source(status: os.stat_result) -> bool:
     """Whether an inherited descriptor is something that is read to an end: a pipe, a file, a terminal.
 

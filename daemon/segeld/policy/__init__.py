@@ -2,12 +2,24 @@
 
 from pathlib import Path
 
-from segeld.config.strict import Problem, build, read_toml
+from segeld.config.strict import Problem, build, parse_toml, read_toml
 from segeld.policy.compile import compile_policy
 from segeld.policy.document import PolicyTable
 from segeld.policy.rules import Policy, Verdict, algorithm_not_granted, key_not_found
+from segeld.policy.staffing import staffing
 
-__all__ = ["Policy", "PolicyError", "Verdict", "algorithm_not_granted", "check", "key_not_found", "load"]
+__all__ = [
+    "Policy",
+    "PolicyError",
+    "Verdict",
+    "algorithm_not_granted",
+    "check",
+    "compile_tables",
+    "key_not_found",
+    "load",
+    "parse",
+    "staffing",
+]
 
 
 class PolicyError(Exception):
@@ -34,9 +46,22 @@ def load(path: Path) -> Policy:
     return policy
 
 
+def parse(text: str) -> tuple[Policy, list[Problem]]:
+    """Compiles a policy that is at hand, and names every fault of it. With problems, the rules must not be used."""
+    raw, problems = parse_toml(text.encode(errors="surrogateescape"), "the policy")
+    return (Policy(), problems) if problems else compile_tables(raw)
+
+
+def compile_tables(raw: dict[str, object]) -> tuple[Policy, list[Problem]]:
+    """The same, of TOML that was read already."""
+    return _compiled(raw, Path())
+
+
 def _read(path: Path) -> tuple[Policy | None, list[Problem]]:
     raw, problems = read_toml(path)
-    if problems:
-        return None, problems
-    table, problems = build(PolicyTable, raw, path.absolute().parent)
-    return (None, problems) if table is None else compile_policy(table)
+    return (None, problems) if problems else _compiled(raw, path.absolute().parent)
+
+
+def _compiled(raw: dict[str, object], folder: Path) -> tuple[Policy, list[Problem]]:
+    table, problems = build(PolicyTable, raw, folder)
+    return (Policy(), problems) if table is None else compile_policy(table)

@@ -1,5 +1,6 @@
 """From the policy file's tables to rules, with every fault named. A policy with a fault is not used at all."""
 
+import math
 import re
 from collections.abc import Iterable, Iterator
 from typing import Final
@@ -10,8 +11,9 @@ from segeld.model.names import Alias, BadName, KeyName, parse_key_or_alias
 from segeld.model.principal import Principal, Role
 from segeld.model.priority import Priority
 from segeld.policy.document import CallerTable, PersonTable, PolicyTable
-from segeld.policy.key_options import keys_tried_once
-from segeld.policy.rules import ANY_ALGORITHM, Grants, Policy, Standing
+from segeld.policy.grants import GrantBook
+from segeld.policy.key_options import defaults_of, key_options
+from segeld.policy.rules import ANY_ALGORITHM, Grants, Policy, Rate, Standing
 
 _NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,61}[a-z0-9])?")
 _SAN: Final = re.compile(r"(uri|dns|email):[\x21-\x7e]{1,1024}")
@@ -24,11 +26,13 @@ class _Compiler:
         self._aliases: dict[Alias, tuple[KeyName, ...]] = {}
         self._principals: dict[str, Principal] = {}
         self._names: dict[str, str] = {}
+        self._approver_names = {person.name for person in table.approvers}
 
     def policy(self) -> Policy:
         for word, keys in self._table.aliases.items():
             self._alias(word, keys)
-        tried_once, problems = keys_tried_once(self._table.keys, self._aliases)
+        defaults = defaults_of(self._table.defaults)
+        options, problems = key_options(self._table.keys, defaults, self._aliases)
         self.problems += problems
         grants: dict[str, Grants] = {}
         standings: dict[str, Standing] = {}
@@ -36,8 +40,17 @@ class _Compiler:
             self._person(at, role, person)
             if isinstance(person, CallerTable):
                 grants[person.name] = self._grants(at, person)
-                standings[person.name] = Standing(person.weight, Priority[person.max_priority.upper()])
-        return Policy(self._principals, self._aliases, grants, standings, tried_once)
+                standings[person.name] = self._standing(at, person)
+        return Policy(
+            self._principals,
+            self._aliases,
+            grants,
+            standings,
+            frozenset(key for key, each in options.items() if not each.repeated),
+            options,
+            defaults,
+            self._table.two_person,
+        )
 
     def _fault(self, key: str, text: str) -> None:
         self.problems.append(Problem(key, text))
@@ -87,21 +100,46 @@ class _Compiler:
             else:
                 self._principals[san] = Principal(person.name, role, san)
 
+    def _standing(self, at: str, caller: CallerTable) -> Standing:
+        rate = None
+        if caller.rate is not None:
+            rate = Rate(caller.rate, caller.burst or math.ceil(caller.rate))
+        elif caller.burst is not None:
+            self._fault(f"{at}.burst", "means nothing without rate")
+        return Standing(
+            caller.weight,
+            Priority[caller.max_priority.upper()],
+            rate,
+            caller.at_once,
+            caller.on_revoke == "cancel",
+        )
+
     def _grants(self, at: str, caller: CallerTable) -> Grants:
-        by_key: dict[KeyName, frozenset[Algorithm]] = {}
-        on_every_key: frozenset[Algorithm] = frozenset()
+        book = GrantBook(self._fault)
         for number, grant in enumerate(caller.grants):
             where = f"{at}.grants[{number}]"
             algorithms = self._algorithms(where, grant.algorithms)
+            approvers = self._approvers(where, grant.approval)
             if not grant.keys:
                 self._fault(f"{where}.keys", "names no key")
             for position, text in enumerate(grant.keys):
+                here = f"{where}.keys[{position}]"
                 if text == "*":
-                    on_every_key |= algorithms
+                    book.every_key(here, algorithms, approvers)
                     continue
-                for key in self._keys(f"{where}.keys[{position}]", text):
-                    by_key[key] = by_key.get(key, frozenset()) | algorithms
-        return Grants(by_key, on_every_key)
+                for key in self._keys(here, text):
+                    book.key(here, key, algorithms, approvers)
+        return book.grants()
+
+    def _approvers(self, at: str, names: tuple[str, ...] | None) -> frozenset[str]:
+        if names is None:
+            return frozenset()
+        if not names:
+            self._fault(f"{at}.approval", "names nobody; leave it out if nobody has to approve")
+        for number, name in enumerate(names):
+            if name not in self._approver_names:
+                self._fault(f"{at}.approval[{number}]", f"{name!r} is not among the approvers")
+        return frozenset(names)
 
     def _algorithms(self, at: str, names: tuple[str, ...] | None) -> frozenset[Algorithm]:
         if names is None:

@@ -8,8 +8,9 @@ from typing import Final
 from segeld.model.algorithm import Algorithm
 from segeld.model.faults import Fault, Reason
 from segeld.model.names import Alias, KeyName
-from segeld.model.principal import Principal
+from segeld.model.principal import Principal, Role
 from segeld.model.priority import Priority
+from segeld.policy.key_options import LOOSE, KeyOptions
 
 ANY_ALGORITHM = frozenset(Algorithm)
 ATTEMPTS: Final = 3
@@ -31,10 +32,28 @@ class Grants:
 
     by_key: Mapping[KeyName, frozenset[Algorithm]] = field(default_factory=dict)
     on_every_key: frozenset[Algorithm] = frozenset()
+    approvers: Mapping[KeyName, frozenset[str]] = field(default_factory=dict)
+    """Who may say yes, by key; a key of `by_key` that is not here needs nobody's yes."""
+    approvers_on_every_key: frozenset[str] = frozenset()
+    """Of keys that are not in `by_key`."""
+
+    def asked(self, key: KeyName) -> frozenset[str]:
+        """Who may say yes to what is to be signed; empty: nobody is asked. A grant that names the key decides."""
+        if key in self.by_key:
+            return self.approvers.get(key, frozenset())
+        return self.approvers_on_every_key
 
     def on(self, key: KeyName) -> frozenset[Algorithm]:
         """What may be asked of a key; empty if it is not granted."""
         return self.by_key.get(key, frozenset()) | self.on_every_key
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """A bucket of `burst` signatures that fills with `per_second`."""
+
+    per_second: float
+    burst: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +62,11 @@ class Standing:
 
     weight: int = 1
     highest: Priority = Priority.INTERACTIVE
+    rate: Rate | None = None
+    at_once: int | None = None
+    """Inputs of Sign and SignStream that may wait; None: as many as the configuration says."""
+    cancelled: bool = False
+    """Its jobs are cancelled when it is revoked; else they wait."""
 
 
 _NOTHING = Grants()
@@ -62,6 +86,48 @@ class Policy:
     """By the caller's name."""
     tried_once: frozenset[KeyName] = frozenset()
     """Keys of which no attempt is repeated after one whose outcome is unknown."""
+    options: Mapping[KeyName, KeyOptions] = field(default_factory=dict)
+    """Of keys of which something is said."""
+    default_options: KeyOptions = LOOSE
+    """Of all others."""
+    two_person: bool = True
+    """Whether what is dangerous needs two officers."""
+
+    def approvers_for(self, caller: str, key: KeyName) -> frozenset[str]:
+        """Who may say yes to what the caller signs with the key; empty: nobody is asked."""
+        return self.grants.get(caller, _NOTHING).asked(key)
+
+    def keys(self) -> frozenset[KeyName]:
+        """All that the policy names, by alias, grant or option."""
+        granted = (grants.by_key for grants in self.grants.values())
+        return frozenset().union(*self.aliases.values(), *granted, self.options)
+
+    def options_of(self, key: KeyName) -> KeyOptions:
+        return self.options.get(key, self.default_options)
+
+    def rate(self, caller: str) -> Rate | None:
+        """How fast the caller may ask for signatures; None: as fast as they are made."""
+        return self.standings.get(caller, _EQUAL).rate
+
+    def at_once(self, caller: str) -> int | None:
+        """How many of its inputs may wait for their signatures; None: the policy does not say."""
+        return self.standings.get(caller, _EQUAL).at_once
+
+    def cancels(self, caller: str) -> bool:
+        """Whether the caller's jobs are cancelled when it is revoked; else they wait."""
+        return self.standings.get(caller, _EQUAL).cancelled
+
+    def names(self, role: Role) -> tuple[str, ...]:
+        """The principals of a role, in order."""
+        return tuple(sorted({each.name for each in self.principals.values() if each.role is role}))
+
+    def role(self, name: str) -> Role | None:
+        """Of a principal, by its name; None if there is none."""
+        return next((each.role for each in self.principals.values() if each.name == name), None)
+
+    def sans(self, name: str) -> tuple[str, ...]:
+        """A principal's names in certificates, in order."""
+        return tuple(sorted(san for san, each in self.principals.items() if each.name == name))
 
     def principal(self, sans: Iterable[str]) -> Principal | None:
         """Who a certificate with these SANs is; None if it is nobody, or more than one."""

@@ -13,14 +13,14 @@ from google.rpc import status_pb2
 from grpc_status import rpc_status
 
 from segeld.model.faults import Fault, Reason
-from segeld.policy import Policy
 from segeld.rpc import call as calls
 from segeld.rpc.call import Call
 from segeld.rpc.ending import unless_ended
 from segeld.rpc.gate import Gate
 from segeld.rpc.handlers import Context, Handler, Parsed, drain, parser
-from segeld.rpc.identity import principal_of
+from segeld.rpc.identity import certificate_of
 from segeld.rpc.metrics import CallMetrics
+from segeld.rpc.open_calls import OpenCall, OpenCalls
 from segeld.rpc.roles import require_role
 from segeld.rpc.status import status
 
@@ -45,9 +45,9 @@ def fault_of(error: Exception, request_id: str) -> Fault:
 class Guard(grpc.aio.ServerInterceptor):
     """The outermost and only interceptor. It parses requests itself, so that grpc reports no failure of its own."""
 
-    def __init__(self, policy: Callable[[], Policy], gate: Gate, quiet: Gate, metrics: CallMetrics) -> None:
+    def __init__(self, calls: OpenCalls, gate: Gate, quiet: Gate, metrics: CallMetrics) -> None:
         """:param quiet: a gate that is never closed, for health and reflection."""
-        self._policy = policy
+        self._calls = calls
         self._gate = gate
         self._quiet = quiet
         self._metrics = metrics
@@ -117,17 +117,23 @@ class Guard(grpc.aio.ServerInterceptor):
         structlog.contextvars.bind_contextvars(request_id=call.request_id)
         context.set_trailing_metadata(((REQUEST_ID, call.request_id),))
         code, reason = grpc.StatusCode.OK, ""
+        opened: OpenCall | None = None
         try:
-            call.principal = principal_of(context.auth_context(), self._policy())
-            require_role(method, call.principal)
-            if method.startswith(_QUIET):
-                with self._quiet.enter(call.principal.name, octets):
-                    return await (work() if unary else unless_ended(work(), self._end))
-            with self._gate.enter(call.principal.name, octets):
-                return await work()
+            certificate = certificate_of(context.auth_context())
+            who = call.principal = self._calls.admit(certificate)
+            require_role(method, who)
+            with self._calls.serving(who, certificate) as opened:
+                if method.startswith(_QUIET):
+                    with self._quiet.enter(who.name, octets):
+                        return await (work() if unary else unless_ended(work(), self._end))
+                with self._gate.enter(who.name, octets):
+                    return await work()
         except asyncio.CancelledError:
-            code, reason = grpc.StatusCode.CANCELLED, Reason.CANCELLED
-            raise
+            if opened is None or opened.cut is None or not opened.survives():
+                code, reason = grpc.StatusCode.CANCELLED, Reason.CANCELLED
+                raise
+            answer = status(opened.cut, call.request_id)
+            code, reason = rpc_status.to_status(answer).code, opened.cut.reason
         except grpc.aio.AbortError:
             code = context.code()
             raise

@@ -83,6 +83,8 @@ def job_message(job: Job) -> jobs_pb2.Job:
         failed_count=job.failed,
         items_hash=job.items_hash,
         read_offset=job.read,
+        caller=spec.caller,
+        decided_by=job.decided_by,
     )
     _write_time(message.create_time, job.created)
     _write_time(message.deadline, spec.deadline)
@@ -94,6 +96,8 @@ def job_message(job: Job) -> jobs_pb2.Job:
         _write_time(message.end_time, job.ended)
     if job.expires is not None:
         _write_time(message.expire_time, job.expires)
+    if job.decided is not None:
+        _write_time(message.decide_time, job.decided)
     return message
 
 

@@ -1,5 +1,6 @@
 """With which key a new job is signed: as for Sign, but a repetition must find what it found the first time."""
 
+from segeld.model.faults import Fault, Reason
 from segeld.model.inventory import KeyRecord
 from segeld.model.job import JobFilter
 from segeld.model.names import Alias, KeyName
@@ -17,12 +18,19 @@ class JobKeys:
     async def choose(self, policy: Policy, caller: str, asked: Draft) -> KeyName:
         """The immutable name of the key that the caller means, and may have sign that way.
 
-        :raises Fault: as `keys.choose` and `keys.allow`.
+        :raises Fault: as `keys.choose` and `keys.allow`; KEY_UNUSABLE for a key that is not for bulk.
         """
         record = keys.choose(policy, self._inventory, caller, asked.key)
         if isinstance(asked.key, Alias):
             record = await self._repeated(policy, caller, asked.key, asked.request_id) or record
         keys.allow(policy, caller, record, asked.algorithm)
+        if record.always_authenticate and not policy.options_of(record.name).bulk:
+            raise Fault(
+                Reason.KEY_UNUSABLE,
+                f"{record.name} wants its PIN before every signature, so jobs may not use it. Use Sign, or another key; "
+                "an officer may allow it (`bulk = true` for the key in the policy).",
+                field="key",
+            )
         return record.name
 
     async def _repeated(self, policy: Policy, caller: str, alias: Alias, request_id: str) -> KeyRecord | None:

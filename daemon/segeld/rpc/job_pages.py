@@ -3,7 +3,7 @@
 import base64
 import binascii
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from segel.v1 import jobs_pb2
@@ -18,29 +18,35 @@ _ID: Final = 8
 _BINDING: Final = 16
 
 
-def page(jobs: Sequence[Job], size: int, caller: str, wanted: JobFilter) -> jobs_pb2.ListJobsResponse:
+def page(
+    jobs: Sequence[Job],
+    size: int,
+    caller: str,
+    wanted: JobFilter,
+    shown: Callable[[Job], jobs_pb2.Job] = job_message,
+) -> jobs_pb2.ListJobsResponse:
     """At most `size` of the jobs, but at least one; with a token if there are more."""
     answer = jobs_pb2.ListJobsResponse()
     octets = 0
     for number, job in enumerate(jobs):
-        message = job_message(job)
+        message = shown(job)
         octets += message.ByteSize()
         if number and (number == size or octets > MAX_OCTETS):
-            answer.next_page_token = _write(jobs[number - 1].id, caller, wanted)
+            answer.next_page_token = token(jobs[number - 1].id, caller, wanted)
             break
         answer.jobs.append(message)
     return answer
 
 
-def before(token: str, caller: str, wanted: JobFilter) -> int | None:
+def before(text: str, caller: str, wanted: JobFilter) -> int | None:
     """The id below which the next page begins; None for the first.
 
     :raises Fault: FIELD_INVALID if the token is not of this caller and this filter.
     """
-    if not token:
+    if not text:
         return None
     try:
-        raw = base64.b64decode(token, altchars=b"-_", validate=True)
+        raw = base64.b64decode(text, altchars=b"-_", validate=True)
     except (binascii.Error, ValueError):
         raw = b""
     number, binding = raw[:_ID], raw[_ID:]
@@ -49,7 +55,8 @@ def before(token: str, caller: str, wanted: JobFilter) -> int | None:
     return int.from_bytes(number, "big", signed=True)
 
 
-def _write(last: int, caller: str, wanted: JobFilter) -> str:
+def token(last: int, caller: str, wanted: JobFilter) -> str:
+    """Where the page begins that comes after this job."""
     raw = last.to_bytes(_ID, "big", signed=True) + _bind(caller, wanted)
     return base64.urlsafe_b64encode(raw).decode()
 

@@ -15,13 +15,14 @@ from segeld.model.kind import Kind
 from segeld.policy import Policy
 from segeld.rpc import call as calls
 from segeld.rpc import convert, inputs, job_fields, job_pages
+from segeld.rpc.approving import Approving, is_approver, seen_by_approver
 from segeld.rpc.blame import blame
 from segeld.rpc.gate import Gate
 from segeld.rpc.job_convert import draft, job_filter, job_message, results_message
 from segeld.rpc.job_keys import JobKeys
 from segeld.rpc.job_streams import JobStreams
 from segeld.rpc.metrics import CallMetrics
-from segeld.rpc.ports import Inventory, JobDesk
+from segeld.rpc.ports import Inventory, JobDesk, Oversight
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -31,6 +32,7 @@ class Jobs(jobs_pb2_grpc.JobsServicer):
         self,
         policy: Callable[[], Policy],
         desk: JobDesk,
+        oversight: Oversight,
         inventory: Inventory,
         limits: Limits,
         gate: Gate,
@@ -38,6 +40,7 @@ class Jobs(jobs_pb2_grpc.JobsServicer):
     ) -> None:
         self._policy = policy
         self._desk = desk
+        self._approving = Approving(policy, oversight)
         self._limits = limits
         self._keys = JobKeys(inventory, desk)
         self._streams = JobStreams(limits, gate.closing, metrics)
@@ -56,6 +59,7 @@ class Jobs(jobs_pb2_grpc.JobsServicer):
             labels=asked.labels,
             deadline=asked.deadline,
             retention=asked.retention,
+            approval=bool(policy.approvers_for(caller, key)),
         )
         with blame("items"):
             return job_message(await self._desk.create(spec, asked.items, seal=request.seal))
@@ -77,11 +81,16 @@ class Jobs(jobs_pb2_grpc.JobsServicer):
     async def SealJob(self, request: jobs_pb2.SealJobRequest, context: Context) -> jobs_pb2.Job:
         name = job_fields.job_name(request.name, "name")
         count = job_fields.offset(request.item_count, "item_count")
+        policy, caller = self._policy(), calls.principal().name
+        kind = (await self._desk.job(caller, name)).spec.kind
+        approval = bool(policy.approvers_for(caller, kind.key))
         with blame("item_count"):
-            return job_message(await self._desk.seal(calls.principal().name, name, count))
+            return job_message(await self._desk.seal(caller, name, count, approval=approval))
 
     async def GetJob(self, request: jobs_pb2.GetJobRequest, context: Context) -> jobs_pb2.Job:
         name = job_fields.job_name(request.name, "name")
+        if is_approver():
+            return await self._approving.get(name)
         return job_message(await self._desk.job(calls.principal().name, name))
 
     async def ListJobs(
@@ -90,6 +99,8 @@ class Jobs(jobs_pb2_grpc.JobsServicer):
         size = convert.page_size(request.page_size)
         wanted, caller = job_filter(request), calls.principal().name
         before = job_pages.before(request.page_token, caller, wanted)
+        if is_approver():
+            return await self._approving.list(wanted, before, size)
         jobs = await self._desk.jobs(caller, wanted, before=before, limit=size + 1)
         return job_pages.page(jobs, size, caller, wanted)
 
@@ -97,6 +108,9 @@ class Jobs(jobs_pb2_grpc.JobsServicer):
         self, request: jobs_pb2.WatchJobRequest, context: Context
     ) -> None:
         name = job_fields.job_name(request.name, "name")
+        if is_approver():
+            await self._streams.send(self._approving.watch(name), seen_by_approver, context)
+            return
         changes = self._desk.watch(calls.principal().name, name)
         await self._streams.send(changes, job_message, context)
 
@@ -124,9 +138,9 @@ class Jobs(jobs_pb2_grpc.JobsServicer):
         name = job_fields.job_name(request.name, "name")
         items_hash = job_fields.items_hash(request.items_hash, "items_hash")
         with blame("items_hash"):
-            return job_message(await self._desk.decide(name, calls.principal().name, items_hash, ""))
+            return await self._approving.decide(name, items_hash, "")
 
     async def RejectJob(self, request: jobs_pb2.RejectJobRequest, context: Context) -> jobs_pb2.Job:
         name = job_fields.job_name(request.name, "name")
         reason = job_fields.reason(request.reason, "reason")
-        return job_message(await self._desk.decide(name, calls.principal().name, None, reason))
+        return await self._approving.decide(name, None, reason)

@@ -1,6 +1,6 @@
 """Which key a caller means, and what it may ask of it. Whatever is not granted looks like what is not there."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from segel.v1 import resources_pb2
@@ -78,6 +78,20 @@ def to_message(policy: Policy, caller: str, record: KeyRecord) -> resources_pb2.
         public_key=record.public_key,
         certificate_chain=record.chain,
         algorithms=[convert.to_number(each) for each in _able(record) if each in granted],
+        state=state,
+        state_reason=why,
+    )
+
+
+def whole_message(record: KeyRecord, aliases: Iterable[str]) -> resources_pb2.Key:
+    """A key as officers see it: with all that it can do, whoever may ask for it."""
+    state, why = _state(record)
+    return resources_pb2.Key(
+        name=str(record.name),
+        aliases=aliases,
+        public_key=record.public_key,
+        certificate_chain=record.chain,
+        algorithms=[convert.to_number(each) for each in _able(record)],
         state=state,
         state_reason=why,
     )

@@ -1,8 +1,9 @@
 """What the services ask of the layers below: narrow protocols, so that each side is tested without the other."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Protocol
 
+from segeld.model.activation import NO_LIMITS, Limits
 from segeld.model.inventory import KeyRecord, Order, Signed, Survey, TokenRecord
 from segeld.model.job import Items, Job, JobFilter, JobSpec, Results
 from segeld.model.names import JobName, KeyName, TokenName
@@ -39,8 +40,11 @@ class JobDesk(Protocol):
         """:raises Fault: JOB_STATE, OFFSET_OUT_OF_RANGE, IDEMPOTENCY_MISMATCH, JOB_TOO_LARGE, CALLER_QUOTA, STORAGE_…"""
         ...
 
-    async def seal(self, caller: str, name: JobName, count: int) -> Job:
-        """:raises Fault: JOB_STATE, BATCH_EMPTY, OFFSET_OUT_OF_RANGE, STORAGE_…"""
+    async def seal(self, caller: str, name: JobName, count: int, *, approval: bool) -> Job:
+        """:param approval: it needs an approver's yes, whatever it needed when it was created.
+
+        :raises Fault: JOB_STATE, BATCH_EMPTY, OFFSET_OUT_OF_RANGE, STORAGE_…
+        """
         ...
 
     async def job(self, caller: str, name: JobName) -> Job: ...
@@ -64,16 +68,54 @@ class JobDesk(Protocol):
 
     async def delete(self, caller: str, name: JobName) -> None: ...
 
-    async def decide(self, name: JobName, who: str, items_hash: bytes | None, text: str) -> Job:
-        """Approves a held job; rejects it if `items_hash` is None.
-
-        :raises Fault: JOB_STATE, ITEMS_CHANGED.
-        """
-        ...
-
     @property
     def log_origin(self) -> str:
         """The audit log of the receipts."""
+        ...
+
+
+May = Callable[[str, KeyName], bool]
+"""Whether an approver may decide on jobs of a caller with a key, by the policy in force. Asked in any thread."""
+
+
+class Oversight(Protocol):
+    """Jobs of every caller, as approvers and officers deal with them.
+
+    An approver sees held jobs that wait for his word, and for 90 days those that he decided: everything else is
+    JOB_NOT_FOUND.
+    """
+
+    async def job_for(self, who: str, may: May, name: JobName) -> Job: ...
+
+    async def jobs_for(
+        self, who: str, may: May, wanted: JobFilter, *, before: int | None, limit: int
+    ) -> tuple[Job, ...]: ...
+
+    def watch_for(self, who: str, may: May, name: JobName) -> AsyncIterator[Job]: ...
+
+    async def decide(self, name: JobName, who: str, may: May, items_hash: bytes | None, text: str) -> Job:
+        """Approves a held job; rejects it if `items_hash` is None.
+
+        :raises Fault: JOB_NOT_FOUND, JOB_STATE, ITEMS_CHANGED.
+        """
+        ...
+
+    async def all_jobs(
+        self, wanted: JobFilter, *, caller: str, before: int | None, limit: int
+    ) -> tuple[tuple[Job, ...], int | None]:
+        """The newest first, of one caller if it is named; and with which `before` it goes on."""
+        ...
+
+    async def pause(self, name: JobName, who: str) -> Job:
+        """:raises Fault: JOB_NOT_FOUND, JOB_STATE."""
+        ...
+
+    async def resume(self, name: JobName, who: str) -> Job:
+        """:raises Fault: JOB_NOT_FOUND, JOB_STATE."""
+        ...
+
+    async def cancel(self, name: JobName, who: str, why: str) -> Job:
+        """:raises Fault: JOB_NOT_FOUND, JOB_STATE."""
         ...
 
 
@@ -92,16 +134,20 @@ class Inventory(Protocol):
         """Asks every configured module for its slots, each in a process of its own."""
         ...
 
-    async def activate(self, name: TokenName, pin: Pin) -> TokenRecord:
+    async def activate(self, name: TokenName, pin: Pin | None, limits: Limits = NO_LIMITS) -> TokenRecord:
         """Logs the token in; returns when its first worker is ready. Takes and wipes the PIN.
+
+        :param pin: None: it is typed at the reader's pad, or configured.
+
+        :param limits: at their end it is deactivated.
 
         :raises Fault: TOKEN_NOT_FOUND, TOKEN_NOT_PRESENT, PIN_INCORRECT, PIN_LOCKED, PIN_LENGTH, …
         """
         ...
 
-    async def deactivate(self, name: TokenName) -> TokenRecord:
+    async def deactivate(self, name: TokenName, *, only_if_idle: bool = False) -> TokenRecord:
         """Forgets the PIN and ends the workers when what they hold is done.
 
-        :raises Fault: TOKEN_NOT_FOUND.
+        :raises Fault: TOKEN_NOT_FOUND; TOKEN_BUSY if it is not idle and should be.
         """
         ...

@@ -14,6 +14,7 @@ from grpc_reflection.v1alpha import reflection
 from segel.v1 import jobs_pb2_grpc, signing_pb2_grpc, token_admin_pb2_grpc, tokens_pb2_grpc
 from segeld.audit.acts import Acts
 from segeld.config.schema import Config, Limits, Tls
+from segeld.office.key_desk import KeyDesk
 from segeld.policy import Policy
 from segeld.rpc import unix_socket
 from segeld.rpc.gate import Gate
@@ -21,9 +22,12 @@ from segeld.rpc.health import WHOLE, Health
 from segeld.rpc.interceptors import Guard
 from segeld.rpc.jobs import Jobs
 from segeld.rpc.metrics import CallMetrics
-from segeld.rpc.ports import Dispatch, Inventory, JobDesk
+from segeld.rpc.open_calls import OpenCalls
+from segeld.rpc.ports import Dispatch, Inventory, JobDesk, Oversight
+from segeld.rpc.service import OfficerService
 from segeld.rpc.signing import Signing
 from segeld.rpc.token_admin import TokenAdmin
+from segeld.rpc.tls_files import TlsFiles
 from segeld.rpc.tokens import Tokens
 
 SIGNING: Final = "segel.v1.Signing"
@@ -47,10 +51,10 @@ class _Server:
     """One gRPC server with its guard, its gate and its health."""
 
     def __init__(
-        self, limits: Limits, policy: Callable[[], Policy], metrics: CallMetrics, names: Sequence[str]
+        self, limits: Limits, open_calls: OpenCalls, metrics: CallMetrics, names: Sequence[str]
     ) -> None:
         self.gate = Gate(limits)
-        self.guard = Guard(policy, self.gate, Gate(limits), metrics)
+        self.guard = Guard(open_calls, self.gate, Gate(limits), metrics)
         self.health = Health(names)
         self.names = tuple(names)
         self.grpc = grpc.aio.server(interceptors=[self.guard], options=_options(limits))
@@ -59,9 +63,11 @@ class _Server:
     def reflect(self) -> None:
         reflection.enable_server_reflection((*self.names, _HEALTH, reflection.SERVICE_NAME), self.grpc)
 
-    def listen(self, address: str, tls: Tls) -> int:
-        """:raises RuntimeError: if gRPC cannot bind the address."""
-        return self.grpc.add_secure_port(address, _credentials(tls))
+    def listen(self, address: str, key: str, tls: Tls) -> int:
+        """:param key: the configuration's name for `tls`.
+        :raises RuntimeError: if gRPC cannot bind the address.
+        """
+        return self.grpc.add_secure_port(address, TlsFiles(key, tls).credentials())
 
     async def serve(self) -> None:
         await self.health.start()
@@ -92,28 +98,39 @@ class Servers:
         policy: Callable[[], Policy],
         dispatch: Dispatch,
         desk: JobDesk,
+        oversight: Oversight,
         inventory: Inventory,
         acts: Acts,
+        key_desk: KeyDesk,
         metrics: CallMetrics,
         trouble: Callable[[], str] = lambda: "",
+        services: tuple[OfficerService, ...] = (),
+        open_calls: OpenCalls | None = None,
     ) -> None:
-        """:param trouble: why nothing is signed although tokens can; empty if all is well."""
+        """:param trouble: why nothing is signed although tokens can; empty if all is well.
+        :param services: what officers and auditors get beside `Tokens` and `TokenAdmin`.
+        :param open_calls: who is admitted, and whose calls are cut; None: whoever the policy knows.
+        """
         if api_implementation.Type() != "upb":
             raise RuntimeError(
                 "protobuf runs without upb; its parser in Python is no match for hostile messages"
             )
         self._config = config
-        self._callers = _Server(config.limits, policy, metrics, (SIGNING, JOBS))
-        self._officers = _Server(config.limits, policy, metrics, (TOKENS, ADMIN))
+        open_calls = open_calls or OpenCalls(policy)
+        self._callers = _Server(config.limits, open_calls, metrics, (SIGNING, JOBS))
+        names = (TOKENS, ADMIN, *(service.name for service in services))
+        self._officers = _Server(config.limits, open_calls, metrics, names)
         self._both = (self._callers, self._officers)
         signing = Signing(policy, dispatch, inventory, config.limits, self._callers.gate, metrics)
         signing_pb2_grpc.add_SigningServicer_to_server(signing, self._callers.grpc)
-        jobs = Jobs(policy, desk, inventory, config.limits, self._callers.gate, metrics)
+        jobs = Jobs(policy, desk, oversight, inventory, config.limits, self._callers.gate, metrics)
         jobs_pb2_grpc.add_JobsServicer_to_server(jobs, self._callers.grpc)
         tokens_pb2_grpc.add_TokensServicer_to_server(Tokens(inventory, trouble), self._officers.grpc)
         token_admin_pb2_grpc.add_TokenAdminServicer_to_server(
-            TokenAdmin(inventory, acts), self._officers.grpc
+            TokenAdmin(inventory, acts, oversight, policy, key_desk), self._officers.grpc
         )
+        for service in services:
+            service.add(service.servicer, self._officers.grpc)
         if config.reflects:
             for server in self._both:
                 server.reflect()
@@ -126,13 +143,14 @@ class Servers:
         """
         config = self._config
         socket = config.officer_socket
+        officer_key = "officers.tls" if config.officers.tls else "listen.tls"
         unix_socket.prepare(socket)
         try:
             with unix_socket.mode_of_new_sockets(config.officers.mode):
-                self._officers.listen(f"unix:{socket}", config.officer_tls)
-            callers = self._callers.listen(config.listen.address, config.listen.tls)
+                self._officers.listen(f"unix:{socket}", officer_key, config.officer_tls)
+            callers = self._callers.listen(config.listen.address, "listen.tls", config.listen.tls)
             officers = config.officers.address and self._officers.listen(
-                config.officers.address, config.officer_tls
+                config.officers.address, officer_key, config.officer_tls
             )
         except RuntimeError as error:
             # gRPC's own text has advice for its developers, not for whoever runs a daemon.
@@ -164,11 +182,6 @@ class Servers:
         """Waits up to `grace` seconds for calls to end, then cancels them."""
         await self.begin_stop()
         await asyncio.gather(*(server.stop(grace) for server in self._both))
-
-
-def _credentials(tls: Tls) -> grpc.ServerCredentials:
-    pair = (tls.key.read_bytes(), tls.certificate.read_bytes())
-    return grpc.ssl_server_credentials([pair], tls.client_ca.read_bytes(), require_client_auth=True)
 
 
 def _options(limits: Limits) -> list[tuple[str, Any]]:

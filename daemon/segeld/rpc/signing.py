@@ -12,6 +12,7 @@ import grpc
 import segeld
 from segel.v1 import resources_pb2, signing_pb2, signing_pb2_grpc
 from segeld.config.schema import Limits
+from segeld.dispatch.standing import approval_required
 from segeld.model.deadline import Deadline
 from segeld.model.inventory import Order
 from segeld.model.names import KeyName
@@ -23,6 +24,7 @@ from segeld.rpc.gate import Gate
 from segeld.rpc.metrics import CallMetrics
 from segeld.rpc.open_streams import OpenStreams
 from segeld.rpc.ports import Dispatch, Inventory
+from segeld.rpc.rates import Rates
 from segeld.rpc.sign_stream import SignStream
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -45,6 +47,7 @@ class Signing(signing_pb2_grpc.SigningServicer):
         self._inventory = inventory
         self._limits = limits
         self._gate = gate
+        self._rates = Rates()
         self._streams = OpenStreams(
             limits.max_streams,
             limits.max_streams_per_caller,
@@ -108,9 +111,12 @@ class Signing(signing_pb2_grpc.SigningServicer):
         policy, caller = self._policy(), calls.principal().name
         record = keys.choose(policy, self._inventory, caller, name)
         keys.allow(policy, caller, record, algorithm)
+        if policy.approvers_for(caller, record.name):
+            raise approval_required(record.name)
         priority = policy.highest_priority(caller)
         order = Order(caller, record.name, algorithm, encoding, items.inputs, until, request_id, priority)
-        signed = await self._dispatch.sign(order)
+        with self._rates.entered(policy, caller, len(order.inputs)):
+            signed = await self._dispatch.sign(order)
         answer = signing_pb2.SignResponse(key=str(record.name), log_origin=self._dispatch.log_origin)
         results.add(answer.results, items.ids, signed.outcomes)
         return answer

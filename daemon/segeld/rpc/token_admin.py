@@ -2,6 +2,7 @@
 
 # ruff: noqa: ARG002, N802 - names and arguments are those of the service
 
+from collections.abc import Callable
 from typing import Any
 
 import grpc
@@ -10,20 +11,34 @@ from segel.v1 import resources_pb2, token_admin_pb2, token_admin_pb2_grpc
 from segeld.audit.acts import Acts
 from segeld.model.faults import Fault, Reason
 from segeld.model.secret import Pin, PinLengthError
+from segeld.office.key_desk import KeyDesk
+from segeld.policy import Policy
+from segeld.rpc import activation_fields, convert
 from segeld.rpc import call as calls
-from segeld.rpc import convert
-from segeld.rpc.ports import Inventory
+from segeld.rpc.job_admin import JobAdmin
+from segeld.rpc.key_admin import KeyAdmin
+from segeld.rpc.ports import Inventory, Oversight
 from segeld.rpc.tokens import token_message
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
 
-class TokenAdmin(token_admin_pb2_grpc.TokenAdminServicer):
+class TokenAdmin(KeyAdmin, JobAdmin, token_admin_pb2_grpc.TokenAdminServicer):
     """Whoever changes a token is recorded before, and what came of it afterwards."""
 
-    def __init__(self, inventory: Inventory, acts: Acts) -> None:
+    def __init__(
+        self,
+        inventory: Inventory,
+        acts: Acts,
+        oversight: Oversight,
+        policy: Callable[[], Policy],
+        key_desk: KeyDesk,
+    ) -> None:
+        self._policy = policy
+        self._key_desk = key_desk
         self._inventory = inventory
         self._acts = acts
+        self._oversight = oversight
 
     async def ActivateToken(
         self,
@@ -34,13 +49,16 @@ class TokenAdmin(token_admin_pb2_grpc.TokenAdminServicer):
         pin = _take_pin(request)
         who = calls.principal().name
         try:
-            await self._acts.note("token activation asked", who=who, subject=str(name))
-            record = await self._inventory.activate(name, pin)
+            limits = activation_fields.limits(request)
+            facts = activation_fields.said(limits)
+            await self._acts.note("token activation asked", who=who, subject=str(name), **facts)
+            record = await self._inventory.activate(name, pin, limits)
         except Fault as fault:
             self._acts.later("token activation failed", who=who, subject=str(name), reason=fault.reason)
             raise
         finally:
-            pin.wipe()
+            if pin is not None:
+                pin.wipe()
         self._acts.later("token activated", who=who, subject=str(name))
         return token_message(record)
 
@@ -49,19 +67,25 @@ class TokenAdmin(token_admin_pb2_grpc.TokenAdminServicer):
         request: token_admin_pb2.DeactivateTokenRequest,
         context: Context,
     ) -> resources_pb2.Token:
-        name = convert.token_name(request.name, "name")
-        await self._acts.note("token deactivated", who=calls.principal().name, subject=str(name))
-        return token_message(await self._inventory.deactivate(name))
+        name, who = convert.token_name(request.name, "name"), calls.principal().name
+        idle = {"only": "if idle"} if request.only_if_idle else {}
+        await self._acts.note("token deactivated", who=who, subject=str(name), **idle)
+        try:
+            record = await self._inventory.deactivate(name, only_if_idle=request.only_if_idle)
+        except Fault as fault:
+            self._acts.later("token deactivation failed", who=who, subject=str(name), reason=fault.reason)
+            raise
+        return token_message(record)
 
 
-def _take_pin(request: token_admin_pb2.ActivateTokenRequest) -> Pin:
-    """The PIN out of the message. What gRPC and protobuf made of it on the way cannot be wiped from Python: it is
+def _take_pin(request: token_admin_pb2.ActivateTokenRequest) -> Pin | None:
+    """The PIN out of the message; None if there is none: it is typed at the reader's pad, or configured. What gRPC and protobuf made of it on the way cannot be wiped from Python: it is
     freed with the call, and core files of the front are off.
 
     :raises Fault: PIN_LENGTH.
     """
     try:
-        return Pin(request.pin)
+        return Pin(request.pin) if request.pin else None
     except PinLengthError as error:
         raise Fault(Reason.PIN_LENGTH, f"{error}.".replace("a PIN", "A PIN", 1), field="pin") from None
     finally:

@@ -69,8 +69,13 @@ def token_message(record: TokenRecord) -> resources_pb2.Token:
         workers_configured=record.workers_configured,
         keys=[_key_message(record.name, key) for key in record.keys],
         pin_source=record.pin_source,
+        waiting_items=record.waiting,
     )
     message.state_time.FromMicroseconds(round(record.state_since * 1e6))
+    if record.active_until is not None:
+        message.active_until.FromMicroseconds(round(record.active_until * 1e6))
+    if record.signatures_left is not None:
+        message.signatures_left = record.signatures_left
     return message
 
 

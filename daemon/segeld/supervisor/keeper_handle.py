@@ -1,73 +1,131 @@
-"""The keeper process as the front sees it: it is asked to hold, lend and forget; PINs never come back."""
+"""The keeper process as the front sees it: it is asked to hold, lend and forget; PINs never come back.
+
+What it must remember across restarts is written down here, by the guard, when it says so: it waits for that.
+"""
 
 import asyncio
 import contextlib
 import socket
 from asyncio.subprocess import Process
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any, Final
 
 from segeld.ipc import framing, keeper_wire, pin_wire
 from segeld.model.faults import Fault, Reason
 from segeld.model.names import TokenName
 from segeld.model.secret import Pin
+from segeld.supervisor.guard import Guard
 from segeld.supervisor.spawn import end, spawn
 
 _PATIENCE: Final = 10.0
 """Seconds for an answer that needs no token: the keeper never waits for a device."""
 
+_Held = keeper_wire.Holding | keeper_wire.NotHeld | keeper_wire.Forgotten | keeper_wire.Noted
+Unasked = Callable[[keeper_wire.Lent], None]
+"""Told of a login for one signature (CKA_ALWAYS_AUTHENTICATE), which nobody here asked for."""
+
 
 class KeeperHandle:
     """Started with the daemon. If it ever dies its PINs are gone: tokens then need theirs anew."""
 
-    def __init__(self, process: Process, control: socket.socket) -> None:
+    def __init__(self, process: Process, control: socket.socket, guard: Guard, unasked: Unasked) -> None:
         self.pid: Final = process.pid
         self.ended: Final = asyncio.Event()
         self._process = process
         self._control = control
-        self._holds: dict[
-            str, asyncio.Future[keeper_wire.Holding | keeper_wire.NotHeld | keeper_wire.Forgotten]
-        ] = {}
+        self._guard = guard
+        self._unasked = unasked
+        self._writing: set[asyncio.Task[None]] = set()
+        self._sending = asyncio.Lock()
+        self._holds: dict[str, asyncio.Future[_Held]] = {}
         self._lends: dict[int, asyncio.Future[keeper_wire.Lent]] = {}
         self._one_at_a_time = asyncio.Lock()
         self._listening = asyncio.create_task(self._listen(), name="keeper answers")
 
     @classmethod
-    async def start(cls, pin_descriptors: Sequence[int] = ()) -> "KeeperHandle":
-        """`pin_descriptors`: those the configuration names as PIN sources; they are the keeper's from now on."""
+    async def start(
+        cls,
+        guard: Guard,
+        tokens: Iterable[TokenName],
+        pin_descriptors: Sequence[int] = (),
+        *,
+        unasked: Unasked = lambda lent: None,  # noqa: ARG005
+    ) -> "KeeperHandle":
+        """:param tokens: all that there will be.
+        :param pin_descriptors: those the configuration names as PIN sources; they are the keeper's from now on.
+        """
+        await guard.load()
         control, theirs = socket.socketpair()
         process = await spawn("segeld.keeper", {"control": theirs}, environment={}, keep=pin_descriptors)
         control.setblocking(False)
-        return cls(process, control)
+        keeper = cls(process, control, guard, unasked)
+        for token in tokens:
+            await keeper._send(framing.encode(guard.frame(token)))
+        return keeper
 
-    async def hold(self, token: TokenName, pin: Pin) -> None:
+    async def hold(self, token: TokenName, pin: Pin, serial: str | None) -> None:
         """Hands over a PIN an officer typed, and wipes it here.
 
+        :param serial: of the token that is there; None if none was seen yet.
         :raises Fault: PIN_REFUSED_BEFORE, PIN_LENGTH.
         """
         with pin:
             field, buffer = pin_wire.wrap(pin)
-            frame = framing.encode(keeper_wire.HoldPin(str(token), field))
+            frame = framing.encode(keeper_wire.HoldPin(str(token), field, serial))
         try:
             await self._ask(token, frame)
         finally:
             buffer[:] = bytes(len(buffer))
             frame[:] = bytes(len(frame))
 
-    async def hold_file(self, token: TokenName, path: str) -> None:
+    async def hold_file(self, token: TokenName, path: str, serial: str | None, *, by_officer: bool) -> None:
         """:raises Fault: if the file is not there, not safe, or holds no PIN; PIN_REFUSED_BEFORE."""
-        await self._ask(token, framing.encode(keeper_wire.HoldFile(str(token), path)))
+        await self._ask(token, framing.encode(keeper_wire.HoldFile(str(token), path, serial, by_officer)))
 
-    async def hold_descriptor(self, token: TokenName, descriptor: int) -> None:
+    async def hold_descriptor(
+        self, token: TokenName, descriptor: int, serial: str | None, *, by_officer: bool
+    ) -> None:
         """:raises Fault: if it is not open or holds no PIN; PIN_REFUSED_BEFORE."""
-        await self._ask(token, framing.encode(keeper_wire.HoldDescriptor(str(token), descriptor)))
+        await self._ask(
+            token, framing.encode(keeper_wire.HoldDescriptor(str(token), descriptor, serial, by_officer))
+        )
+
+    async def hold_pad(self, token: TokenName) -> None:
+        """One login by the reader's own pad is allowed."""
+        await self._ask(token, framing.encode(keeper_wire.HoldPad(str(token))))
+
+    async def changed(self, token: TokenName, serial: str, old: Pin | None, new: Pin) -> None:
+        """The token's PIN is `new` now: a held one is replaced, and `old` is remembered as refused.
+
+        :raises Fault: STORAGE_UNAVAILABLE if that could not be written down.
+        """
+        new_field, buffer = pin_wire.wrap(new)
+        old_field, old_buffer = (pin_wire.NO_PIN, bytearray()) if old is None else pin_wire.wrap(old)
+        frame = framing.encode(keeper_wire.Changed(str(token), serial, old_field, new_field))
+        try:
+            noted = await self._ask(token, frame)
+        finally:
+            for used in (buffer, old_buffer, frame):
+                used[:] = bytes(len(used))
+        assert isinstance(noted, keeper_wire.Noted)
+        if trouble := await self._guard.keep(token, serial, noted.record):
+            raise Fault(
+                Reason.STORAGE_UNAVAILABLE,
+                f"The PIN of {token} was changed, but {trouble}. Do not restart the daemon before it can be.",
+                token=str(token),
+            )
 
     async def forget(self, token: TokenName, *, refused_too: bool) -> None:
         """Wipes the PIN; with `refused_too` also the memory of those that the token refused."""
         await self._ask(token, framing.encode(keeper_wire.Forget(str(token), refused_too)))
 
-    async def lend(self, token: TokenName, worker: int, sock: socket.socket) -> keeper_wire.Lent:
+    async def lend(
+        self, token: TokenName, worker: int, sock: socket.socket, serial: str, *, trusted: bool
+    ) -> keeper_wire.Lent:
         """Lets one worker log in; returns when that attempt is over. `sock` goes to the keeper and is closed here.
+
+        :param serial: of the token that the worker has opened.
+        :param trusted: whether that token's flags are known to tell how many tries are left.
 
         There is no time-out: whoever asks ends a worker that hangs, and with it this call.
 
@@ -77,15 +135,15 @@ class KeeperHandle:
         self._lends[worker] = future
         try:
             with sock:
-                await self._send(framing.encode(keeper_wire.Lend(str(token), worker)), sock)
+                frame = framing.encode(keeper_wire.Lend(str(token), worker, serial, trusted))
+                await self._send(frame, sock)
             return await future
         finally:
             self._lends.pop(worker, None)
 
-    async def _ask(self, token: TokenName, frame: bytearray) -> None:
+    async def _ask(self, token: TokenName, frame: bytearray) -> _Held:
         async with self._one_at_a_time:
-            future: asyncio.Future[keeper_wire.Holding | keeper_wire.NotHeld | keeper_wire.Forgotten]
-            future = asyncio.get_running_loop().create_future()
+            future: asyncio.Future[_Held] = asyncio.get_running_loop().create_future()
             self._holds[str(token)] = future
             try:
                 async with asyncio.timeout(_PATIENCE):
@@ -98,19 +156,21 @@ class KeeperHandle:
                 self._holds.pop(str(token), None)
         if isinstance(answer, keeper_wire.NotHeld):
             raise Fault(answer.reason, answer.text, token=str(token))
+        return answer
 
     async def _send(self, frame: bytearray, beside: socket.socket | None = None) -> None:
         if self.ended.is_set():
             raise _gone()
         loop = asyncio.get_running_loop()
-        try:
-            if beside is not None:
-                # A frame of a hundred octets on a socket that is read all the time: it fits, or the keeper is stuck.
-                socket.send_fds(self._control, [frame], [beside.fileno()])
-            else:
-                await loop.sock_sendall(self._control, frame)
-        except OSError:
-            raise _gone() from None
+        async with self._sending:  # a frame that does not fit at once must not be cut by another
+            try:
+                if beside is not None:
+                    # A frame of a hundred octets on a socket that is read all the time: it fits, or the keeper is stuck.
+                    socket.send_fds(self._control, [frame], [beside.fileno()])
+                else:
+                    await loop.sock_sendall(self._control, frame)
+            except OSError:
+                raise _gone() from None
 
     async def _listen(self) -> None:
         loop = asyncio.get_running_loop()
@@ -125,20 +185,47 @@ class KeeperHandle:
             self.ended.set()
             self._control.close()
             await end(self._process, grace=1.0)
+            if self._writing:
+                await asyncio.wait(self._writing)
             waiting: list[asyncio.Future[Any]] = [*self._holds.values(), *self._lends.values()]
             for future in waiting:
                 if not future.done():
                     future.set_exception(_gone())
 
     def _hear(self, answer: keeper_wire.Answer) -> None:
-        if isinstance(answer, keeper_wire.Lent):
-            lent = self._lends.get(answer.worker)
-            if lent is not None and not lent.done():
-                lent.set_result(answer)
-            return
-        held = self._holds.get(answer.token)
-        if held is not None and not held.done():
-            held.set_result(answer)
+        match answer:
+            case keeper_wire.Attempting():
+                self._begin(self._write_attempt(answer))
+            case keeper_wire.Lent():
+                self._begin(self._write_outcome(answer))
+            case _:
+                held = self._holds.get(answer.token)
+                if held is not None and not held.done():
+                    held.set_result(answer)
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work, name="pin guard")
+        self._writing.add(task)
+        task.add_done_callback(self._writing.discard)
+
+    async def _write_attempt(self, attempt: keeper_wire.Attempting) -> None:
+        trouble = await self._guard.keep(attempt.token, attempt.serial, attempt.record)
+        await self._say_recorded(attempt.token, attempt.worker, trouble)
+
+    async def _write_outcome(self, lent: keeper_wire.Lent) -> None:
+        """Durable before anybody acts on it. If it cannot be written, the attempt stays open in the file."""
+        if lent.record is not None:
+            trouble = await self._guard.keep(lent.token, lent.serial, lent.record)
+            await self._say_recorded(lent.token, lent.worker, trouble)
+        waiting = self._lends.get(lent.worker)
+        if waiting is None:
+            self._unasked(lent)
+        elif not waiting.done():
+            waiting.set_result(lent)
+
+    async def _say_recorded(self, token: str, worker: int, trouble: str | None) -> None:
+        with contextlib.suppress(Fault):  # it has gone: what was written stays true
+            await self._send(framing.encode(keeper_wire.Recorded(token, worker, trouble)))
 
     async def close(self) -> None:
         with contextlib.suppress(OSError):

@@ -55,9 +55,6 @@ def _public_key(certificate: x509.Certificate) -> bytes:
 def named(found: FoundKey, beside: Beside) -> TokenKey:
     """One private key of a token, with its immutable name if its public key is known."""
     unusable, trouble = found.unusable, found.trouble
-    if unusable is None and found.always_authenticate:
-        unusable = Reason.KEY_UNUSABLE
-        trouble = "It wants its PIN before every signature (CKA_ALWAYS_AUTHENTICATE), which this version does not give."
     if unusable is None and (found.kind is None or found.public_key is None):
         unusable, trouble = Reason.KEY_UNUSABLE, "It is of a kind that segel does not sign with."
     return TokenKey(
@@ -69,6 +66,7 @@ def named(found: FoundKey, beside: Beside) -> TokenKey:
         chain=beside.chain(found.public_key, found.certificates),
         unusable=unusable,
         trouble=trouble,
+        always_authenticate=found.always_authenticate,
     )
 
 
@@ -80,13 +78,20 @@ async def proved(
 ) -> tuple[TokenKey, ...]:
     """Signs a probe with every usable key, once per activation; one that fails is shown as unusable.
 
+    Never with one that wants its PIN before each signature: nobody asked for that.
+
     The probe is SHA-256 of `segel-probe-v1` and a nonce, so it is no digest of anybody's document.
 
     :param record: puts a probe into the audit log, before it is signed.
     :raises WorkerLost: if the worker ends meanwhile, or its token is gone.
     :raises Fault: if it cannot be recorded.
     """
-    return tuple([key if key.unusable else await _prove(worker, key, patience, record) for key in keys])
+    return tuple(
+        [
+            key if key.unusable or key.always_authenticate else await _prove(worker, key, patience, record)
+            for key in keys
+        ]
+    )
 
 
 async def _prove(

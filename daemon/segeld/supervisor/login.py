@@ -2,10 +2,11 @@
 
 from typing import Final
 
-from segeld.ipc.keeper_wire import Lent
+from segeld.ipc.keeper_wire import Lent, NotLent
 from segeld.ipc.pin_wire import LoginOutcome
 from segeld.model.faults import Fault, Reason
 from segeld.model.names import TokenName
+from segeld.model.pin_tries import tries_left
 
 _NAMES: Final = {
     0xA0: "CKR_PIN_INCORRECT",
@@ -17,7 +18,8 @@ _NAMES: Final = {
 
 def refusal(token: TokenName, lent: Lent) -> Fault:
     """The Fault for a login that ended in anything but OK."""
-    tries = _tries_left(lent.flags)
+    said = tries_left(lent.flags)
+    tries = f" {said}" if said else ""
     match lent.outcome:
         case LoginOutcome.LOCKED:
             reason, text = (
@@ -28,6 +30,12 @@ def refusal(token: TokenName, lent: Lent) -> Fault:
             reason, text = (
                 Reason.PIN_EXPIRED,
                 f"{token} says that its PIN has expired. It must be changed first.",
+            )
+        case LoginOutcome.CANCELLED:
+            reason, text = (
+                Reason.CANCELLED,
+                (f"The login of {token} was cancelled at the reader's PIN pad. To try again, run: segelctl token activate "
+                f"{token.word}"),
             )
         case LoginOutcome.LENGTH:
             reason, text = Reason.PIN_LENGTH, f"{token} takes no PIN of that length. No try was spent."
@@ -53,11 +61,38 @@ def _name(ckr: int) -> str:
     return _NAMES.get(ckr, f"CKR {ckr:#x}")
 
 
-def _tries_left(flags: tuple[str, ...]) -> str:
-    if "CKF_USER_PIN_LOCKED" in flags:
-        return " The token is now locked."
-    if "CKF_USER_PIN_FINAL_TRY" in flags:
-        return " One try is left."
-    if "CKF_USER_PIN_COUNT_LOW" in flags:
-        return " The token says that few tries are left."
-    return ""
+def not_tried(token: TokenName, why: NotLent) -> Fault:
+    """The Fault for a login that was not tried, so that no PIN try is wasted."""
+    again = f"segelctl token activate {token.word}"
+    match why:
+        case NotLent.REFUSED:
+            return Fault(
+                Reason.PIN_REFUSED_BEFORE,
+                f"{token} refused this PIN before; it is not tried again, so that no try is wasted. Put the right PIN where "
+                f"it is read from, then run: {again}",
+                token=str(token),
+            )
+        case NotLent.FULL:
+            text = f"so many PINs of {token} were refused that no more can be remembered. Run: segelctl token deactivate {token.word}"
+        case NotLent.UNKNOWN:
+            text = f"what {token} refused before is not known: the record of it is damaged. Run: {again}"
+        case NotLent.DISTRUST:
+            text = (
+                f"a login of {token} ended without an answer; whether it spent a PIN try is not known, and its flags are not "
+                f"known to tell. Look at the device, then run: {again}"
+            )
+        case _:
+            text = (
+                f"two logins of {token} ended without an answer; whether they spent PIN tries is not known. Look at the "
+                f"device, then run: {again}"
+            )
+    return Fault(Reason.TOKEN_LOCKED, f"Nothing was tried: {text}", token=str(token))
+
+
+def unrecorded(token: TokenName, why: str) -> Fault:
+    """The Fault for a login that was not tried because it could not be written down."""
+    return Fault(
+        Reason.STORAGE_UNAVAILABLE,
+        f"{token} is not logged in: {why}, and a login that is not written down first could waste PIN tries after a crash.",
+        token=str(token),
+    )

@@ -31,4 +31,5 @@ def _one(name: KeyName, places: list[tuple[TokenName, TokenState, TokenKey]]) ->
         tokens=tuple((token, state) for token, state, _ in usable),
         unusable=None if usable else best.unusable,
         trouble="" if usable else best.trouble,
+        always_authenticate=any(key.always_authenticate for _, _, key in places),
     )

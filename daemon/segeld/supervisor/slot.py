@@ -155,11 +155,12 @@ class WorkerSlot:
         opened = await worker.open_token(config.label, host.serial(), config.sessions, patience)
         self._not_found = 0
         host.seen(opened.token)
-        shown = await worker.find_keys(host.public_keys(), patience)
+        alone = config.workers == 1
+        shown = await worker.find_keys(host.public_keys(), patience, alone=alone)
         await host.know(worker, shown.keys, logged_in=False)
         self._set(WorkerStatus(Stage.WAITING))
         await host.log_in(worker)
-        found = await worker.find_keys(host.public_keys(), patience)
+        found = await worker.find_keys(host.public_keys(), patience, alone=alone)
         await host.know(worker, found.keys, logged_in=True)
         self._set(WorkerStatus(Stage.READY))
         self._was_ready = True

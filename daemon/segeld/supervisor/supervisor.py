@@ -2,18 +2,23 @@
 
 import asyncio
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from typing import Final
 
 import structlog
 
 from segeld.audit.acts import Acts
 from segeld.config.schema import Config, PinDescriptor
+from segeld.ipc.keeper_wire import Lent
 from segeld.ipc.worker_wire import SlotInfo, TokenInfo
+from segeld.model.activation import NO_LIMITS, Limits
 from segeld.model.faults import Fault, Reason
 from segeld.model.inventory import KeyRecord, SlotRecord, Survey, TokenRecord
 from segeld.model.names import KeyName, TokenName
 from segeld.model.secret import Pin
+from segeld.supervisor.custody import FREE, Custody, in_custody
+from segeld.supervisor.guard import FILE, Guard
 from segeld.supervisor.keeper_handle import KeeperHandle
 from segeld.supervisor.merge import merged
 from segeld.supervisor.survey import survey_module
@@ -25,17 +30,41 @@ _log: Final = structlog.get_logger(__name__)
 class Supervisor:
     """Starts everything that touches a device. `run` goes on until it is cancelled."""
 
-    def __init__(self, config: Config, serve: Serve, changed: Callable[[], None], acts: Acts) -> None:
-        """`changed` is called, often and cheaply, whenever a token's state or keys may have changed."""
+    def __init__(
+        self,
+        config: Config,
+        serve: Serve,
+        changed: Callable[[], None],
+        acts: Acts,
+        *,
+        waiting: Callable[[Collection[KeyName]], int] = lambda keys: 0,  # noqa: ARG005
+        custody: Custody = FREE,
+    ) -> None:
+        """`changed` is called, often and cheaply, whenever a token's state or keys may have changed.
+
+        :param waiting: how many items wait for some keys.
+        :param custody: what officers have decided of keys.
+        """
+        self._custody = custody
+        self._waiting = waiting
         self._config = config
         self._changed = changed
         self._keeper: KeeperHandle | None = None
         self._keeper_starting = asyncio.Lock()
+        self._guard = Guard(config.state_dir / FILE)
         self._surveying: asyncio.Task[Survey] | None = None
         self._keys: dict[KeyName, KeyRecord] | None = None
+        self._bars: dict[KeyName, Fault] = {}
         self._tokens: Final[Mapping[TokenName, TokenSupervisor]] = {
             name: TokenSupervisor(
-                name, token, config.modules[token.module], self.keeper, serve, self._token_changed, acts
+                name,
+                token,
+                config.modules[token.module],
+                self.keeper,
+                serve,
+                self._token_changed,
+                self._guard,
+                acts,
             )
             for name, token in (
                 (TokenName.parse(word), token) for word, token in sorted(config.tokens.items())
@@ -71,10 +100,17 @@ class Supervisor:
                 numbers = [
                     t.pin.number for t in self._config.tokens.values() if isinstance(t.pin, PinDescriptor)
                 ]
-                self._keeper = await KeeperHandle.start(numbers if first else ())
+                self._keeper = await KeeperHandle.start(
+                    self._guard, self._tokens, numbers if first else (), unasked=self._reaffirmed
+                )
                 for number in numbers if first else ():
                     os.close(number)
             return self._keeper
+
+    def _reaffirmed(self, lent: Lent) -> None:
+        token = self._tokens.get(TokenName.parse(lent.token))
+        if token is not None:
+            token.reaffirmed(lent)
 
     def _token_changed(self) -> None:
         self._keys = None
@@ -83,7 +119,16 @@ class Supervisor:
     # --- for the dispatcher
 
     def names_on(self, token: TokenName) -> frozenset[KeyName]:
-        return self._tokens[token].names()
+        names, barred = self._tokens[token].names(), self._barred()
+        return names - barred.keys() if barred else names
+
+    def requestable_on(self, token: TokenName) -> frozenset[KeyName]:
+        barred = self._barred()
+        return frozenset(
+            name
+            for name in self._tokens[token].names()
+            if name not in barred or barred[name].reason is Reason.KEY_CERTIFICATE
+        )
 
     def patience_of(self, token: TokenName) -> float:
         """Seconds that a worker of this token may say nothing while it has something to sign."""
@@ -92,14 +137,24 @@ class Supervisor:
     def note_bad_signature(self, token: TokenName) -> None:
         self._tokens[token].note_bad_signature()
 
+    def reserve(self, token: TokenName, most: int) -> int:
+        return self._tokens[token].reserve(most)
+
+    def give_back(self, token: TokenName, reserved: int, *, made: int) -> bool:
+        return self._tokens[token].give_back(reserved, made=made)
+
     # --- the inventory
 
     def tokens(self) -> tuple[TokenRecord, ...]:
-        return tuple(token.record() for token in self._tokens.values())
+        return tuple(map(self._record, self._tokens.values()))
 
     def token(self, name: TokenName) -> TokenRecord | None:
         token = self._tokens.get(name)
-        return token.record() if token is not None else None
+        return self._record(token) if token is not None else None
+
+    def _record(self, token: TokenSupervisor) -> TokenRecord:
+        record = token.record()
+        return replace(record, waiting=self._waiting(record.key_names))
 
     def keys(self) -> tuple[KeyRecord, ...]:
         return tuple(self._known().values())
@@ -109,8 +164,17 @@ class Supervisor:
 
     def _known(self) -> dict[KeyName, KeyRecord]:
         if self._keys is None:
-            self._keys = merged(self.tokens())
+            found = merged(tuple(token.record() for token in self._tokens.values()))
+            self._keys, self._bars = in_custody(found, self._custody)
         return self._keys
+
+    def _barred(self) -> Mapping[KeyName, Fault]:
+        self._known()
+        return self._bars
+
+    def review(self) -> None:
+        """What officers have decided of keys has changed, or a certificate has begun or ended."""
+        self._token_changed()
 
     async def survey(self) -> Survey:
         """Every module's slots, each asked in a fresh process: some modules see new tokens only when loaded anew.
@@ -158,19 +222,27 @@ class Supervisor:
                 return TokenName.parse(word)
         return None
 
-    async def activate(self, name: TokenName, pin: Pin) -> TokenRecord:
+    async def activate(self, name: TokenName, pin: Pin | None, limits: Limits = NO_LIMITS) -> TokenRecord:
         try:
             token = self._require(name)
         except Fault:
-            pin.wipe()
+            if pin is not None:
+                pin.wipe()
             raise
-        await token.activate(pin)
-        return token.record()
+        await token.activate(pin, limits)
+        return self._record(token)
 
-    async def deactivate(self, name: TokenName) -> TokenRecord:
+    async def deactivate(self, name: TokenName, *, only_if_idle: bool = False) -> TokenRecord:
         token = self._require(name)
+        if only_if_idle and (waiting := self._record(token).waiting):
+            raise Fault(
+                Reason.TOKEN_BUSY,
+                f"{waiting} items wait for keys of {name}. Wait until they are signed, or deactivate it all the same.",
+                token=str(name),
+                waiting=str(waiting),
+            )
         await token.deactivate()
-        return token.record()
+        return self._record(token)
 
     def _require(self, name: TokenName) -> TokenSupervisor:
         token = self._tokens.get(name)

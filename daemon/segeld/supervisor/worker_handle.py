@@ -115,10 +115,12 @@ class WorkerHandle:
         self.sessions = opened.sessions
         return opened
 
-    async def find_keys(self, public_keys: tuple[bytes, ...], patience: float) -> worker_wire.KeysFound:
-        return await self._ask(
-            worker_wire.FindKeys(next(self._ids), public_keys), worker_wire.KeysFound, patience
-        )
+    async def find_keys(
+        self, public_keys: tuple[bytes, ...], patience: float, *, alone: bool = False
+    ) -> worker_wire.KeysFound:
+        """:param alone: no other worker signs with this token."""
+        request = worker_wire.FindKeys(next(self._ids), public_keys, alone)
+        return await self._ask(request, worker_wire.KeysFound, patience)
 
     async def sign(
         self,

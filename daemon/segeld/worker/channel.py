@@ -50,7 +50,7 @@ class Control:
 
 
 class PinChannel:
-    """Frames of `pin_wire`. Every buffer that held a PIN is overwritten before `logins` goes on."""
+    """Frames of `pin_wire`. Every buffer that held a PIN is overwritten before `frames` goes on."""
 
     def __init__(self, descriptor: int) -> None:
         self._socket: Final = _adopt(descriptor)
@@ -59,11 +59,11 @@ class PinChannel:
     def fileno(self) -> int:
         return self._socket.fileno()
 
-    def logins(self) -> Iterator[pin_wire.Login]:
+    def frames(self) -> Iterator[pin_wire.FromKeeper]:
         """What has come, after one read. A login is only good until the next step of the iteration.
 
         :raises Closed: at the end of the stream.
-        :raises FrameError: if it is not a Login.
+        :raises FrameError: if it is nothing that a keeper says.
         """
         buffer = bytearray(_PIN_FRAME)
         try:
@@ -71,16 +71,16 @@ class PinChannel:
             with memoryview(buffer) as view:
                 for frame in self._frames.feed(view[:count]):
                     try:
-                        yield decode(pin_wire.LOGIN, frame)
+                        yield decode(pin_wire.FROM_KEEPER, frame)
                     finally:
                         frame[:] = bytes(len(frame))
         finally:
             buffer[:] = bytes(len(buffer))
 
-    def send(self, ended: pin_wire.LoginEnded) -> None:
+    def send(self, frame: pin_wire.FromWorker) -> None:
         """:raises Closed: if nobody reads any more."""
         try:
-            self._socket.sendall(encode(ended))
+            self._socket.sendall(encode(frame))
         except OSError:
             raise Closed from None
 

@@ -10,6 +10,8 @@ from typing import Any, Final
 
 CKF_OS_LOCKING_OK: Final = 0x2
 CKU_USER: Final = 1
+CKU_CONTEXT_SPECIFIC: Final = 2
+"""For one operation, on the session in which it was begun (v2.40, section 5.6)."""
 CKS_USER_STATES: Final = frozenset({1, 3})
 """CKS_RO_USER_FUNCTIONS and CKS_RW_USER_FUNCTIONS."""
 UNKNOWN_LENGTHS: Final = frozenset({0, 2 ** (8 * ctypes.sizeof(ctypes.c_ulong)) - 1})

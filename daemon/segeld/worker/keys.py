@@ -28,13 +28,32 @@ class Refused(Exception):
 class Plan:
     """All that one C_SignInit and one C_Sign with a key and an algorithm need, and the check of what they give."""
 
-    __slots__ = ("_mechanism", "algorithm", "check", "handle", "mechanism", "prefix", "size")
+    __slots__ = (
+        "_mechanism",
+        "algorithm",
+        "always_authenticate",
+        "check",
+        "handle",
+        "mechanism",
+        "prefix",
+        "size",
+    )
 
-    def __init__(self, handle: int, key: PublicKey, algorithm: Algorithm, encoding: EcdsaEncoding) -> None:
+    def __init__(
+        self,
+        handle: int,
+        key: PublicKey,
+        algorithm: Algorithm,
+        encoding: EcdsaEncoding,
+        *,
+        always_authenticate: bool = False,
+    ) -> None:
         kind = kind_of(key)
         assert kind is not None
         self.algorithm: Final = algorithm
         self.handle: Final = handle
+        self.always_authenticate: Final = always_authenticate
+        """The PIN is wanted between C_SignInit and C_Sign."""
         self.size: Final = mechanisms.signature_size(kind)
         self.prefix: Final = mechanisms.prefix(algorithm)
         self._mechanism: Final = mechanisms.mechanism(algorithm)
@@ -79,9 +98,8 @@ class KeyTable:
         found = self._keys.get(fingerprint)
         if found is None:
             raise Refused(Reason.KEY_NOT_FOUND)
-        if found.always_authenticate:
-            # Without its PIN such a key does not sign, and some cards drop the login of the whole token.
-            raise Refused(Reason.KEY_UNUSABLE)
         if kind_of(found.key) not in algorithm.key_kinds:
             raise Refused(Reason.ALGORITHM_NOT_SUPPORTED)
-        return Plan(found.handle, found.key, algorithm, encoding)
+        return Plan(
+            found.handle, found.key, algorithm, encoding, always_authenticate=found.always_authenticate
+        )

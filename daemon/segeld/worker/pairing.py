@@ -55,8 +55,11 @@ class Paired:
         return self.key is not None and self.private is not None and self.found.unusable is None
 
 
-def pair(objects: Objects, configured: Sequence[PublicKey]) -> list[Paired]:
-    """Every private object, with its public key or the reason why it has none that can be used."""
+def pair(objects: Objects, configured: Sequence[PublicKey], *, no_always: str | None = None) -> list[Paired]:
+    """Every private object, with its public key or the reason why it has none that can be used.
+
+    :param no_always: why keys that want their PIN before each signature cannot be used; None if they can.
+    """
     candidates = [_candidates(private, objects) for private in objects.private]
     _take_configured(objects.private, candidates, configured)
     ids = Counter(private.cka_id for private in objects.private if private.cka_id)
@@ -68,6 +71,7 @@ def pair(objects: Objects, configured: Sequence[PublicKey]) -> list[Paired]:
             objects.certificates,
             same_id=ids[private.cka_id] > 1,
             same_key=any(keys[spki] > 1 for spki in found),
+            no_always=no_always,
         )
         for private, found in zip(objects.private, candidates, strict=True)
     ]
@@ -148,6 +152,7 @@ def _paired(
     *,
     same_id: bool,
     same_key: bool,
+    no_always: str | None,
 ) -> Paired:
     spki, key = next(iter(candidates.items())) if len(candidates) == 1 else (None, None)
     kind = private.kind or (public_keys.kind_of(key) if key is not None else None)
@@ -161,6 +166,8 @@ def _paired(
         trouble = _SAME_ID if same_id else _SAME_KEY if same_key else _TWO_PUBLIC
     elif key is None:
         unusable, trouble = Reason.KEY_UNUSABLE, _NO_PUBLIC
+    elif private.always_authenticate and no_always is not None:
+        unusable, trouble = Reason.KEY_UNUSABLE, no_always
     chain = chain_of(spki, private.cka_id, certificates) if spki is not None else ()
     found = FoundKey(
         private.label, private.cka_id, kind, spki, chain, private.always_authenticate, unusable, trouble

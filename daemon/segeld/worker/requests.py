@@ -31,7 +31,10 @@ PERMITS: Final[Mapping[type, frozenset[State]]] = {
     worker_wire.OpenToken: frozenset({State.LOADED}),
     worker_wire.FindKeys: frozenset({State.PUBLIC, State.SPENT, State.USER}),
     worker_wire.Sign: frozenset({State.USER}),
-    pin_wire.Login: frozenset({State.PUBLIC}),
+    # The second one answers a `Reaffirm`, and is out of place if there was none.
+    pin_wire.Login: frozenset({State.PUBLIC, State.USER}),
+    pin_wire.PadLogin: frozenset({State.PUBLIC}),
+    pin_wire.Denied: frozenset({State.USER}),
 }
 
 
@@ -43,7 +46,7 @@ class Violation(Exception):
         self.code: Final = code
 
 
-def check(request: worker_wire.AnyRequest | pin_wire.Login, state: State) -> None:
+def check(request: worker_wire.AnyRequest | pin_wire.FromKeeper, state: State) -> None:
     """:raises Violation: if this may not be asked now, or is more than may be asked."""
     if state not in PERMITS[type(request)]:
         raise Violation(worker_wire.Exit.OUT_OF_PLACE, f"{type(request).__name__} in state {state.name}")

@@ -40,7 +40,7 @@ def main(arguments: Sequence[str]) -> NoReturn:
 
 
 def _serve(control: Control, pin: PinChannel) -> NoReturn:
-    worker = Worker(control.send)
+    worker = Worker(control.send, pin.send)
     threading.Thread(target=_watch, args=(control.fileno(),), name="watch", daemon=True).start()
     poll = select.poll()
     poll.register(control.fileno(), select.POLLIN)
@@ -50,16 +50,17 @@ def _serve(control: Control, pin: PinChannel) -> NoReturn:
             if descriptor == control.fileno():
                 for request in control.requests():
                     worker.answer(request)
-            elif not _login(worker, pin):
+            elif not _hear_keeper(worker, pin):
                 poll.unregister(descriptor)
 
 
-def _login(worker: Worker, pin: PinChannel) -> bool:
-    """Takes what the keeper sent. False when it closed the socket: it has one PIN to bring, and then no use of it."""
+def _hear_keeper(worker: Worker, pin: PinChannel) -> bool:
+    """Takes what the keeper sent. False when it closed the socket: no PIN comes any more."""
     try:
-        for login in pin.logins():
-            pin.send(worker.login(login))
+        for frame in pin.frames():
+            worker.hear_keeper(frame)
     except Closed:
+        worker.lose_keeper()
         return False
     except ValueError:
         raise Violation(Exit.BAD_FRAME, "a Login whose PIN is no short binary string") from None

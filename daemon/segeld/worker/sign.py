@@ -22,8 +22,8 @@ from segeld.worker.keys import Plan
 _BUFFER: Final = 1024
 """Octets; the longest signature is 512."""
 
-_BAD_SIGNATURE: Final = ItemFailed(Reason.SIGNATURE_SELF_CHECK_FAILED, 0, Remedy.ITEM, certain=False)
-_TOO_LATE: Final = ItemFailed(Reason.DEADLINE_PASSED, 0, Remedy.ITEM, certain=True)
+BAD_SIGNATURE: Final = ItemFailed(Reason.SIGNATURE_SELF_CHECK_FAILED, 0, Remedy.ITEM, certain=False)
+TOO_LATE: Final = ItemFailed(Reason.DEADLINE_PASSED, 0, Remedy.ITEM, certain=True)
 _WRONG_LENGTH: Final = ItemFailed(Reason.DIGEST_LENGTH, 0, Remedy.ITEM, certain=True)
 _TOO_LONG: Final = ItemFailed(Reason.MESSAGE_TOO_LONG, 0, Remedy.ITEM, certain=True)
 
@@ -70,11 +70,11 @@ def sign(
         if urgent:
             serve_urgent()
         if not accepts(data):
-            outcomes.append(_wrong_length(plan.algorithm))
+            outcomes.append(wrong_length(plan.algorithm))
             continue
         begun = clock()
         if begun >= deadline:
-            outcomes.append(_TOO_LATE)
+            outcomes.append(TOO_LATE)
             continue
         length.value = size
         ckr = sign_init(session, mechanism, handle)
@@ -86,7 +86,7 @@ def sign(
         if ckr == 0:
             outcomes.append(bytes(octets[: length.value]))
             continue
-        outcomes.append(failed := _failed(ckr, in_sign=in_sign))
+        outcomes.append(failed := failed_with(ckr, in_sign=in_sign))
         if failed.remedy is not Remedy.ITEM:
             outcomes += [not_begun(failed)] * (len(request.inputs) - len(outcomes))
             break
@@ -95,7 +95,7 @@ def sign(
             serve_urgent()
         if isinstance(given, bytes):
             signature = check(given, data)
-            outcomes[place] = _BAD_SIGNATURE if signature is None else signature
+            outcomes[place] = BAD_SIGNATURE if signature is None else signature
     return Signed(request.id, tuple(outcomes), device_ns)
 
 
@@ -109,10 +109,10 @@ def refused(request: Sign, failed: ItemFailed) -> Signed:
     return Signed(request.id, (failed,) * len(request.inputs), 0)
 
 
-def _failed(ckr: int, *, in_sign: bool) -> ItemFailed:
+def failed_with(ckr: int, *, in_sign: bool) -> ItemFailed:
     verdict = faults.verdict(ckr)
     return ItemFailed(verdict.reason, ckr, verdict.remedy, certain=verdict.certain or not in_sign)
 
 
-def _wrong_length(algorithm: Algorithm) -> ItemFailed:
+def wrong_length(algorithm: Algorithm) -> ItemFailed:
     return _TOO_LONG if algorithm.digest_size is None else _WRONG_LENGTH

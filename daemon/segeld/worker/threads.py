@@ -15,7 +15,9 @@ from segeld.ipc.worker_wire import AnyAnswer, ItemFailed, Remedy, Sign
 from segeld.worker.bench import Bench
 from segeld.worker.cryptoki import Cryptoki
 from segeld.worker.keys import KeyTable, Refused
+from segeld.worker.reaffirm import Reaffirm
 from segeld.worker.sign import Desk, not_begun, refused, sign
+from segeld.worker.sign_each import sign_each
 from segeld.worker.tokens import handle_of
 
 Errand = Callable[[Session], None]
@@ -27,6 +29,7 @@ class Workshop:
     """What the signing threads share."""
 
     send: Callable[[AnyAnswer], None]
+    reaffirm: Reaffirm
     keys: KeyTable = field(default_factory=KeyTable)
     bench: Bench["Sign | Errand"] = field(default_factory=Bench)
     spent: ItemFailed | None = None
@@ -72,7 +75,12 @@ class _Signer:
             workshop.send(refused(request, ItemFailed(error.reason, 0, Remedy.ITEM, certain=True)))
             return
         urgent = () if request.urgent else workshop.bench.urgent
-        answer = sign(request, plan, self._desk, urgent=urgent, serve_urgent=serve_urgent)
+        if plan.always_authenticate:
+            answer = sign_each(
+                request, plan, self._desk, workshop.reaffirm, urgent=urgent, serve_urgent=serve_urgent
+            )
+        else:
+            answer = sign(request, plan, self._desk, urgent=urgent, serve_urgent=serve_urgent)
         for outcome in answer.outcomes:
             if isinstance(outcome, ItemFailed) and outcome.remedy is not Remedy.ITEM:
                 workshop.spent = not_begun(outcome)

@@ -1,4 +1,4 @@
-"""One token: found by label or serial, opened, logged in at most once."""
+"""One token: found by label or serial, opened, logged in once; and again for each signature with keys that want that."""
 
 import contextlib
 import ctypes
@@ -8,15 +8,22 @@ from pkcs11 import Session, exceptions
 from pkcs11.attributes import AttributeMapper
 from pkcs11.constants import Attribute
 
-from segeld.ipc.pin_wire import Login, LoginEnded, LoginOutcome, unwrap
+from segeld.ipc.pin_wire import Login, LoginEnded, LoginOutcome, PadLogin, unwrap
 from segeld.ipc.worker_wire import OpenToken, Remedy, TokenInfo
 from segeld.model.faults import Reason
+from segeld.model.secret import Pin
 from segeld.worker import cryptoki, faults, slots
 from segeld.worker.ckr import Ckr
 from segeld.worker.failure import Failure
 from segeld.worker.module import Module
 
 MAX_SESSIONS: Final = 256
+
+_CANCELLED: Final = frozenset({Ckr.FUNCTION_CANCELED, Ckr.CANCEL})
+"""At a pad: the person did not want to, or was too slow."""
+_ALWAYS: Final = "It wants its PIN before every signature (CKA_ALWAYS_AUTHENTICATE)"
+_ALWAYS_BY_PAD: Final = f"{_ALWAYS}, which would have to be typed at the reader's pad each time. Use a reader without a pad, or another key."
+_ALWAYS_ALONE: Final = f"{_ALWAYS}, and another signature must not come between the two. Set workers = 1 and sessions = 1 for its token."
 
 
 class RawAttributes(AttributeMapper):
@@ -37,32 +44,75 @@ class Token:
             raise _not_valid(f"{request.sessions} sessions: 1 to {MAX_SESSIONS} can be opened")
         self._module: Final = module
         self.slot_id, self.info = _find(module, request)
+        self._by_pad = False
         self.sessions: Final = _open(module, self.slot_id, request.sessions if module.locking else 1)
 
-    def login(self, frame: Login) -> LoginEnded:
+    def login(self, frame: Login | PadLogin) -> LoginEnded:
         """One C_Login as the user, if the token's own flags do not speak against it.
-
-        The flags are read again just before: another program may have spent tries.
 
         :raises ValueError: if the frame's PIN field is not one.
         """
+        if isinstance(frame, PadLogin):
+            self._by_pad = True
+            return self._try_pad()
         with unwrap(frame.pin) as pin:
-            ckr, before = slots.read_token(self._module.functions, self.slot_id)
-            if before is None:
-                return LoginEnded(LoginOutcome.NOT_TRIED, ckr, ())
-            if (speaks_against := _untried(frame, len(pin), before)) is not None:
-                return LoginEnded(speaks_against, 0, before.flags)
-            with pin.view() as view:
-                ckr = self._login(view)
-        _, after = slots.read_token(self._module.functions, self.slot_id)
-        return LoginEnded(self._outcome(ckr), ckr, after.flags if after is not None else before.flags)
+            return self._try(
+                pin, cryptoki.CKU_USER, by_officer=frame.by_officer, open_attempt=frame.open_attempt
+            )
 
-    def _login(self, pin: memoryview) -> int:
+    def reaffirm(self, pin: Pin, *, by_officer: bool, open_attempt: bool) -> LoginEnded:
+        """C_Login once more, for the signature that is begun in the one session. What follows must be its C_Sign."""
+        return self._try(pin, cryptoki.CKU_CONTEXT_SPECIFIC, by_officer=by_officer, open_attempt=open_attempt)
+
+    def no_always(self, *, alone: bool) -> str | None:
+        """Why keys that want their PIN before each signature cannot be used here; None if they can.
+
+        :param alone: no other worker signs with this token.
+        """
+        if self._by_pad:
+            return _ALWAYS_BY_PAD
+        return None if alone and len(self.sessions) == 1 else _ALWAYS_ALONE
+
+    def _try(self, pin: Pin, user: int, *, by_officer: bool, open_attempt: bool) -> LoginEnded:
+        """The flags are read again just before: another program may have spent tries."""
+        ckr, before = slots.read_token(self._module.functions, self.slot_id)
+        if before is None:
+            return LoginEnded(LoginOutcome.NOT_TRIED, ckr, ())
+        against = _untried(len(pin), before, by_officer=by_officer, open_attempt=open_attempt)
+        if against is not None:
+            return LoginEnded(against, 0, before.flags)
+        with pin.view() as view:
+            ckr = self._login(user, view)
+        if ckr == 0 and user == cryptoki.CKU_CONTEXT_SPECIFIC:
+            return LoginEnded(
+                LoginOutcome.OK, ckr, before.flags
+            )  # a card forgets it when it is asked anything now
+        return self._ended(self._outcome(ckr), ckr, before)
+
+    def _try_pad(self) -> LoginEnded:
+        """A person types the PIN: whatever tries are left, they are that person's to spend."""
+        ckr, before = slots.read_token(self._module.functions, self.slot_id)
+        if before is None:
+            return LoginEnded(LoginOutcome.NOT_TRIED, ckr, ())
+        if slots.USER_PIN_LOCKED in before.flags:
+            return LoginEnded(LoginOutcome.LOCKED, 0, before.flags)
+        if slots.PIN_PAD not in before.flags:
+            # Some modules take no PIN for an empty one, and spend a try.
+            return LoginEnded(LoginOutcome.NOT_TRIED, Ckr.ARGUMENTS_BAD, before.flags)
+        ckr = self._module.functions.login(handle_of(self.sessions[0]), cryptoki.CKU_USER, None, 0)
+        outcome = LoginOutcome.CANCELLED if ckr in _CANCELLED else self._outcome(ckr)
+        return self._ended(outcome, ckr, before)
+
+    def _ended(self, outcome: LoginOutcome, ckr: int, before: TokenInfo) -> LoginEnded:
+        _, after = slots.read_token(self._module.functions, self.slot_id)
+        return LoginEnded(outcome, ckr, after.flags if after is not None else before.flags)
+
+    def _login(self, user: int, pin: memoryview) -> int:
         # The module reads the PIN where it lies; a reference that stays would keep the page from being wiped.
         place = (ctypes.c_char * len(pin)).from_buffer(pin)
         try:
             return self._module.functions.login(
-                handle_of(self.sessions[0]), cryptoki.CKU_USER, ctypes.addressof(place), len(pin)
+                handle_of(self.sessions[0]), user, ctypes.addressof(place), len(pin)
             )
         finally:
             del place
@@ -88,16 +138,14 @@ class Token:
         return ckr == 0 and info.state in cryptoki.CKS_USER_STATES
 
 
-def _untried(frame: Login, length: int, token: TokenInfo) -> LoginOutcome | None:
+def _untried(length: int, token: TokenInfo, *, by_officer: bool, open_attempt: bool) -> LoginOutcome | None:
     """Why this PIN is not even sent; None if it may be."""
     if slots.USER_PIN_LOCKED in token.flags:
         return LoginOutcome.LOCKED
     risky = (
-        {slots.USER_PIN_FINAL_TRY, slots.USER_PIN_COUNT_LOW}
-        if frame.open_attempt
-        else {slots.USER_PIN_FINAL_TRY}
+        {slots.USER_PIN_FINAL_TRY, slots.USER_PIN_COUNT_LOW} if open_attempt else {slots.USER_PIN_FINAL_TRY}
     )
-    if not frame.by_officer and risky.intersection(token.flags):
+    if not by_officer and risky.intersection(token.flags):
         return LoginOutcome.NOT_TRIED
     if length < token.min_pin or (token.max_pin and length > token.max_pin):
         return LoginOutcome.LENGTH

@@ -16,6 +16,7 @@ from segeld.worker.failure import Failure
 from segeld.worker.keys import KeyTable
 from segeld.worker.module import Module
 from segeld.worker.public_keys import NotAKey, PublicKey
+from segeld.worker.reaffirm import Reaffirmer
 from segeld.worker.requests import State, check
 from segeld.worker.tokens import Token
 
@@ -30,9 +31,13 @@ class Worker:
     _token: Token
     _workshop: threads.Workshop
 
-    def __init__(self, send: Callable[[wire.AnyAnswer], None]) -> None:
+    def __init__(
+        self, send: Callable[[wire.AnyAnswer], None], tell_keeper: Callable[[pin_wire.FromWorker], None]
+    ) -> None:
         self.state = State.NEW
         self._send: Final = send
+        self._tell_keeper: Final = tell_keeper
+        self._reaffirmer: Final = Reaffirmer(tell_keeper)
 
     def answer(self, request: wire.AnyRequest) -> None:
         """Does one request, or leaves it on the bench; the answer is sent when it is there.
@@ -78,17 +83,31 @@ class Worker:
         setproctitle(f"segeld: worker [{self._token.info.label or self._token.info.serial}]")
         return wire.TokenOpened(request.id, self._token.info, len(self._token.sessions))
 
-    def login(self, frame: pin_wire.Login) -> pin_wire.LoginEnded:
-        """Uses the one login there is. With it the signing threads begin.
+    def hear_keeper(self, frame: pin_wire.FromKeeper) -> None:
+        """The login, or the PIN that a signing thread has asked for.
 
-        :raises Violation: if this may not be asked now.
+        :raises Violation: if this may not be said now.
         :raises ValueError: if the PIN is none.
+        :raises Closed: if the keeper does not hear any more.
         """
         check(frame, self.state)
+        if isinstance(frame, pin_wire.Denied) or self.state is State.USER:
+            assert not isinstance(frame, pin_wire.PadLogin)
+            self._reaffirmer.answered(frame)
+        else:
+            self._tell_keeper(self._login(frame))
+
+    def lose_keeper(self) -> None:
+        """No PIN comes any more."""
+        self._reaffirmer.close()
+
+    def _login(self, frame: pin_wire.Login | pin_wire.PadLogin) -> pin_wire.LoginEnded:
+        """Uses the one login there is. With it the signing threads begin."""
         self.state = State.SPENT
         ended = self._token.login(frame)
         if ended.outcome is pin_wire.LoginOutcome.OK:
-            self._workshop = threads.Workshop(self._send)
+            reaffirm = partial(self._reaffirmer.ask, self._token)
+            self._workshop = threads.Workshop(self._send, reaffirm)
             threads.start(self._workshop, self._module.functions, self._token.sessions)
             self.state = State.USER
         return ended
@@ -96,7 +115,9 @@ class Worker:
     def find_keys(self, request: wire.FindKeys, session: Session) -> wire.KeysFound:
         """:raises Failure: if the token cannot be searched, or a configured key is none."""
         found = objects.read(session)
-        paired = pairing.pair(found, _configured(request))
+        paired = pairing.pair(
+            found, _configured(request), no_always=self._token.no_always(alone=request.alone)
+        )
         if self.state is State.USER:
             self._workshop.keys = KeyTable(paired)
         else:

@@ -4,19 +4,23 @@ import asyncio
 import os
 import signal
 import socket
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from segeld.ipc import framing, pin_wire
+from segeld.ipc.keeper_wire import NotLent, Record
 from segeld.ipc.pin_wire import LoginOutcome
 from segeld.model.faults import Fault, Reason
 from segeld.model.names import TokenName
 from segeld.model.secret import Pin
+from segeld.supervisor.guard import Guard
 from segeld.supervisor.keeper_handle import KeeperHandle
 
 TOKEN = TokenName("payroll")
+SERIAL = "0815"
 TIMEOUT = 10
 
 
@@ -34,7 +38,7 @@ class WorkerEnd:
             data = await asyncio.wait_for(asyncio.get_running_loop().sock_recv(self.ours, 4096), TIMEOUT)
             assert data, "the keeper hung up"
             for frame in reader.feed(data):
-                login = framing.decode(pin_wire.LOGIN, frame)
+                login = framing.decode(pin_wire.FROM_KEEPER, frame)
                 with pin_wire.unwrap(login.pin) as pin, pin.view() as view:
                     return bytes(view), login.by_officer
 
@@ -46,8 +50,13 @@ class WorkerEnd:
 
 
 @pytest.fixture
-async def keeper():
-    handle = await KeeperHandle.start()
+def guard(tmp_path):
+    return Guard(tmp_path / "pin-guard")
+
+
+@pytest.fixture
+async def keeper(guard):
+    handle = await KeeperHandle.start(guard, [TOKEN])
     yield handle
     await handle.close()
 
@@ -55,12 +64,18 @@ async def keeper():
 @pytest.fixture
 async def borrow(keeper):
     """Asks for a lend; gives the worker's end."""
+    async with borrowing(keeper) as ask:
+        yield ask
+
+
+@asynccontextmanager
+async def borrowing(keeper):
     ends: list[WorkerEnd] = []
 
     async def ask() -> WorkerEnd:
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
-        lending = asyncio.create_task(keeper.lend(TOKEN, len(ends) + 1, theirs))
+        lending = asyncio.create_task(keeper.lend(TOKEN, len(ends) + 1, theirs, SERIAL, trusted=True))
         ends.append(WorkerEnd(len(ends) + 1, ours, lending))
         await asyncio.sleep(0)
         return ends[-1]
@@ -79,7 +94,7 @@ def pin_file(folder: Path, content: bytes, mode: int = 0o600) -> Path:
 
 
 async def test_one_worker_after_the_other_gets_the_pin(keeper, borrow) -> None:
-    await keeper.hold(TOKEN, Pin(b"123456"))
+    await keeper.hold(TOKEN, Pin(b"123456"), SERIAL)
     first, second = await borrow(), await borrow()
     assert await first.receive() == (b"123456", True)
     with pytest.raises(BlockingIOError):
@@ -92,7 +107,7 @@ async def test_one_worker_after_the_other_gets_the_pin(keeper, borrow) -> None:
 
 
 async def test_a_refused_pin_reaches_no_second_worker_and_is_not_taken_again(keeper, borrow) -> None:
-    await keeper.hold(TOKEN, Pin(b"123456"))
+    await keeper.hold(TOKEN, Pin(b"123456"), SERIAL)
     first, second = await borrow(), await borrow()
     await first.receive()
     first.answer(LoginOutcome.REFUSED, 0xA0, ("CKF_USER_PIN_COUNT_LOW",))
@@ -102,14 +117,14 @@ async def test_a_refused_pin_reaches_no_second_worker_and_is_not_taken_again(kee
     with pytest.raises(BlockingIOError):
         second.ours.recv(1)
     with pytest.raises(Fault, match="refused this PIN before") as refused:
-        await keeper.hold(TOKEN, Pin(b"123456"))
+        await keeper.hold(TOKEN, Pin(b"123456"), SERIAL)
     assert refused.value.reason is Reason.PIN_REFUSED_BEFORE
     await keeper.forget(TOKEN, refused_too=True)
-    await keeper.hold(TOKEN, Pin(b"123456"))
+    await keeper.hold(TOKEN, Pin(b"123456"), SERIAL)
 
 
 async def test_a_worker_that_dies_during_its_login_leaves_one_more_attempt(keeper, borrow) -> None:
-    await keeper.hold(TOKEN, Pin(b"123456"))
+    await keeper.hold(TOKEN, Pin(b"123456"), SERIAL)
     for _ in range(2):
         worker = await borrow()
         await worker.receive()
@@ -121,7 +136,7 @@ async def test_a_worker_that_dies_during_its_login_leaves_one_more_attempt(keepe
 
 
 async def test_a_worker_that_speaks_out_of_turn_loses_its_socket_and_nobody_else_does(keeper, borrow) -> None:
-    await keeper.hold(TOKEN, Pin(b"123456"))
+    await keeper.hold(TOKEN, Pin(b"123456"), SERIAL)
     first, second = await borrow(), await borrow()
     await first.receive()
     second.answer(LoginOutcome.OK)
@@ -130,8 +145,134 @@ async def test_a_worker_that_speaks_out_of_turn_loses_its_socket_and_nobody_else
     assert (await first.lent()).outcome is LoginOutcome.OK
 
 
+async def test_a_refusal_is_known_after_every_restart(tmp_path) -> None:
+    """Twenty daemons, one after another, each with a keeper of its own and the same stale PIN: one login."""
+    logins = 0
+    for _ in range(20):
+        keeper = await KeeperHandle.start(Guard(tmp_path / "pin-guard"), [TOKEN])
+        try:
+            async with borrowing(keeper) as borrow:
+                path = str(pin_file(tmp_path, b"123456"))
+                await keeper.hold_file(TOKEN, path, None, by_officer=False)  # no token was seen yet
+                worker = await borrow()
+                if logins == 0:
+                    await worker.receive()
+                    logins += 1
+                    worker.answer(LoginOutcome.REFUSED, 0xA0)
+                    assert (await worker.lent()).outcome is LoginOutcome.REFUSED
+                else:
+                    lent = await worker.lent()
+                    assert (lent.outcome, lent.why) == (None, NotLent.REFUSED)
+        finally:
+            await keeper.close()
+    content = (tmp_path / "pin-guard").read_bytes()
+    assert b"123456" not in content
+    assert (tmp_path / "pin-guard").stat().st_mode & 0o777 == 0o600
+
+
+async def test_a_keeper_killed_in_a_login_leaves_the_attempt_open_in_the_file(tmp_path) -> None:
+    for expected in (None, None, NotLent.OPEN):
+        keeper = await KeeperHandle.start(Guard(tmp_path / "pin-guard"), [TOKEN])
+        try:
+            async with borrowing(keeper) as borrow:
+                path = str(pin_file(tmp_path, b"123456"))
+                await keeper.hold_file(TOKEN, path, None, by_officer=False)
+                worker = await borrow()
+                if expected is not None:
+                    assert (await worker.lent()).why is expected
+                    return
+                await worker.receive()
+                os.kill(keeper.pid, signal.SIGKILL)
+                with pytest.raises(Fault, match="keeper process"):
+                    await worker.lent()
+        finally:
+            await keeper.close()
+
+
+async def test_no_login_is_tried_that_cannot_be_written_down(tmp_path) -> None:
+    folder = tmp_path / "state"
+    folder.mkdir()
+    guard = Guard(folder / "pin-guard")
+    keeper = await KeeperHandle.start(guard, [TOKEN])
+    try:
+        async with borrowing(keeper) as borrow:
+            await keeper.hold(TOKEN, Pin(b"123456"), SERIAL)
+            folder.rename(tmp_path / "away")
+            worker = await borrow()
+            lent = await worker.lent()
+            assert (lent.outcome, lent.why) == (None, NotLent.UNRECORDED)
+            assert "cannot be written" in lent.text
+            with pytest.raises(BlockingIOError):
+                worker.ours.recv(1)
+            (tmp_path / "away").rename(folder)
+            worker = await borrow()  # the PIN is still held
+            assert await worker.receive() == (b"123456", True)
+    finally:
+        await keeper.close()
+
+
+@pytest.mark.parametrize("damage", [b"", b"nonsense", b"\0" * 400])
+async def test_a_damaged_guard_lets_only_an_officer_try(tmp_path, damage) -> None:
+    path = tmp_path / "pin-guard"
+    path.write_bytes(damage)
+    keeper = await KeeperHandle.start(Guard(path), [TOKEN])
+    try:
+        async with borrowing(keeper) as borrow:
+            await keeper.hold_file(TOKEN, str(pin_file(tmp_path, b"123456")), SERIAL, by_officer=False)
+            worker = await borrow()
+            assert (await worker.lent()).why is NotLent.UNKNOWN
+            await keeper.hold(TOKEN, Pin(b"123456"), SERIAL)
+            worker = await borrow()
+            await worker.receive()
+            worker.answer(LoginOutcome.OK)
+            await worker.lent()
+    finally:
+        await keeper.close()
+    after = Guard(path)
+    await after.load()
+    assert after.frame(TOKEN).records == {SERIAL: Record()}
+
+
+async def test_a_worker_that_is_logged_in_may_ask_again(keeper, borrow) -> None:
+    await keeper.hold(TOKEN, Pin(b"123456"), SERIAL)
+    worker, other = await borrow(), await borrow()
+    await worker.receive()
+    worker.answer(LoginOutcome.OK)
+    await worker.lent()
+    await other.receive()
+    worker.ours.sendall(framing.encode(pin_wire.Reaffirm()))
+    other.answer(LoginOutcome.OK)
+    await other.lent()
+    assert await worker.receive() == (b"123456", False)
+    worker.answer(LoginOutcome.OK)
+    await keeper.forget(TOKEN, refused_too=False)
+    worker.ours.sendall(framing.encode(pin_wire.Reaffirm()))
+    data = await asyncio.get_running_loop().sock_recv(worker.ours, 4096)
+    (frame,) = framing.FrameReader().feed(data)
+    assert framing.decode(pin_wire.FROM_KEEPER, frame) == pin_wire.Denied()
+
+
+async def test_a_worker_that_was_not_logged_in_may_not_ask(keeper, borrow) -> None:
+    await keeper.hold(TOKEN, Pin(b"123456"), SERIAL)
+    worker = await borrow()
+    worker.ours.sendall(framing.encode(pin_wire.Reaffirm()))
+    assert (await worker.lent()).died
+
+
+async def test_a_changed_pin_is_lent_from_then_on(keeper, borrow, guard) -> None:
+    await keeper.hold(TOKEN, Pin(b"123456"), SERIAL)
+    await keeper.changed(TOKEN, SERIAL, Pin(b"123456"), Pin(b"654321"))
+    assert len(guard.frame(TOKEN).records[SERIAL].refused) == 1
+    worker = await borrow()
+    assert (await worker.receive())[0] == b"654321"
+    worker.answer(LoginOutcome.OK)
+    await worker.lent()
+    with pytest.raises(Fault, match="refused this PIN before"):
+        await keeper.hold(TOKEN, Pin(b"123456"), SERIAL)
+
+
 async def test_a_pin_file_is_read_by_the_keeper(keeper, borrow, tmp_path) -> None:
-    await keeper.hold_file(TOKEN, str(pin_file(tmp_path, b"123456\n")))
+    await keeper.hold_file(TOKEN, str(pin_file(tmp_path, b"123456\n")), SERIAL, by_officer=False)
     worker = await borrow()
     assert await worker.receive() == (b"123456", False)
 
@@ -146,28 +287,28 @@ async def test_a_pin_file_is_read_by_the_keeper(keeper, borrow, tmp_path) -> Non
 )
 async def test_an_unsafe_or_empty_pin_file_is_refused(keeper, tmp_path, content, mode, reason, text) -> None:
     with pytest.raises(Fault, match=text) as refused:
-        await keeper.hold_file(TOKEN, str(pin_file(tmp_path, content, mode)))
+        await keeper.hold_file(TOKEN, str(pin_file(tmp_path, content, mode)), SERIAL, by_officer=False)
     assert refused.value.reason is reason
     assert "123456" not in refused.value.text
 
 
 async def test_a_missing_pin_file_and_a_link_are_refused(keeper, tmp_path, missing) -> None:
     with pytest.raises(Fault, match="No such file"):
-        await keeper.hold_file(TOKEN, str(missing))
+        await keeper.hold_file(TOKEN, str(missing), SERIAL, by_officer=False)
     link = tmp_path / "link"
     link.symlink_to(pin_file(tmp_path, b"123456"))
     with pytest.raises(Fault, match="cannot be read"):
-        await keeper.hold_file(TOKEN, str(link))
+        await keeper.hold_file(TOKEN, str(link), SERIAL, by_officer=False)
 
 
-async def test_a_descriptor_is_read_once(tmp_path) -> None:
+async def test_a_descriptor_is_read_once(tmp_path, guard) -> None:
     descriptor = os.open(pin_file(tmp_path, b"123456\n"), os.O_RDONLY)
-    keeper = await KeeperHandle.start([descriptor])
+    keeper = await KeeperHandle.start(guard, [TOKEN], [descriptor])
     os.close(descriptor)
     try:
-        await keeper.hold_descriptor(TOKEN, descriptor)
+        await keeper.hold_descriptor(TOKEN, descriptor, SERIAL, by_officer=False)
         with pytest.raises(Fault, match="was read before"):
-            await keeper.hold_descriptor(TOKEN, descriptor)
+            await keeper.hold_descriptor(TOKEN, descriptor, SERIAL, by_officer=False)
     finally:
         await keeper.close()
 
@@ -182,14 +323,14 @@ async def test_it_shows_its_name_and_leaves_no_core(keeper) -> None:
 
 
 async def test_when_it_is_killed_everybody_who_waits_is_told(keeper, borrow) -> None:
-    await keeper.hold(TOKEN, Pin(b"123456"))
+    await keeper.hold(TOKEN, Pin(b"123456"), SERIAL)
     worker = await borrow()
     await worker.receive()
     os.kill(keeper.pid, signal.SIGKILL)
     with pytest.raises(Fault, match="keeper process is being restarted"):
         await worker.lent()
     with pytest.raises(Fault, match="keeper process is being restarted"):
-        await keeper.hold(TOKEN, Pin(b"123456"))
+        await keeper.hold(TOKEN, Pin(b"123456"), SERIAL)
 
 
 async def test_its_memory_is_not_readable_by_others_of_the_same_user(keeper) -> None:

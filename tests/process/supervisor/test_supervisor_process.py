@@ -5,6 +5,7 @@ import os
 import signal
 from contextlib import asynccontextmanager
 from pathlib import Path
+from tempfile import mkdtemp
 
 import msgspec
 import pytest
@@ -21,7 +22,6 @@ from segeld.model.secret import Pin
 from segeld.model.token_state import TokenState
 from segeld.supervisor.spawn import spawn
 from segeld.supervisor.supervisor import Supervisor
-from segeld.supervisor.token import TokenSupervisor
 from segeld.supervisor.worker_handle import WorkerHandle
 
 TIMEOUT = 30
@@ -61,6 +61,7 @@ def config(
             ),
             "b": Token("soft", label="segel-b", workers=1, pin=PinFile(testbed.token("segel-b").pin_file)),
         },
+        state_dir=Path(mkdtemp(dir=testbed.directory)),
     )
 
 
@@ -191,6 +192,7 @@ async def test_a_module_that_is_none_fails_and_says_why(testbed, tmp_path) -> No
         listen=settings.listen,
         modules={**settings.modules, "broken": broken},
         tokens={"a": Token("broken", label="x", workers=1), "b": settings.tokens["b"]},
+        state_dir=settings.state_dir,
     )
     async with running(settings) as (supervisor, _):
         assert supervisor.token(A).state is TokenState.FAILED
@@ -305,43 +307,6 @@ async def test_after_a_keeper_loss_an_officer_gives_the_pin_again_without_an_out
         assert "segelctl token activate a" in supervisor.token(A).state_reason
         record = await supervisor.activate(A, Pin(pin))
         assert (record.state, record.state_reason, record.workers_ready) == (TokenState.ACTIVE, "", 2)
-
-
-class ForgetfulKeeper:
-    """Holds whatever it is given, and ends in every login."""
-
-    def __init__(self) -> None:
-        self.ended = asyncio.Event()
-        self.lends = 0
-
-    async def hold_file(self, token, path) -> None:
-        pass
-
-    async def lend(self, token, worker, sock):
-        self.lends += 1
-        sock.close()
-        raise Fault(Reason.TOKEN_RECOVERING, "gone")
-
-
-async def test_a_keeper_that_ends_in_every_login_does_not_make_logins_without_end(testbed) -> None:
-    keeper = ForgetfulKeeper()
-    settings = config(testbed, workers=3)
-
-    async def the_keeper():
-        return keeper
-
-    async def serve(name, worker) -> None:
-        await worker.leaving.wait()
-
-    token = TokenSupervisor(
-        A, settings.tokens["a"], settings.modules["soft"], the_keeper, serve, lambda: None, acts()
-    )
-    running_token = asyncio.create_task(token.run())
-    await asyncio.wait_for(token.news.until(lambda: token.state is TokenState.LOCKED), TIMEOUT)
-    assert keeper.lends == 2
-    assert "by hand" in token.record().state_reason
-    running_token.cancel()
-    await asyncio.wait({running_token})
 
 
 async def test_slots_are_surveyed_once_for_all_who_ask_at_the_same_time(testbed) -> None:

@@ -221,7 +221,7 @@ def test_a_key_of_a_size_segel_does_not_use(worker, box, token: str) -> None:
     assert (key.unusable, key.kind) == (Reason.KEY_UNUSABLE, None)
 
 
-def test_a_key_that_wants_its_pin_each_time_is_reported_and_not_used(worker, box, token: str) -> None:
+def test_a_key_that_wants_its_pin_each_time_is_reported_and_asks_for_it(worker, box, token: str) -> None:
     box.tool(
         token,
         *("--keypairgen", "--key-type", "EC:prime256v1", "--id", "01", "--label", "careful", "--always-auth"),
@@ -229,6 +229,9 @@ def test_a_key_that_wants_its_pin_each_time_is_reported_and_not_used(worker, box
     (key,) = worker.activate(token)
     assert key.always_authenticate
     request = worker.sign_request(key.public_key, Algorithm.ECDSA_P256_SHA256, (bytes(32),))
-    assert worker.ask(request).outcomes == (
-        wire.ItemFailed(Reason.KEY_UNUSABLE, 0, wire.Remedy.ITEM, certain=True),
+    worker.tell(request)
+    worker.hear_reaffirm()
+    worker.deny()
+    assert worker.hear().outcomes == (
+        wire.ItemFailed(Reason.TOKEN_NOT_ACTIVE, 0, wire.Remedy.LOCK, certain=True),
     )

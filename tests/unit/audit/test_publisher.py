@@ -72,7 +72,7 @@ def test_what_is_published_is_a_log(made, source):
     assert report.signatures + report.unsigned == 1200
     assert files_of(made.folder) == sorted(
         [
-            "checkpoint", "key.pub", "salt", "tile/1/000.p/3",
+            "checkpoint", "index", "key.pub", "salt", "tile/1/000.p/3",
             *(f"tile/{level}/{name}" for level in ("0", "entries") for name in ("000", "001", "002", "003.p/73")),
         ]
     )  # fmt: skip

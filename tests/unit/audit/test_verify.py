@@ -36,7 +36,7 @@ def texts(report) -> str:
 
 def test_every_changed_byte_is_found(made):
     random.seed(6962)
-    paths = [path for path in made.folder.rglob("*") if path.is_file()]
+    paths = [path for path in made.folder.rglob("*") if path.is_file() and path.name != "index"]
     sizes = [path.stat().st_size for path in paths]
     small = [path for path in paths if path.stat().st_size < 1000]
     for number in range(1000):

@@ -290,7 +290,8 @@ def test_approve_shows_and_asks(said, state, jobs, run, lines, monkeypatch):
     assert "give --yes" in run("job", "approve", job).stderr
     monkeypatch.setattr("segel.cli.job_ask._is_asked_on_a_terminal", lambda: True)
     answer = run("job", "approve", job, input=said)
-    assert "labels: batch=july" in answer.stderr
+    for shown in ("labels: batch=july", "caller: ", "items: 20", "waits: for", jobs.only.job.items_hash.hex()):
+        assert shown in answer.stderr
     assert "Sign 20 items with keys/sha256-" in answer.stderr
     assert json.loads(run("job", "status", job, "--json").stdout)["state"] == state
     assert answer.exit_code == (ExitCode.OK if said == "y\n" else ExitCode.FAILED)
@@ -310,7 +311,8 @@ def test_approve_what_was_agreed_to(jobs, run, lines):
 def test_reject(jobs, run, lines):
     jobs.held = True
     job = run("job", "submit", "--digests", lines, "-q").stdout.strip()
-    run("job", "reject", job, "--reason", "wrong month")
+    assert "give --yes" in run("job", "reject", job).stderr
+    run("job", "reject", job, "--yes", "--reason", "wrong month")
     answer = run("job", "watch", job, "--json")
     assert answer.exit_code == ExitCode.JOB_REJECTED
     assert json.loads(answer.stdout)["state_reason"] == "wrong month"

@@ -33,6 +33,8 @@ BODIES = (
     "return self._inner.",
 )
 MAKERS = {"__enter__", "__exit__", "close", "signer", "create", "open"}
+ASYNC_ALONE = {Officer: {"changes", "jobs", "keys", "policy", "log"}}
+"""Areas that only the async client has; its docstring says so."""
 RENAMED = {"aclose": "close", "__aenter__": "__enter__", "__aexit__": "__exit__"}
 
 
@@ -48,7 +50,7 @@ def public(kind):
 @pytest.mark.parametrize(("kind", "twin"), PAIRS)
 def test_names_and_signatures_are_those_of_the_async_client(kind, twin):
     ours, theirs = public(kind), public(twin)
-    assert set(ours) == set(theirs)
+    assert set(ours) - ASYNC_ALONE.get(kind, set()) == set(theirs)
     for name, member in theirs.items():
         if isinstance(member, property):
             continue

@@ -314,3 +314,19 @@ def test_two_listeners_do_not_share_an_address(fault, minimal):
 def test_dev_mode_stays_on_this_machine(write, host, fine):
     path = write(**{'state_dir = "state"': 'state_dir = "state"\ndev = true', "127.0.0.1:0": f"{host}:0"})
     assert [problem.key for problem in config.check(path)] == ([] if fine else ["listen.address"])
+
+
+def test_a_command_to_tell_somebody_is_a_program_by_its_full_path(write, folder, fault):
+    program = folder / "tell"
+    program.write_text("#!/bin/sh\n")
+    table = '[modules.vendor]\npath = "vendor.so"'
+
+    def named(command: str) -> dict[str, str]:
+        return {table: f"[notify]\ncommand = [{command}]\n{table}"}
+
+    assert "cannot be run" in fault("notify.command", **named(f'"{program}"'))
+    program.chmod(0o755)
+    assert config.check(write(**named(f'"{program}", "--to", "officers"'))) == []
+    assert "no full path" in fault("notify.command", **named('"tell"'))
+    assert "no such file" in fault("notify.command", **named('"/nowhere/tell"'))
+    assert [problem.key for problem in config.check(write(**named("")))] == ["notify.command"]

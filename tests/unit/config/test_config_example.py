@@ -57,7 +57,7 @@ def test_every_default_in_the_example_is_the_default():
     plain, full = load(active), load(uncommented())
     required = set(leaves(active)) - {"policy"}
     for key in leaves(uncommented()):
-        if key in required or key in NO_DEFAULT or key.startswith(("officers.tls", "metrics")):
+        if key in required or key in NO_DEFAULT or key.startswith(("officers.tls", "metrics", "notify")):
             continue
         if key in ELSEWHERE:
             continue
@@ -87,7 +87,9 @@ def options(kind, at=""):
             yield from options(inner.cls, key)
 
 
-@pytest.mark.parametrize("source", [schema.PinPrompt, schema.PinFile, schema.PinDescriptor])
+@pytest.mark.parametrize(
+    "source", [schema.PinPrompt, schema.PinFile, schema.PinCredential, schema.PinDescriptor, schema.PinPad]
+)
 def test_every_pin_source_is_explained(source):
     assert f'{{ source = "{source.__struct_config__.tag}"' in EXAMPLE.read_text()
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from segeld import config
-from segeld.config.schema import Config, Limits, PinDescriptor, PinFile, PinPrompt, Timeouts
+from segeld.config.schema import Config, Limits, PinDescriptor, PinFile, PinPad, PinPrompt, Timeouts
 from segeld.config.strict import build
 
 
@@ -84,7 +84,7 @@ format = "xml"
         "tokens.other.pin.path": "is required",
         "tokens.other.timeouts.start": "expected float, got str",
         "tokens.payroll.label": "expected str | null, got int",
-        "tokens.payroll.pin": "source is one of descriptor, file, prompt",
+        "tokens.payroll.pin": "source is one of credential, descriptor, file, pad, prompt",
         "tokens.payroll.worker": "is not known; is workers meant?",
         "tokens.payroll.workers": "expected int >= 1",
         "unheard": "is not known",
@@ -103,6 +103,7 @@ def test_load_raises_what_check_finds(write):
     ("pin", "wanted"),
     [
         ('{ source = "prompt" }', PinPrompt()),
+        ('{ source = "pad" }', PinPad()),
         ('{ source = "descriptor", number = 3 }', PinDescriptor(number=3)),
         ('{ source = "file", path = "pin" }', PinFile(path=Path("pin"))),
     ],
@@ -110,7 +111,7 @@ def test_load_raises_what_check_finds(write):
 def test_a_pin_comes_from_one_of_its_sources(write, folder, minimal, pin, wanted):
     (folder / "pin").touch(mode=0o600)
     folder.chmod(0o755)
-    loaded = config.load(write(minimal + f"pin = {pin}\n"))
+    loaded = config.load(write(minimal + f"workers = 1\npin = {pin}\n"))
     if isinstance(wanted, PinFile):
         wanted = msgspec.structs.replace(wanted, path=folder / "pin")
     assert loaded.tokens["payroll"].pin == wanted

@@ -11,6 +11,7 @@ from structlog.testing import capture_logs
 
 from segeld.audit.leaf import Commitments
 from segeld.dispatch.diskroom import DiskRoom
+from segeld.dispatch.jobchange import JobChange
 from segeld.dispatch.jobdesk import JobDesk
 from segeld.dispatch.metrics import JobMetrics
 from segeld.dispatch.upkeep import Upkeep
@@ -47,7 +48,8 @@ def build(store, dispatcher, tmp_path):
     def build(**limits) -> JobDesk:
         wanted = {"jobs_per_caller": 3, "items_per_caller": 100, "items_per_job": 50, **limits}
         room = DiskRoom(tmp_path, nothing, margin=0)
-        return JobDesk(store, dispatcher.jobs, dispatcher.news, room, log_origin="segel/test", **wanted)
+        change = JobChange(dispatcher.jobs, dispatcher.news)
+        return JobDesk(store, change, dispatcher.news, room, log_origin="segel/test", **wanted)
 
     return build
 
@@ -106,7 +108,7 @@ async def test_new_items_are_refused_when_the_disk_has_no_room_for_their_signatu
     room = DiskRoom(tmp_path, nothing, margin=1 << 62)
     desk = JobDesk(
         store,
-        dispatcher.jobs,
+        JobChange(dispatcher.jobs, dispatcher.news),
         dispatcher.news,
         room,
         log_origin="",
@@ -124,7 +126,7 @@ async def test_a_sealed_job_is_known_to_the_dispatcher_and_a_cancelled_one_is_no
     desk = build()
     job = await desk.create(spec("r"), items(5), seal=False)
     assert len(dispatcher.jobs) == 0
-    await desk.seal("a", job.name, 5)
+    await desk.seal("a", job.name, 5, approval=False)
     assert len(dispatcher.jobs) == 1
     await desk.cancel("a", job.name)
     assert len(dispatcher.jobs) == 0

@@ -13,7 +13,7 @@ def test_a_pin_crosses_and_is_gone_when_the_frame_is_wiped() -> None:
         sent = framing.encode(pin_wire.Login(field, by_officer=True, open_attempt=False))
     assert buffer[2:] == b"12345678"
     (frame,) = framing.FrameReader(secret=True).feed(sent)
-    login = framing.decode(pin_wire.LOGIN, frame)
+    login = framing.decode(pin_wire.FROM_KEEPER, frame)
     assert (login.by_officer, login.open_attempt) == (True, False)
     with pin_wire.unwrap(login.pin) as received, received.view() as view:
         assert view == b"12345678"

@@ -107,7 +107,7 @@ async def test_the_commands_copy_and_restore(run, store, open_store, database, t
     await store.sealed(1)
     copy = tmp_path / "copy.db"
     done = await run("backup", copy, "--config", "any.toml")
-    assert (done.exit_code, done.stdout) == (0, f"{copy}: 0.1 MB, checked\n")
+    assert (done.exit_code, done.stdout) == (0, f"{copy}: 0.2 MB, checked\n")
     soon_refused = await run("restore", copy)
     assert (soon_refused.exit_code, "in use" in soon_refused.stderr) == (1, True)
     await store.aclose()

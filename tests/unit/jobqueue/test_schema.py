@@ -10,14 +10,16 @@ from store_fakes import COMMITMENTS, Handy, signature
 
 from segeld.jobqueue.sqlite import DatabaseDamaged, DatabaseTooNew, SqliteStore
 from segeld.jobqueue.sqlite.migrate import migrate, migrations
-from segeld.model.job_state import FINAL, JobState
+from segeld.model.job_state import FINAL, SIGNABLE, JobState
 
 RELEASED = {
     1: "e044d76e16e36ce518b4a7a8bea142f817067a611798c81f728033722ca85e9c",
     2: "093d9884e23ead5fda9be69edb068e34c8de410665f15309039e13c26d4562c8",
+    3: "3c4069b1589f9ddd0f0e4737a174eabd38ccaf14f4a6447574aea3ba863a859b",
 }
 """SHA-256 of each migration. One that was released is never changed: add another."""
 VERSION_1 = Path(__file__).with_name("version_1.sql")
+STEPS = migrations()
 
 
 def states_of(pattern: str) -> set[str]:
@@ -27,7 +29,9 @@ def states_of(pattern: str) -> set[str]:
 
 
 def test_the_database_knows_the_states_of_the_model():
-    assert states_of(r"state TEXT NOT NULL CHECK \(state IN \((.*?)\)\)") == set(JobState)
+    """A pause is a mark on the state in which the job goes on."""
+    assert states_of(r"state TEXT NOT NULL CHECK \(state IN \((.*?)\)\)") == set(JobState) - {JobState.PAUSED}
+    assert states_of(r"paused = 1 AND state IN \(([^)]*)\)") == set(SIGNABLE)
 
 
 def test_the_database_knows_which_states_are_final():
@@ -46,6 +50,11 @@ def test_the_database_knows_which_states_are_final():
         "ended = 1.0",
         "items_hash = x'00'",
         "started = 1.0, state = 'open'",
+        "paused = 0",
+        "paused = 1, state = 'held'",
+        "decided_by = 'head'",
+        "decided_by = '', decided = 1.0",
+        "decided = 1.0",
     ],
 )
 async def test_a_job_that_cannot_be_is_refused(store, database, change):
@@ -70,6 +79,25 @@ async def test_a_database_of_version_1_is_read(database):
     assert await store.recover(lambda _: 3, 0.0) == 1
     assert (await store.block(job.id, 0)).waiting == (2, 3, 4)
     assert (await store.usage("office"), await store.items_unsigned()) == ((1, 5), 3)
+    await store.aclose()
+
+
+@pytest.mark.parametrize("version", [1, 2])
+async def test_jobs_of_an_older_database_are_paused_and_decided(database, version):
+    """Their checksums are over fewer columns, until something of the new ones is written."""
+    db = apsw.Connection(str(database))
+    db.execute(VERSION_1.read_text())
+    migrate(db, database, STEPS[:version])
+    db.close()
+    store = Handy(await SqliteStore.open(database, COMMITMENTS))
+    await store.recover(lambda _: 3, 0.0)
+    (job,) = await store.signable(0, 9)
+    paused = await store.pause_job(job.name, "siti")
+    await store.aclose()
+    store = Handy(await SqliteStore.open(database, COMMITMENTS))
+    assert await store.any_job(job.name) == paused
+    assert (await store.resume_job(job.name, "siti")).state is JobState.RUNNING
+    assert [found.value for found in await store.all_results(job)] == [signature(0), signature(1)]
     await store.aclose()
 
 

@@ -6,12 +6,14 @@ import pytest
 
 from segeld import policy
 from segeld.model.algorithm import Algorithm
-from segeld.model.names import Alias
+from segeld.model.names import Alias, KeyName
 from segeld.model.priority import Priority
 from segeld.policy import Verdict
+from segeld.policy.rules import Rate
 
 EXAMPLE = Path(__file__).parents[3] / "daemon" / "policy.example.toml"
 KEY = "sha256-" + "0a" * 32
+DEWI = '[[approvers]]\nname = "dewi"\nsans = ["email:dewi"]\n'
 
 
 @pytest.fixture
@@ -87,6 +89,28 @@ def test_an_empty_file_is_a_policy_of_no(faults):
         (f'[keys.{KEY}]\non_unknown = "ask"', f"keys.{KEY}.on_unknown", "invalid enum value 'ask'"),
         (f"[keys.{KEY}]\nattempts = 3", f"keys.{KEY}.attempts", "not known"),
         (f'[keys.{KEY}]\n[keys."keys/{KEY}"]', f'keys."keys/{KEY}"', "is the same key as"),
+        (grant('"*"', "approval = []"), "callers[0].grants[0].approval", "names nobody"),
+        (grant('"*"', 'approval = ["dewi"]'), "callers[0].grants[0].approval[0]", "not among the approvers"),
+        (
+            f'[aliases]\nseal = ["{KEY}"]\n'
+            + grant('"keys/seal"', f'approval = ["dewi"]\n[[callers.grants]]\nkeys = ["keys/{KEY}"]')
+            + DEWI,
+            "callers[0].grants[1].keys[0]",
+            "contradicts callers[0].grants[0].keys[0]",
+        ),
+        (
+            grant('"*"', 'approval = ["dewi"]\n[[callers.grants]]\nkeys = ["*"]') + DEWI,
+            "callers[0].grants[1].keys[0]",
+            "no approval here, approval by dewi there",
+        ),
+        (caller("rate = 0"), "callers[0].rate", "> 0"),
+        (caller("rate = inf"), "callers[0].rate", "<= 1000000"),
+        (caller("burst = 3"), "callers[0].burst", "means nothing without rate"),
+        (caller("at_once = 0"), "callers[0].at_once", ">= 1"),
+        (caller('on_revoke = "burn"'), "callers[0].on_revoke", "invalid enum value 'burn'"),
+        (f'[keys.{KEY}]\nexpired = "maybe"', f"keys.{KEY}.expired", "invalid enum value 'maybe'"),
+        ("[defaults]\nbulk = true", "defaults.bulk", "not known"),
+        ('two_person = "no"', "two_person", "expected bool"),
         (grant('"*"', "weight = 3"), "callers[0].grants[0].weight", "not known"),
         ("[aliases]\nseal = []", 'aliases."seal"', "names no key"),
         ('[aliases]\nseal = ["seal"]', 'aliases."seal"[0]', "is no key name"),
@@ -123,3 +147,39 @@ def test_a_policy_with_a_fault_is_not_loaded(tmp_path):
 def test_a_policy_that_is_not_there_is_a_problem(tmp_path):
     (problem,) = policy.check(tmp_path / "missing.toml")
     assert "cannot be read" in problem.text
+
+
+def options(text: str):
+    found, problems = policy.parse(f'[aliases]\nseal = ["{KEY}"]\n{text}')
+    assert problems == []
+    return found.options_of(KeyName.parse(KEY))
+
+
+def test_the_strictest_word_of_all_names_of_a_key_counts_and_a_word_counts_more_than_none():
+    assert options("").expired
+    assert not options('[defaults]\nexpired = "refuse"').expired
+    loose = options('[defaults]\nexpired = "refuse"\n[keys.seal]\nexpired = "allow"\nbulk = true')
+    assert (loose.expired, loose.bulk) == (True, True)
+    both = options(f'[keys.seal]\nexpired = "allow"\nbulk = true\n[keys.{KEY}]\nexpired = "refuse"')
+    assert (both.expired, both.bulk) == (False, False)
+
+
+def test_the_limits_of_a_caller():
+    found, _ = policy.parse(caller('rate = 2.5\nat_once = 7\non_revoke = "cancel"'))
+    assert found.rate("one") == Rate(2.5, 3)
+    assert (found.at_once("one"), found.cancels("one")) == (7, True)
+    assert (found.rate("two"), found.at_once("two"), found.cancels("two")) == (None, None, False)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [("", "names nobody"), ('[[officers]]\nname = "a"\nsans = ["dns:a"]', "names a alone")],
+)
+def test_too_few_officers_for_two_persons(text, says):
+    (problem,) = policy.staffing(policy.parse(text)[0])
+    assert says in problem.text
+    assert policy.staffing(policy.parse("two_person = false\n" + text)[0]) == []
+
+
+def test_the_example_has_enough_officers():
+    assert policy.staffing(policy.load(EXAMPLE)) == []

@@ -25,6 +25,7 @@ from prometheus_client import CollectorRegistry
 
 from segel.v1 import jobs_pb2_grpc, signing_pb2_grpc, token_admin_pb2_grpc, tokens_pb2_grpc
 from segeld.config.schema import Config, Limits, Listen, Module, Officers, Tls, Token
+from segeld.model.activation import NO_LIMITS
 from segeld.model.algorithm import KeyKind
 from segeld.model.faults import Fault, Reason
 from segeld.model.inventory import KeyRecord, Signed, SlotRecord, Survey, TokenKey, TokenRecord
@@ -32,8 +33,10 @@ from segeld.model.job import Receipt, Signature
 from segeld.model.names import Alias, KeyName, TokenName
 from segeld.model.principal import Principal, Role
 from segeld.model.token_state import TokenState
+from segeld.office.key_desk import KeyDesk
 from segeld.policy.rules import ANY_ALGORITHM, Grants, Policy
 from segeld.rpc.metrics import CallMetrics
+from segeld.rpc.open_calls import OpenCalls
 from segeld.rpc.server import Servers
 
 
@@ -173,6 +176,7 @@ class FakeInventory:
     configured: dict = field(default_factory=dict)
     fail: BaseException | None = None
     pins: list = field(default_factory=list)
+    limits: list = field(default_factory=list)
 
     def key(self, name):
         return self.records.get(name)
@@ -195,17 +199,22 @@ class FakeInventory:
         )
         return Survey((empty, full), ("module other: cannot be loaded",))
 
-    async def activate(self, name, pin):
-        with pin.view() as view:
-            self.pins.append(bytes(view))
-        pin.wipe()
+    async def activate(self, name, pin, limits=NO_LIMITS):
+        self.limits.append(limits)
+        self.pins.append(None)
+        if pin is not None:
+            with pin.view() as view:
+                self.pins[-1] = bytes(view)
+            pin.wipe()
         if self.fail is not None:
             raise self.fail
         if name not in self.configured:
             raise Fault(Reason.TOKEN_NOT_FOUND, f"no token is configured as {name}", token=str(name))
         return self.configured[name]
 
-    async def deactivate(self, name):
+    async def deactivate(self, name, *, only_if_idle=False):
+        if only_if_idle and self.configured[name].waiting:
+            raise Fault(Reason.TOKEN_BUSY, "Items wait.", token=str(name))
         self.configured[name] = replace(self.configured[name], state=TokenState.INACTIVE)
         return self.configured[name]
 
@@ -269,6 +278,11 @@ class Daemon:
         )
         self.registry = CollectorRegistry()
         self.acts = acts()
+        self.services = ()
+        self.shut_out = lambda who, fingerprint: None
+        self.open_calls = OpenCalls(
+            lambda: self.policy, lambda who, fingerprint: self.shut_out(who, fingerprint)
+        )
         self.servers: Servers | None = None
         self._channels = contextlib.AsyncExitStack()
 
@@ -287,9 +301,13 @@ class Daemon:
             lambda: self.policy,
             self.dispatch,
             self.desk,
+            self.desk.oversight,
             self.inventory,
             self.acts,
+            KeyDesk(self.config, lambda: self.inventory, lambda: self.policy, lambda: self.dispatch),
             CallMetrics(self.registry),
+            services=self.services,
+            open_calls=self.open_calls,
         )
 
     async def start(self) -> "Daemon":

@@ -131,7 +131,7 @@ def test_any_text_as_a_name_is_a_name_or_a_fault(start, text):
         assert (fault.reason, fault.field) == (Reason.FIELD_INVALID, "name")
 
 
-@pytest.mark.parametrize("numbers", [[0], [11], [-1], [2, 99], [2] * 11])
+@pytest.mark.parametrize("numbers", [[0], [12], [-1], [2, 99], [2] * 12])
 def test_states_that_there_are_not(numbers):
     with pytest.raises(Fault) as caught:
         job_fields.states(numbers, "states")

@@ -83,7 +83,7 @@ async def test_a_page_of_long_labels_is_shorter(daemon, fill):
         ({"page_token": "A" * 100_000}, "page_token"),
         ({"states": [0]}, "states[0]"),
         ({"states": [OPEN, 77]}, "states[1]"),
-        ({"states": [OPEN] * 11}, "states"),
+        ({"states": [OPEN] * 12}, "states"),
         ({"key": "keys/seal"}, "key"),
         ({"labels": {"A": ""}}, "labels"),
         ({"request_id": " "}, "request_id"),

@@ -41,6 +41,12 @@ def append(name, offset, items):
     return jobs_pb2.AppendItemsRequest(name=name, offset=offset, items=items)
 
 
+def ask(daemon, *approvers):
+    """backoffice needs a yes of one of these from now on."""
+    grants = Grants({daemon.mine.name: ANY_ALGORITHM}, approvers={daemon.mine.name: frozenset(approvers)})
+    daemon.policy = replace(daemon.policy, grants=daemon.policy.grants | {"backoffice": grants})
+
+
 @pytest.fixture
 def spec(daemon):
     """A specification, for jobs that are there already."""
@@ -257,6 +263,7 @@ async def test_every_state_has_its_word_on_the_wire(daemon, spec, state):
 
 
 async def test_an_approver_decides_on_what_it_looked_at(daemon, spec, refusal):
+    ask(daemon, "dewi")
     await daemon.start()
     approvers, held = daemon.jobs("dewi"), {"state": JobState.HELD, "items_hash": b"h" * 32}
     yes, no = (str(daemon.desk.put(spec(request_id=each), **held).name) for each in "yn")

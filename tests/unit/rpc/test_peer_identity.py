@@ -10,7 +10,7 @@ from segel.v1 import signing_pb2, signing_pb2_grpc
 from segeld.model.faults import Fault, Reason
 from segeld.model.principal import Principal, Role
 from segeld.policy.rules import Policy
-from segeld.rpc.identity import principal_of
+from segeld.rpc.identity import certificate_of, principal_of
 
 ASK = signing_pb2.WhoAmIRequest()
 
@@ -86,14 +86,14 @@ async def test_an_expired_certificate_is_no_connection(daemon):
 def test_a_certificate_that_expired_since_the_handshake_is_refused(authority):
     _, pem = authority.issue("late", ["uri:spiffe://example/backoffice"], days=-1)
     with pytest.raises(Fault, match="expired on") as caught:
-        principal_of({"x509_pem_cert": [pem]}, Policy())
+        principal_of(certificate_of({"x509_pem_cert": [pem]}), Policy())
     assert caught.value.reason is Reason.CALLER_UNKNOWN
 
 
 @pytest.mark.parametrize("auth_context", [{}, {"x509_pem_cert": []}, {"x509_pem_cert": [b"no PEM"]}])
 def test_a_peer_without_a_readable_certificate_is_nobody(auth_context):
     with pytest.raises(Fault) as caught:
-        principal_of(auth_context, Policy())
+        certificate_of(auth_context)
     assert caught.value.reason is Reason.CALLER_UNKNOWN
 
 

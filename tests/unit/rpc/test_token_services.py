@@ -77,10 +77,15 @@ async def test_a_refused_pin_is_told_as_what_it_is(daemon, refusal, events):
     assert PIN.decode() not in str(events)
 
 
-@pytest.mark.parametrize("pin", [b"", b"1" * 256])
-async def test_a_pin_that_no_token_takes_is_not_even_tried(daemon, refusal, pin):
+async def test_without_a_pin_the_token_has_its_own_way_to_it(daemon):
     await daemon.start()
-    request = token_admin_pb2.ActivateTokenRequest(name="tokens/payroll", pin=pin)
+    await daemon.admin().ActivateToken(token_admin_pb2.ActivateTokenRequest(name="tokens/payroll"))
+    assert daemon.inventory.pins == [None]
+
+
+async def test_a_pin_that_no_token_takes_is_not_even_tried(daemon, refusal):
+    await daemon.start()
+    request = token_admin_pb2.ActivateTokenRequest(name="tokens/payroll", pin=b"1" * 256)
     refused = await refusal(daemon.admin().ActivateToken(request))
     assert (refused.code, refused.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "PIN_LENGTH")
     assert not daemon.inventory.pins

@@ -1,6 +1,7 @@
 """The permit table, walked: every request has a row, and every other state refuses."""
 
 import itertools
+from typing import get_args
 
 import msgspec
 import pytest
@@ -18,11 +19,13 @@ REQUESTS = {
     wire.FindKeys: wire.FindKeys(1),
     wire.Sign: wire.Sign(1, b"", 1, EcdsaEncoding.DER, False, (), ()),
     pin_wire.Login: pin_wire.Login(msgspec.Raw(b"\xc4\x01x"), False, False),
+    pin_wire.PadLogin: pin_wire.PadLogin(),
+    pin_wire.Denied: pin_wire.Denied(),
 }
 
 
 def test_every_request_of_the_wire_has_a_permit() -> None:
-    assert set(PERMITS) == {*wire.Request.__subclasses__(), pin_wire.Login}
+    assert set(PERMITS) == {*wire.Request.__subclasses__(), *get_args(pin_wire.FromKeeper)}
     assert all(PERMITS.values())
 
 
@@ -38,13 +41,23 @@ def test_a_request_is_allowed_where_the_table_says_and_nowhere_else(kind: type, 
 
 def test_signing_needs_a_login_and_a_login_is_tried_once() -> None:
     assert PERMITS[wire.Sign] == {State.USER}
-    assert PERMITS[pin_wire.Login] == {State.PUBLIC}
+    assert PERMITS[pin_wire.Login] == {State.PUBLIC, State.USER}
+    assert State.SPENT not in PERMITS[pin_wire.Login] | PERMITS[pin_wire.PadLogin]
+
+
+@pytest.mark.parametrize("kind", [pin_wire.Login, pin_wire.Denied])
+def test_a_pin_that_was_not_asked_for_is_out_of_place(kind: type) -> None:
+    worker = Worker(pytest.fail, pytest.fail)
+    worker.state = State.USER
+    with pytest.raises(Violation) as caught:
+        worker.hear_keeper(REQUESTS[kind])
+    assert caught.value.code is wire.Exit.OUT_OF_PLACE
 
 
 def test_the_worker_asks_the_table_before_it_does_anything() -> None:
-    worker = Worker(pytest.fail)
+    worker = Worker(pytest.fail, pytest.fail)
     for request in (wire.Survey(1), wire.OpenToken(1, "x", None, 1), wire.FindKeys(1)):
         with pytest.raises(Violation):
             worker.answer(request)
     with pytest.raises(Violation):
-        worker.login(pin_wire.Login(msgspec.Raw(b"\xc4\x01x"), False, False))
+        worker.hear_keeper(pin_wire.Login(msgspec.Raw(b"\xc4\x01x"), False, False))

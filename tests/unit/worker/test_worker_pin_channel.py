@@ -26,7 +26,7 @@ def test_the_frame_is_wiped_when_the_login_was_used(
     keeper, channel = keeper_and_channel
     field, _ = pin_wire.wrap(Pin(b"31415926"))
     keeper.sendall(framing.encode(pin_wire.Login(field, True, False)))
-    logins = channel.logins()
+    logins = channel.frames()
     login = next(logins)
     with pin_wire.unwrap(login.pin) as pin, pin.view() as view:
         assert bytes(view) == b"31415926"
@@ -39,15 +39,15 @@ def test_a_login_in_two_parts(keeper_and_channel: tuple[socket.socket, PinChanne
     field, _ = pin_wire.wrap(Pin(b"31415926"))
     frame = framing.encode(pin_wire.Login(field, True, False))
     keeper.sendall(frame[:9])
-    assert list(channel.logins()) == []
+    assert list(channel.frames()) == []
     keeper.sendall(frame[9:])
-    assert len(list(channel.logins())) == 1
+    assert len(list(channel.frames())) == 1
 
 
 def test_the_end_of_the_stream(keeper_and_channel: tuple[socket.socket, PinChannel]) -> None:
     keeper, channel = keeper_and_channel
     keeper.close()
     with pytest.raises(Closed):
-        list(channel.logins())
+        list(channel.frames())
     with pytest.raises(Closed):
         channel.send(pin_wire.LoginEnded(pin_wire.LoginOutcome.OK, 0, ()))

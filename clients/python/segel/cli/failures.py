@@ -20,6 +20,7 @@ _CODES: tuple[tuple[type[errors.SegelError], ExitCode], ...] = (
     (errors.NotFound, ExitCode.NOT_ALLOWED),
     (errors.PinRefused, ExitCode.NOT_ALLOWED),
     (errors.TokenUnavailable, ExitCode.TRY_LATER),
+    (errors.TokenBusy, ExitCode.TRY_LATER),
     (errors.TokenNotReady, ExitCode.OFFICER_NEEDED),
     (errors.KeyNotUsable, ExitCode.OFFICER_NEEDED),
     (errors.Overloaded, ExitCode.TRY_LATER),

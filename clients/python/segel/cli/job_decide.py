@@ -1,14 +1,15 @@
 """`segel job approve` and `segel job reject`: for approvers."""
 
+import datetime as dt
 import re
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from segel.cli.exit_codes import ExitCode
 from segel.cli.failures import UsageError
 from segel.cli.job_ask import Yes, sure
-from segel.cli.job_view import JobName, facts, full_job_name, record, row
+from segel.cli.job_view import JobName, full_job_name, record, row, to_decide
 from segel.cli.session import Session, session_command
 
 _APPROVE = """\
@@ -16,13 +17,16 @@ Examples:
   segel job approve 0123456789abcdef0123456789abcdef
   segel job approve 0123456789abcdef0123456789abcdef --items-hash "$hash" --yes
 
-Shows what the job holds and asks. What is approved is what was shown: the daemon refuses if it is something else."""
+Shows who wants what signed, how much and since when, and asks. What is approved is what was shown: the daemon refuses if it is something else. `segel job list --state held` shows all that wait for you."""
 
 _REJECT = """\
 Examples:
   segel job reject 0123456789abcdef0123456789abcdef --reason "wrong month"
 
-The job has ended then; nothing of it is signed."""
+Shows the job and asks. It has ended then; nothing of it is signed."""
+
+if TYPE_CHECKING:
+    from segel import Job
 
 ItemsHash = Annotated[
     str | None,
@@ -40,16 +44,13 @@ async def approve(session: Session, job: JobName, yes: Yes = False, items_hash: 
     """Let a held job be signed."""
     name = full_job_name(job)
     async with session.client() as client:
-        if items_hash is None:
+        agreed = None if items_hash is None else _octets(items_hash)
+        question = ""
+        if agreed is None or not yes:
             shown = await client.jobs.get(name)
-            if not yes:
-                for label, value in facts(shown).items():
-                    session.output.note(f"{label}: {value}")
-            agreed = shown.items_hash
+            _show(session, shown, yes=yes)
+            agreed = agreed or shown.items_hash
             question = f"Sign {shown.item_count} items with {shown.key}?"
-        else:
-            agreed = _octets(items_hash)
-            question = f"Sign what has the hash {items_hash}?"
         if not sure(session, question, yes=yes):
             return ExitCode.FAILED
         found = await client.jobs.approve(name, agreed)
@@ -57,11 +58,23 @@ async def approve(session: Session, job: JobName, yes: Yes = False, items_hash: 
     return ExitCode.OK
 
 
-async def reject(session: Session, job: JobName, reason: Reason = "") -> None:
+async def reject(session: Session, job: JobName, yes: Yes = False, reason: Reason = "") -> ExitCode:
     """End a held job: nothing of it is signed."""
+    name = full_job_name(job)
     async with session.client() as client:
-        found = await client.jobs.reject(full_job_name(job), reason)
+        if not yes:
+            _show(session, await client.jobs.get(name), yes=yes)
+        if not sure(session, f"Reject {name}?", yes=yes):
+            return ExitCode.FAILED
+        found = await client.jobs.reject(name, reason)
     session.output.record(record(found), *row(found))
+    return ExitCode.OK
+
+
+def _show(session: Session, job: "Job", *, yes: bool) -> None:
+    if not yes:
+        for label, value in to_decide(job, dt.datetime.now(dt.UTC)).items():
+            session.output.note(f"{label}: {value}")
 
 
 def _octets(text: str) -> bytes:

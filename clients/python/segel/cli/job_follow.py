@@ -10,6 +10,7 @@ from segel.cli.job_ask import Yes, sure
 from segel.cli.job_progress import progress
 from segel.cli.job_view import ENDS, JobName, Labels, code_of, facts, full_job_name, labels_of, record, row
 from segel.cli.session import Session, full_key_name, session_command
+from segel.cli.waiting import waiting_said
 
 if TYPE_CHECKING:
     from segel import JobHandle
@@ -81,7 +82,10 @@ async def watch_to_the_end(session: Session, handle: "JobHandle", *, quiet: bool
     """Shows each change, and gives what the job's end means."""
     lines = not session.output.is_for_people and not quiet
     total = handle.info.item_count
-    with progress(session.output, "signed", total, quiet=quiet or lines) as show:
+    with (
+        waiting_said(session.output, quiet=quiet),
+        progress(session.output, "signed", total, quiet=quiet or lines) as show,
+    ):
         async for job in handle.watch():
             if lines:
                 session.output.record(record(job), *row(job))

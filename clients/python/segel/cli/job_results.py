@@ -15,9 +15,10 @@ from segel.cli.exit_codes import ExitCode
 from segel.cli.failures import UsageError
 from segel.cli.job_view import ENDS, JobName, code_of, full_job_name
 from segel.cli.session import Session, session_command
+from segel.cli.waiting import waiting_said
 
 if TYPE_CHECKING:
-    from segel import Failure, JobHandle, Signature
+    from segel import Client, Failure, JobHandle, Signature
 
 _EPILOG = """\
 Examples:
@@ -51,11 +52,18 @@ async def results(
     if out is not None:
         check_path(out)
     async with session.client() as client:
-        handle = await client.jobs.open(full_job_name(job))
-        if out is not None:
-            return await write_file(session, handle, out, offset, wait=wait)
-        await _write(handle, offset, session.output.line, wait=wait)
-        return await _end(session, handle)
+        with waiting_said(session.output):
+            return await _results(session, client, job, offset, wait=wait, out=out)
+
+
+async def _results(
+    session: Session, client: "Client", job: str, offset: int, *, wait: bool, out: Path | None
+) -> ExitCode:
+    handle = await client.jobs.open(full_job_name(job))
+    if out is not None:
+        return await write_file(session, handle, out, offset, wait=wait)
+    await _write(handle, offset, session.output.line, wait=wait)
+    return await _end(session, handle)
 
 
 def check_path(path: Path) -> None:

@@ -23,6 +23,7 @@ from segel.cli.job_results import check_content, check_path, write_file
 from segel.cli.job_view import ENDS, Labels, labels_of, record
 from segel.cli.session import Session, session_command
 from segel.cli.sign import Algorithm, Ecdsa, EcdsaOption, KeyName, parse_algorithm
+from segel.cli.waiting import waiting_said
 
 if TYPE_CHECKING:
     from segel import Client, Job, JobHandle, Signer
@@ -110,6 +111,7 @@ async def submit(
                     check_content(results, None if before is None else before.name)
                 silent = quiet or session.json
                 with (
+                    waiting_said(session.output, quiet=quiet),
                     progress(session.output, "sent", name.count, quiet=silent) as show,
                     _said_as_options(before, derived=request_id is None),
                 ):
@@ -131,7 +133,8 @@ async def submit(
         if wait or results is not None:
             code = await watch_to_the_end(session, handle, quiet=quiet or not session.output.is_for_people)
         if results is not None and handle.info.state != "rejected":
-            code = await write_file(session, handle, results)
+            with waiting_said(session.output, quiet=quiet):
+                code = await write_file(session, handle, results)
         return code
 
 

@@ -64,7 +64,15 @@ def code_of(job: "Job") -> ExitCode:
 
 def record(job: "Job") -> dict[str, Any]:
     """For programs."""
-    times = ("create_time", "seal_time", "start_time", "end_time", "deadline", "expire_time")
+    times = (
+        "create_time",
+        "seal_time",
+        "start_time",
+        "end_time",
+        "deadline",
+        "expire_time",
+        "decide_time",
+    )
     return {
         "name": job.name,
         "state": str(job.state),
@@ -80,6 +88,8 @@ def record(job: "Job") -> dict[str, Any]:
         "failed_count": job.failed_count,
         "items_hash": job.items_hash.hex(),
         "read_offset": job.read_offset,
+        "caller": job.caller,
+        "decided_by": job.decided_by,
     } | {name: _iso(getattr(job, name)) for name in times}
 
 
@@ -89,6 +99,7 @@ def facts(job: "Job") -> dict[str, str]:
         "name": job.name,
         "state": str(job.state),
         "reason": job.state_reason,
+        "caller": job.caller,
         "items": str(job.item_count),
         "signed": str(job.signed_count),
         "failed": str(job.failed_count),
@@ -98,12 +109,40 @@ def facts(job: "Job") -> dict[str, str]:
         "labels": shown_labels(job),
         "request": job.request_id,
         "items hash": job.items_hash.hex(),
+        "decided by": job.decided_by,
+        "decided": _iso(job.decide_time) or "",
         "created": _iso(job.create_time) or "",
         "ended": _iso(job.end_time) or "",
         "deadline": _iso(job.deadline) or "",
         "kept until": _iso(job.expire_time) or "",
     }
     return {name: value for name, value in said.items() if value}
+
+
+def to_decide(job: "Job", now: dt.datetime) -> dict[str, str]:
+    """For an approver: what there is to say yes or no to."""
+    return {
+        "job": job.name,
+        "state": str(job.state),
+        "caller": job.caller,
+        "key": job.key,
+        "labels": shown_labels(job) or "(none)",
+        "items": str(job.item_count),
+        "waits": ""
+        if job.seal_time is None
+        else f"for {age(now - job.seal_time)}, since {_iso(job.seal_time)}",
+        "deadline": _iso(job.deadline) or "",
+        "items hash": job.items_hash.hex(),
+    }
+
+
+def age(span: dt.timedelta) -> str:
+    """In the largest unit of which there are two."""
+    seconds = max(0, int(span.total_seconds()))
+    for unit, name in ((86_400, "days"), (3600, "hours"), (60, "minutes")):
+        if seconds >= 2 * unit:
+            return f"{seconds // unit} {name}"
+    return f"{seconds} seconds"
 
 
 def shown_labels(job: "Job") -> str:

@@ -427,18 +427,22 @@ class ListChangesResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     CHANGES_FIELD_NUMBER: _builtins.int
+    TWO_PERSON_FIELD_NUMBER: _builtins.int
+    two_person: _builtins.bool
+    """False if the policy in force says two_person = false: one officer can do everything."""
     @_builtins.property
     def changes(self) -> _containers.RepeatedCompositeFieldContainer[Global___Change]:
-        """The newest first."""
+        """The newest first, without the text of a policy, and with the first line of their summaries alone."""
 
     def __init__(
         self,
         *,
         changes: _abc.Iterable[Global___Change] | None = ...,
+        two_person: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["changes", b"changes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changes", b"changes", "two_person", b"two_person"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -81,6 +81,8 @@ class Job(_message.Message):
         """Its deadline passed, or it was never sealed."""
         STATE_REJECTED: Job._State.ValueType  # 10
         """An approver said no."""
+        STATE_PAUSED: Job._State.ValueType  # 11
+        """Sealed; an officer paused it: nothing is begun until it is resumed, what a token holds still ends."""
 
     class State(_State, metaclass=_StateEnumTypeWrapper):
         """What may happen to a job: the diagram is in docs/jobs.md."""
@@ -107,6 +109,8 @@ class Job(_message.Message):
     """Its deadline passed, or it was never sealed."""
     STATE_REJECTED: Job.State.ValueType  # 10
     """An approver said no."""
+    STATE_PAUSED: Job.State.ValueType  # 11
+    """Sealed; an officer paused it: nothing is begun until it is resumed, what a token holds still ends."""
 
     @_typing.final
     class LabelsEntry(_message.Message):
@@ -148,6 +152,9 @@ class Job(_message.Message):
     END_TIME_FIELD_NUMBER: _builtins.int
     DEADLINE_FIELD_NUMBER: _builtins.int
     EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    CALLER_FIELD_NUMBER: _builtins.int
+    DECIDED_BY_FIELD_NUMBER: _builtins.int
+    DECIDE_TIME_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Format: jobs/{32 hex digits}."""
     state: Global___Job.State.ValueType
@@ -169,11 +176,17 @@ class Job(_message.Message):
     signed_count: _builtins.int
     """Items that have a signature."""
     failed_count: _builtins.int
-    """Items that ended without a signature."""
+    """Items that were tried and ended without a signature. Items of a cancelled or expired job of which nothing was begun
+    are in neither count.
+    """
     items_hash: _builtins.bytes
     """SHA-256 over all items, once it is sealed: what an approver approves. See docs/jobs.md."""
     read_offset: _builtins.int
     """Results have been read up to here."""
+    caller: _builtins.str
+    """Whose it is: a name of the policy."""
+    decided_by: _builtins.str
+    """The approver who said yes or no; empty as long as nobody did."""
     @_builtins.property
     def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """What the caller wrote on it."""
@@ -202,6 +215,10 @@ class Job(_message.Message):
     def expire_time(self) -> _timestamp_pb2.Timestamp:
         """When it is removed with its results; for an open job, when it expires. Unset while items wait."""
 
+    @_builtins.property
+    def decide_time(self) -> _timestamp_pb2.Timestamp:
+        """When."""
+
     def __init__(
         self,
         *,
@@ -225,10 +242,13 @@ class Job(_message.Message):
         end_time: _timestamp_pb2.Timestamp | None = ...,
         deadline: _timestamp_pb2.Timestamp | None = ...,
         expire_time: _timestamp_pb2.Timestamp | None = ...,
+        caller: _builtins.str = ...,
+        decided_by: _builtins.str = ...,
+        decide_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "deadline", b"deadline", "end_time", b"end_time", "expire_time", b"expire_time", "seal_time", b"seal_time", "start_time", b"start_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "deadline", b"deadline", "decide_time", b"decide_time", "end_time", b"end_time", "expire_time", b"expire_time", "seal_time", b"seal_time", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["algorithm", b"algorithm", "create_time", b"create_time", "deadline", b"deadline", "ecdsa_encoding", b"ecdsa_encoding", "end_time", b"end_time", "expire_time", b"expire_time", "failed_count", b"failed_count", "item_count", b"item_count", "items_hash", b"items_hash", "key", b"key", "labels", b"labels", "name", b"name", "priority", b"priority", "read_offset", b"read_offset", "request_id", b"request_id", "seal_time", b"seal_time", "signed_count", b"signed_count", "start_time", b"start_time", "state", b"state", "state_reason", b"state_reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["algorithm", b"algorithm", "caller", b"caller", "create_time", b"create_time", "deadline", b"deadline", "decide_time", b"decide_time", "decided_by", b"decided_by", "ecdsa_encoding", b"ecdsa_encoding", "end_time", b"end_time", "expire_time", b"expire_time", "failed_count", b"failed_count", "item_count", b"item_count", "items_hash", b"items_hash", "key", b"key", "labels", b"labels", "name", b"name", "priority", b"priority", "read_offset", b"read_offset", "request_id", b"request_id", "seal_time", b"seal_time", "signed_count", b"signed_count", "start_time", b"start_time", "state", b"state", "state_reason", b"state_reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

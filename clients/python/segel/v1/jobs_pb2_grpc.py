@@ -122,14 +122,14 @@ class JobsServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetJob(self, request, context):
-        """Gets one job.
+        """Gets one job. Approvers get those that wait for their word, and those that they decided in the last 90 days.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListJobs(self, request, context):
-        """Lists the caller's jobs, the newest first.
+        """Lists the caller's jobs, the newest first; for an approver those that GetJob would give.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

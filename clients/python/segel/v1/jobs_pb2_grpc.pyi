@@ -43,9 +43,9 @@ class JobsStub:
     SealJob: _grpc.UnaryUnaryMultiCallable[_jobs_pb2.SealJobRequest, _jobs_pb2.Job]
     """Ends the upload: from now on the job is signed, whatever happens to its client."""
     GetJob: _grpc.UnaryUnaryMultiCallable[_jobs_pb2.GetJobRequest, _jobs_pb2.Job]
-    """Gets one job."""
+    """Gets one job. Approvers get those that wait for their word, and those that they decided in the last 90 days."""
     ListJobs: _grpc.UnaryUnaryMultiCallable[_jobs_pb2.ListJobsRequest, _jobs_pb2.ListJobsResponse]
-    """Lists the caller's jobs, the newest first."""
+    """Lists the caller's jobs, the newest first; for an approver those that GetJob would give."""
     WatchJob: _grpc.UnaryStreamMultiCallable[_jobs_pb2.WatchJobRequest, _jobs_pb2.Job]
     """Sends the job now, whenever it changed, and last when it has ended."""
     CancelJob: _grpc.UnaryUnaryMultiCallable[_jobs_pb2.CancelJobRequest, _jobs_pb2.Job]
@@ -74,9 +74,9 @@ class JobsAsyncStub(JobsStub):
     SealJob: _aio.UnaryUnaryMultiCallable[_jobs_pb2.SealJobRequest, _jobs_pb2.Job]  # type: ignore[assignment]
     """Ends the upload: from now on the job is signed, whatever happens to its client."""
     GetJob: _aio.UnaryUnaryMultiCallable[_jobs_pb2.GetJobRequest, _jobs_pb2.Job]  # type: ignore[assignment]
-    """Gets one job."""
+    """Gets one job. Approvers get those that wait for their word, and those that they decided in the last 90 days."""
     ListJobs: _aio.UnaryUnaryMultiCallable[_jobs_pb2.ListJobsRequest, _jobs_pb2.ListJobsResponse]  # type: ignore[assignment]
-    """Lists the caller's jobs, the newest first."""
+    """Lists the caller's jobs, the newest first; for an approver those that GetJob would give."""
     WatchJob: _aio.UnaryStreamMultiCallable[_jobs_pb2.WatchJobRequest, _jobs_pb2.Job]  # type: ignore[assignment]
     """Sends the job now, whenever it changed, and last when it has ended."""
     CancelJob: _aio.UnaryUnaryMultiCallable[_jobs_pb2.CancelJobRequest, _jobs_pb2.Job]  # type: ignore[assignment]
@@ -126,7 +126,7 @@ class JobsServicer(metaclass=_abc_1.ABCMeta):
         request: _jobs_pb2.GetJobRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_jobs_pb2.Job, _abc.Awaitable[_jobs_pb2.Job]]:
-        """Gets one job."""
+        """Gets one job. Approvers get those that wait for their word, and those that they decided in the last 90 days."""
 
     @_abc_1.abstractmethod
     def ListJobs(
@@ -134,7 +134,7 @@ class JobsServicer(metaclass=_abc_1.ABCMeta):
         request: _jobs_pb2.ListJobsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_jobs_pb2.ListJobsResponse, _abc.Awaitable[_jobs_pb2.ListJobsResponse]]:
-        """Lists the caller's jobs, the newest first."""
+        """Lists the caller's jobs, the newest first; for an approver those that GetJob would give."""
 
     @_abc_1.abstractmethod
     def WatchJob(

@@ -117,6 +117,7 @@ class CheckPolicyResponse(_message.Message):
     PROBLEMS_FIELD_NUMBER: _builtins.int
     DIFFERENCES_FIELD_NUMBER: _builtins.int
     NEEDS_APPROVAL_FIELD_NUMBER: _builtins.int
+    WARNINGS_FIELD_NUMBER: _builtins.int
     needs_approval: _builtins.bool
     """Whether another officer must approve it."""
     @_builtins.property
@@ -127,16 +128,21 @@ class CheckPolicyResponse(_message.Message):
     def differences(self) -> _containers.RepeatedCompositeFieldContainer[Global___PolicyDifference]:
         """What would change; empty if nothing."""
 
+    @_builtins.property
+    def warnings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What is likely not meant, one line each: a key that no token holds. It can be applied all the same."""
+
     def __init__(
         self,
         *,
         problems: _abc.Iterable[_builtins.str] | None = ...,
         differences: _abc.Iterable[Global___PolicyDifference] | None = ...,
         needs_approval: _builtins.bool = ...,
+        warnings: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["differences", b"differences", "needs_approval", b"needs_approval", "problems", b"problems"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["differences", b"differences", "needs_approval", b"needs_approval", "problems", b"problems", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

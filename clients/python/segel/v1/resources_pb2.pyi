@@ -325,6 +325,9 @@ class Token(_message.Message):
     WORKERS_CONFIGURED_FIELD_NUMBER: _builtins.int
     KEYS_FIELD_NUMBER: _builtins.int
     PIN_SOURCE_FIELD_NUMBER: _builtins.int
+    ACTIVE_UNTIL_FIELD_NUMBER: _builtins.int
+    SIGNATURES_LEFT_FIELD_NUMBER: _builtins.int
+    WAITING_ITEMS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Output only. Format: tokens/{token}."""
     state: Global___Token.State.ValueType
@@ -345,6 +348,10 @@ class Token(_message.Message):
     """Output only. How many workers are configured."""
     pin_source: _builtins.str
     """Output only. Where the PIN comes from: prompt, file or descriptor."""
+    signatures_left: _builtins.int
+    """Output only. How many signatures it may still make before it is deactivated; not set if any number."""
+    waiting_items: _builtins.int
+    """Output only. How many items wait for its keys, those of jobs that are on disk too."""
     @_builtins.property
     def state_time(self) -> _timestamp_pb2.Timestamp:
         """Output only. When it came into this state."""
@@ -356,6 +363,10 @@ class Token(_message.Message):
     @_builtins.property
     def keys(self) -> _containers.RepeatedCompositeFieldContainer[Global___TokenKey]:
         """Output only. The keys on it."""
+
+    @_builtins.property
+    def active_until(self) -> _timestamp_pb2.Timestamp:
+        """Output only. When its activation ends; not set if it ends when an officer says so."""
 
     def __init__(
         self,
@@ -373,12 +384,17 @@ class Token(_message.Message):
         workers_configured: _builtins.int = ...,
         keys: _abc.Iterable[Global___TokenKey] | None = ...,
         pin_source: _builtins.str = ...,
+        active_until: _timestamp_pb2.Timestamp | None = ...,
+        signatures_left: _builtins.int | None = ...,
+        waiting_items: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["state_time", b"state_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_signatures_left", b"_signatures_left", "active_until", b"active_until", "signatures_left", b"signatures_left", "state_time", b"state_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["flags", b"flags", "keys", b"keys", "label", b"label", "manufacturer", b"manufacturer", "model", b"model", "name", b"name", "pin_source", b"pin_source", "serial", b"serial", "state", b"state", "state_reason", b"state_reason", "state_time", b"state_time", "workers_configured", b"workers_configured", "workers_ready", b"workers_ready"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_signatures_left", b"_signatures_left", "active_until", b"active_until", "flags", b"flags", "keys", b"keys", "label", b"label", "manufacturer", b"manufacturer", "model", b"model", "name", b"name", "pin_source", b"pin_source", "serial", b"serial", "signatures_left", b"signatures_left", "state", b"state", "state_reason", b"state_reason", "state_time", b"state_time", "waiting_items", b"waiting_items", "workers_configured", b"workers_configured", "workers_ready", b"workers_ready"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__signatures_left: _TypeAlias = _typing.Literal["signatures_left"]  # noqa: Y015
+    _WhichOneofArgType__signatures_left: _TypeAlias = _typing.Literal["_signatures_left", b"_signatures_left"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__signatures_left) -> _WhichOneofReturnType__signatures_left | None: ...
 
 Global___Token: _TypeAlias = Token  # noqa: Y015
 

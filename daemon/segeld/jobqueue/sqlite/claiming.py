@@ -70,6 +70,9 @@ def _of_job(db: apsw.Connection, job: int, part: Part, at: float, jobs: dict[int
     if found is None:
         return Refused(job_rows.not_found())
     state = found.job.state
+    if state is JobState.PAUSED:
+        text = f"{found.job.name} is paused: nothing of it is signed until it is resumed."
+        return Refused(Fault(Reason.JOB_STATE, text, job=str(found.job.name), state=str(state)), later=True)
     if state not in SIGNABLE:
         text = f"{found.job.name} is {state}: nothing of it is signed now."
         return Refused(Fault(Reason.JOB_STATE, text, job=str(found.job.name), state=str(state)))

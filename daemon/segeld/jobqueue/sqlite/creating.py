@@ -64,10 +64,10 @@ def _again(db: apsw.Connection, row: JobRow, spec: JobSpec, items: Items, *, sea
         raise appending.mismatch(f"{job.name} has {job.count} items, not {count}.", job)
     if count and appending.stretch(db, job.id, 0, count) != items:
         raise appending.mismatch(f"{job.name} has other items.", job)
-    return (_sealed(db, row) if seal and job.state is JobState.OPEN else row).job
+    return (_sealed(db, row, approval=spec.approval) if seal and job.state is JobState.OPEN else row).job
 
 
-def seal(db: apsw.Connection, row: JobRow, count: int) -> Job:
+def seal(db: apsw.Connection, row: JobRow, count: int, *, approval: bool = False) -> Job:
     """See `JobStore.seal_job`."""
     job = row.job
     if job.state is not JobState.OPEN and job.sealed is None:
@@ -84,15 +84,15 @@ def seal(db: apsw.Connection, row: JobRow, count: int) -> Job:
             field="item_count",
             committed=str(job.count),
         )
-    return (row if job.sealed is not None else _sealed(db, row)).job
+    return (row if job.sealed is not None else _sealed(db, row, approval=approval)).job
 
 
-def _sealed(db: apsw.Connection, row: JobRow) -> JobRow:
+def _sealed(db: apsw.Connection, row: JobRow, *, approval: bool = False) -> JobRow:
     if not row.job.count:
         raise _empty()
     at = time.time()
     whole = appending.items_hash(db, row)
-    held = row.job.spec.approval
+    held = approval or row.job.spec.approval
     row = row.moved(
         JobState.HELD if held else JobState.QUEUED, at, "It waits for an approver." if held else ""
     )

@@ -18,7 +18,8 @@ from segeld.model.priority import Priority
 
 _COLUMNS: Final = (
     "name, caller, request_id, key, algorithm, encoding, priority, labels, deadline, retention, approval, state, towards,"
-    " reason, count, signed, failed, read, chain, items_hash, created, sealed, started, ended, expires"
+    " reason, count, signed, failed, read, chain, items_hash, created, sealed, started, ended, expires,"
+    " paused, decided_by, decided"
 )
 _CHANGING: Final = (
     "state",
@@ -34,9 +35,14 @@ _CHANGING: Final = (
     "started",
     "ended",
     "expires",
+    "paused",
+    "decided_by",
+    "decided",
 )
+_LATER: Final = 3
+"""Columns of version 3, the last ones: rows from before have nothing there, and a checksum over the others."""
 _SELECT: Final = f"SELECT id, {_COLUMNS}, checksum FROM job"  # noqa: S608  # names of columns
-_INSERT: Final = f"INSERT INTO job (id, {_COLUMNS}, checksum) VALUES ({', '.join('?' * 27)})"  # noqa: S608  # as above
+_INSERT: Final = f"INSERT INTO job (id, {_COLUMNS}, checksum) VALUES ({', '.join('?' * 30)})"  # noqa: S608  # as above
 _UPDATE: Final = f"UPDATE job SET {', '.join(f'{name} = ?' for name in _CHANGING)}, checksum = ? WHERE id = ?"  # noqa: S608
 
 
@@ -70,7 +76,7 @@ class JobRow:
             job,
             state=to,
             reason=reason,
-            started=at if to is JobState.RUNNING else job.started,
+            started=at if to is JobState.RUNNING and job.started is None else job.started,
             ended=at if over else None,
             expires=at + job.spec.retention if over else None,
         )
@@ -120,13 +126,18 @@ def sound(
 
 def insert(db: apsw.Connection, row: JobRow) -> None:
     values = _values(row)
-    db.execute(_INSERT, (row.job.id, *values, checksum_of(row.job.id, values)))
+    db.execute(_INSERT, (row.job.id, *values, _checksum(row.job.id, values)))
 
 
 def update(db: apsw.Connection, row: JobRow) -> None:
     """Writes all that can change of a job."""
     values = _values(row)
-    db.execute(_UPDATE, (*values[11:20], *values[21:], checksum_of(row.job.id, values), row.job.id))
+    db.execute(_UPDATE, (*values[11:20], *values[21:], _checksum(row.job.id, values), row.job.id))
+
+
+def _checksum(job: int, values: tuple[Any, ...]) -> int:
+    later = values[-_LATER:]
+    return checksum_of(job, values if any(value is not None for value in later) else values[:-_LATER])
 
 
 def _values(row: JobRow) -> tuple[Any, ...]:
@@ -143,7 +154,7 @@ def _values(row: JobRow) -> tuple[Any, ...]:
         float(spec.deadline),
         float(spec.retention),
         int(spec.approval),
-        str(job.state),
+        str(resumed(job) if job.state is JobState.PAUSED else job.state),
         None if row.towards is None else str(row.towards),
         job.reason,
         job.count,
@@ -157,16 +168,25 @@ def _values(row: JobRow) -> tuple[Any, ...]:
         _time(job.started),
         _time(job.ended),
         _time(job.expires),
+        1 if job.state is JobState.PAUSED else None,
+        job.decided_by or None,
+        _time(job.decided),
     )
+
+
+def resumed(job: Job) -> JobState:
+    """Where a pause leads back to. The column `state` holds it meanwhile."""
+    return JobState.QUEUED if job.started is None else JobState.RUNNING
 
 
 def _row(columns: tuple[Any, ...]) -> JobRow:
     number, *values, checksum = columns
-    if checksum_of(number, tuple(values)) != checksum:
+    if _checksum(number, tuple(values)) != checksum:
         raise Damaged(f"the checksum of job {number} is wrong")
     (
         name, caller, request_id, key, algorithm, encoding, priority, labels, deadline, retention, approval, state,
         towards, reason, count, signed, failed, read, chain, items_hash, created, sealed, started, ended, expires,
+        paused, decided_by, decided,
     ) = values  # fmt: skip
     spec = JobSpec(
         caller,
@@ -179,8 +199,8 @@ def _row(columns: tuple[Any, ...]) -> JobRow:
         bool(approval),
     )
     job = Job(
-        number, JobName(name), spec, JobState(state), reason, count, signed, failed, items_hash, read, created, sealed,
-        started, ended, expires,
+        number, JobName(name), spec, JobState.PAUSED if paused else JobState(state), reason, count, signed, failed,
+        items_hash, read, created, sealed, started, ended, expires, decided_by or "", decided,
     )  # fmt: skip
     return JobRow(job, chain, None if towards is None else JobState(towards))
 

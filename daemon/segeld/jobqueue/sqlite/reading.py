@@ -10,6 +10,7 @@ from segeld.jobqueue import codec
 from segeld.jobqueue.codec import Damaged
 from segeld.jobqueue.sqlite import block_rows, job_rows, leaf_rows
 from segeld.jobqueue.sqlite.job_rows import JobRow
+from segeld.jobqueue.sqlite.sieve import Sieve
 from segeld.jobqueue.store import Block, Page
 from segeld.model.faults import Fault, Reason
 from segeld.model.job import Ended, Failure, Job, JobFilter, Results
@@ -35,29 +36,15 @@ def jobs_page(db: apsw.Connection, caller: str, wanted: JobFilter, before: int |
     # Without a filter each job that is looked at is found; a request_id is one job's, and has an index of its own.
     sifted = bool(wanted.states or wanted.key or wanted.labels) and not wanted.request_id
     last = _last_of_page(db, caller, before) if sifted else None
-    where: list[str] = ["caller = ?"]
-    bindings: list[str | int | bytes] = [caller]
+    sieve = Sieve(wanted)
+    sieve.add("caller = ?", caller)
     if before is not None:
-        where.append("id < ?")
-        bindings.append(before)
+        sieve.add("id < ?", before)
     if last is not None:
-        where.append("id >= ?")
-        bindings.append(last)
-    if wanted.states:
-        where.append(f"state IN ({', '.join('?' * len(wanted.states))})")
-        bindings += sorted(str(state) for state in wanted.states)
-    if wanted.key is not None:
-        where.append("key = ?")
-        bindings.append(wanted.key.fingerprint)
-    if wanted.request_id:
-        where.append("request_id = ?")
-        bindings.append(wanted.request_id)
-    for name, value in wanted.labels:
-        where.append("EXISTS (SELECT 1 FROM json_each(labels) WHERE key = ? AND value = ?)")
-        bindings += [name, value]
+        sieve.add("id >= ?", last)
     index = "" if wanted.request_id else "INDEXED BY job_of_caller"
-    rest = f"{index} WHERE {' AND '.join(where)} ORDER BY id DESC LIMIT ?"
-    found = tuple(row.job for row in job_rows.select(db, rest, (*bindings, limit + 1)))
+    rest = f"{index} WHERE {sieve} ORDER BY id DESC LIMIT ?"
+    found = tuple(row.job for row in job_rows.select(db, rest, (*sieve.bindings, limit + 1)))
     if len(found) > limit:
         return Page(found[:limit], found[limit - 1].id)
     return Page(found, last)
@@ -96,7 +83,7 @@ def signable(
     db: apsw.Connection, after: int, limit: int, damaged: Callable[[Damaged], None]
 ) -> tuple[Job, ...]:
     """See `JobStore.signable`."""
-    rest = "WHERE state IN ('queued', 'running') AND id > ? ORDER BY id"
+    rest = "WHERE state IN ('queued', 'running') AND paused IS NULL AND id > ? ORDER BY id"
     return tuple(row.job for row in islice(job_rows.sound(db, rest, (after,), damaged), limit))
 
 

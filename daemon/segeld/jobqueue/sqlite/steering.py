@@ -10,20 +10,45 @@ from segeld.jobqueue.sqlite import job_rows, leaf_rows
 from segeld.jobqueue.sqlite.job_rows import JobRow
 from segeld.model.faults import Fault, Reason
 from segeld.model.job import Job
-from segeld.model.job_state import FINAL, JobState
+from segeld.model.job_state import FINAL, SIGNABLE, JobState
 
 TOMBSTONE_SECONDS: Final = 7 * 24 * 3600.0
 
 
-def cancel(db: apsw.Connection, row: JobRow, who: str) -> Job:
-    """See `JobStore.cancel_job`."""
+def cancel(db: apsw.Connection, row: JobRow, who: str, why: str = "") -> Job:
+    """See `JobStore.cancel_job`, and `cancel_any`."""
     job = row.job
     if job.state in (JobState.CANCELLED, JobState.ENDING):
         return job
     if job.state in FINAL:
         raise _state(job, "It has ended already.")
-    row = end(db, row, JobState.CANCELLED, time.time(), f"Cancelled by {who}.")
-    _record(db, "job cancelled", who, row.job)
+    text = f"Cancelled by {who}: {why}" if why else f"Cancelled by {who}."
+    row = end(db, row, JobState.CANCELLED, time.time(), text)
+    _record(db, "job cancelled", who, row.job, text=why)
+    return row.job
+
+
+def pause(db: apsw.Connection, row: JobRow, who: str) -> Job:
+    """See `JobStore.pause_job`."""
+    if row.job.state is JobState.PAUSED:
+        return row.job
+    if row.job.state not in SIGNABLE:
+        raise _state(row.job, "Only a job that is queued or running can be paused.")
+    row = row.moved(JobState.PAUSED, time.time(), f"Paused by {who}.")
+    job_rows.update(db, row)
+    _record(db, "job paused", who, row.job)
+    return row.job
+
+
+def resume(db: apsw.Connection, row: JobRow, who: str) -> Job:
+    """See `JobStore.resume_job`."""
+    if row.job.state in SIGNABLE:
+        return row.job
+    if row.job.state is not JobState.PAUSED:
+        raise _state(row.job, "Only a job that is paused can be resumed.")
+    row = row.moved(job_rows.resumed(row.job), time.time())
+    job_rows.update(db, row)
+    _record(db, "job resumed", who, row.job)
     return row.job
 
 
@@ -38,6 +63,8 @@ def expire(db: apsw.Connection, row: JobRow, at: float) -> Job:
 def decide(db: apsw.Connection, row: JobRow, who: str, items_hash: bytes | None, text: str) -> Job:
     """See `JobStore.decide_job`."""
     job, at = row.job, time.time()
+    if _is_decided_so(job, who, items_hash):
+        return job
     if job.state is not JobState.HELD:
         raise _state(job, "Only a held job can be approved or rejected.")
     if items_hash is not None and items_hash != job.items_hash:
@@ -51,10 +78,19 @@ def decide(db: apsw.Connection, row: JobRow, who: str, items_hash: bytes | None,
         row.moved(JobState.REJECTED, at, text or f"Rejected by {who}.")
         if items_hash is None
         else row.moved(JobState.QUEUED, at)
-    )
+    ).changed(decided_by=who, decided=at)
     job_rows.update(db, row)
     _record(db, "job rejected" if items_hash is None else "job approved", who, row.job, text=text)
     return row.job
+
+
+def _is_decided_so(job: Job, who: str, items_hash: bytes | None) -> bool:
+    """Whether this is the repetition of an answer that was lost on its way back."""
+    if job.decided_by != who:
+        return False
+    if items_hash is None:
+        return job.state is JobState.REJECTED
+    return job.state is not JobState.REJECTED and items_hash == job.items_hash
 
 
 def delete(db: apsw.Connection, row: JobRow) -> None:

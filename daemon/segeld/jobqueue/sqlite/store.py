@@ -16,6 +16,7 @@ from segeld.jobqueue.sqlite import (
     creating,
     job_rows,
     leaf_rows,
+    overseeing,
     reading,
     setting_rows,
     settling,
@@ -30,6 +31,7 @@ from segeld.jobqueue.sqlite.reader import Reader
 from segeld.jobqueue.sqlite.trouble import Told, Trouble
 from segeld.jobqueue.sqlite.writer import Writer
 from segeld.jobqueue.store import Block, Claim, Claimed, ItemOutcome, Page, Settled, Upkeep
+from segeld.model.faults import Fault
 from segeld.model.job import Items, Job, JobFilter, JobSpec, Results
 from segeld.model.names import JobName, KeyName
 
@@ -55,6 +57,8 @@ class SqliteStore:
     ) -> None:
         self._open_lifetime = open_lifetime
         self._lock = lock
+        self.barred: Callable[[], Fault | None] = lambda: None
+        """Why nothing may be claimed though it could be; asked before each claim."""
         self._commitments = commitments
         self._trouble = Trouble(told)
         writer = Writer(partial(connect_to_write, path, vfs), Place(path), self._trouble)
@@ -121,8 +125,10 @@ class SqliteStore:
             _octets(items),
         )
 
-    async def seal_job(self, caller: str, name: JobName, count: int) -> Job:
-        return await self._writing.ask(lambda db: creating.seal(db, job_rows.find(db, caller, name), count))
+    async def seal_job(self, caller: str, name: JobName, count: int, *, approval: bool = False) -> Job:
+        return await self._writing.ask(
+            lambda db: creating.seal(db, job_rows.find(db, caller, name), count, approval=approval)
+        )
 
     async def job(self, caller: str, name: JobName) -> Job:
         return await self._reading.ask(lambda db: job_rows.find(db, caller, name).job)
@@ -163,6 +169,43 @@ class SqliteStore:
     async def note_read(self, caller: str, name: JobName, offset: int) -> None:
         await self._writing.ask(lambda db: reading.note_read(db, job_rows.find(db, caller, name), offset))
 
+    # --- what officers and approvers ask
+
+    async def any_job(self, name: JobName) -> Job:
+        return await self._reading.ask(lambda db: job_rows.find(db, None, name).job)
+
+    async def all_jobs(self, wanted: JobFilter, *, caller: str = "", before: int | None, limit: int) -> Page:
+        damaged = self._trouble.damaged
+        return await self._reading.ask(
+            lambda db: overseeing.all_jobs(db, caller, wanted, before, limit, damaged)
+        )
+
+    async def to_decide(
+        self,
+        who: str,
+        may: overseeing.May,
+        wanted: JobFilter,
+        *,
+        since: float,
+        before: int | None,
+        limit: int,
+    ) -> tuple[Job, ...]:
+        damaged = self._trouble.damaged
+        return await self._reading.ask(
+            lambda db: overseeing.to_decide(db, who, may, wanted, since, before, limit, damaged)
+        )
+
+    async def pause_job(self, name: JobName, who: str) -> Job:
+        return await self._writing.ask(lambda db: steering.pause(db, job_rows.find(db, None, name), who))
+
+    async def resume_job(self, name: JobName, who: str) -> Job:
+        return await self._writing.ask(lambda db: steering.resume(db, job_rows.find(db, None, name), who))
+
+    async def cancel_any(self, name: JobName, who: str, why: str) -> Job:
+        return await self._writing.ask(
+            lambda db: steering.cancel(db, job_rows.find(db, None, name), who, why)
+        )
+
     # --- what the dispatcher asks
 
     async def recover(self, attempts: Callable[[KeyName], int], at: float) -> int:
@@ -178,6 +221,9 @@ class SqliteStore:
         return await self._reading.ask(reading.items_unsigned)
 
     async def claim(self, claim: Claim) -> Claimed:
+        fault = self.barred()
+        if fault is not None:
+            raise fault
         return await self._writing.ask(lambda db: claiming.claim(db, claim, self._commitments))
 
     async def settle(

@@ -1,0 +1,244 @@
+"""A second place that keeps the newest checkpoint, so that a rollback of database and log together shows.
+
+It is asked at the start and told of new checkpoints afterwards. If it cannot be reached signing goes on, and `trouble` says
+so; if it knows more than the log, or other things, nothing may be signed, and `refusal` says why.
+"""
+
+import asyncio
+import contextlib
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, Protocol
+
+import structlog
+
+from segeld.audit import files, layout
+from segeld.audit.checkpoint import Checkpoint
+from segeld.audit.identity import OwnLog
+from segeld.audit.merkle import root_at
+from segeld.audit.note import MAX_NOTE, BadNote
+from segeld.audit.tiles import BadFile, LogUnreadable, Tiles
+
+_PATIENCE: Final = 20.0
+"""Seconds that a witness may take to answer."""
+
+_log: Final = structlog.get_logger(__name__)
+
+
+class Place(Protocol):
+    """Where checkpoints are kept."""
+
+    async def last(self) -> bytes:
+        """What it knows; nothing if it knows none.
+
+        :raises OSError: if it cannot be reached.
+        """
+        ...
+
+    async def keep(self, note: bytes) -> None:
+        """:raises OSError: if it cannot."""
+        ...
+
+
+class FilePlace:
+    """A file on another mount."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    async def last(self) -> bytes:
+        async with asyncio.timeout(_PATIENCE):
+            return await asyncio.to_thread(self._read)
+
+    def _read(self) -> bytes:
+        if not self._path.parent.is_dir():
+            raise FileNotFoundError(2, f"there is no folder {self._path.parent}")
+        try:
+            with self._path.open("rb") as file:
+                return file.read(MAX_NOTE)
+        except FileNotFoundError:
+            return b""
+
+    async def keep(self, note: bytes) -> None:
+        async with asyncio.timeout(_PATIENCE):
+            await asyncio.to_thread(self._write, note)
+
+    def _write(self, note: bytes) -> None:
+        if not self._path.parent.is_dir():  # a mount that is gone must not be replaced by a folder of ours
+            raise FileNotFoundError(2, f"there is no folder {self._path.parent}")
+        files.write(self._path, note, durable=True)
+        files.sync([self._path.parent])
+
+
+class CommandPlace:
+    """A command: reads a checkpoint, or nothing, on its standard input; prints the last one it knows."""
+
+    def __init__(self, command: tuple[str, ...]) -> None:
+        self._command = command
+
+    async def last(self) -> bytes:
+        return await self._ask(b"")
+
+    async def keep(self, note: bytes) -> None:
+        if (await self._ask(note)).strip() != note.strip():
+            raise OSError("it did not give back the checkpoint that it was given")
+
+    async def _ask(self, note: bytes) -> bytes:
+        process = await asyncio.create_subprocess_exec(
+            *self._command,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+            env={"PATH": os.environ.get("PATH", os.defpath)},
+            start_new_session=True,
+        )
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                out, _ = await process.communicate(note)
+        except BaseException:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+            raise
+        if process.returncode:
+            raise OSError(f"it ended with {process.returncode}")
+        return out[:MAX_NOTE]
+
+
+class Witness:
+    """`check` at the start, `run` as a task, `aclose` when the last checkpoint is made."""
+
+    def __init__(self, place: Place, log: OwnLog, *, interval: float = 60.0) -> None:
+        """:param interval: seconds between two checkpoints that it is told, at most, while there are new ones."""
+        self._place = place
+        self._log = log
+        self._interval = interval
+        self._kept = b""
+        self._kept_at: float | None = None
+        self._stopping = asyncio.Event()
+        self.refusal = ""
+        self.can_be_adopted = False
+        self.trouble = ""
+        """Why it cannot be reached; empty if it can."""
+
+    @property
+    def age(self) -> float | None:
+        """Seconds since a checkpoint was witnessed in this run; None if none was."""
+        return None if self._kept_at is None else time.time() - self._kept_at
+
+    async def check(self) -> None:
+        """Compares what it knows with the log. Sets `refusal`, or `trouble` if it cannot be asked."""
+        try:
+            note = await self._place.last()
+        except (OSError, TimeoutError) as error:
+            self._unreachable(error)
+            return
+        self.refusal, self.can_be_adopted = await asyncio.to_thread(self._judge, note)
+        if self.refusal:
+            _log.error("the witness contradicts the audit log: nothing is signed", why=self.refusal)
+
+    def _judge(self, note: bytes) -> tuple[str, bool]:
+        if not note.strip():
+            return "", False
+        own = self._log.signer.verifier
+        try:
+            known = Checkpoint.unverified(note)
+            if known.origin == own.name:
+                known = Checkpoint.open(note, own)
+        except BadNote as error:
+            return f"The witness holds something that is no checkpoint of this log: {error}. {_ADOPT}", True
+        local = self._own_note()
+        if known.origin != own.name:
+            before = Checkpoint.unverified(self._log.previous.encode()) if self._log.previous else None
+            if before is None or before.origin != known.origin or before.size < known.size:
+                return (
+                    f"The witness knows {known.size} leaves of the log {known.origin}, and this log, {own.name}, does not "
+                    f"continue that: it was put in its place. {_ADOPT}",
+                    True,
+                )
+            return "", False
+        size = Checkpoint.open(local, own).size if local else 0
+        if known.size > size:
+            return (
+                f"The witness knows {known.size} leaves of the audit log, and here are {size}: log and database were both "
+                f"put back to an older state. {_RESTORE}",
+                False,
+            )
+        try:
+            root = root_at(known.size, Tiles(self._log.folder, size).node)
+        except (BadFile, LogUnreadable) as error:
+            return f"The witness cannot be compared with the log: {error}. {_RESTORE}", False
+        if root != known.root:
+            return (
+                f"The first {known.size} leaves of the audit log are not those that the witness knows: the log was made "
+                f"anew. {_RESTORE}",
+                False,
+            )
+        return "", False
+
+    def _own_note(self) -> bytes:
+        try:
+            return (self._log.folder / layout.CHECKPOINT).read_bytes()
+        except FileNotFoundError:
+            return b""
+
+    async def run(self) -> None:
+        while not self._stopping.is_set():
+            await self._tell()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._interval):
+                    await self._stopping.wait()
+
+    async def _tell(self) -> None:
+        if self.refusal:
+            return  # what it knows is evidence
+        try:
+            note = await asyncio.to_thread(self._own_note)
+            if note and note != self._kept:
+                if not self._kept:  # it was not to be asked at the start
+                    if self.trouble:
+                        await self.check()
+                    if self.refusal:
+                        self.changed()
+                        return
+                await self._place.keep(note)
+                self._kept, self._kept_at = note, time.time()
+            elif note:
+                self._kept_at = time.time()
+        except (OSError, TimeoutError) as error:
+            self._unreachable(error)
+            return
+        if self.trouble:
+            _log.info("the witness is reached again")
+        self.trouble = ""
+
+    changed: Callable[[], None] = staticmethod(lambda: None)
+    """Called when `refusal` has come up after the start."""
+
+    async def adopt(self) -> None:
+        self.refusal, self.can_be_adopted = "", False
+        self._kept = b""
+        self.trouble = ""
+        await self._tell()
+
+    async def aclose(self) -> None:
+        """Tells the last checkpoint."""
+        self._stopping.set()
+        await self._tell()
+
+    def _unreachable(self, error: BaseException) -> None:
+        text = f"The witness of the audit log cannot be reached: {error or 'it takes too long'}"
+        if not self.trouble:
+            _log.warning("the witness cannot be reached; signing goes on", why=text)
+        self.trouble = text
+
+
+_ADOPT: Final = (
+    "Nothing is signed until two officers have looked into it and adopted the log: segelctl audit adopt"
+)
+_RESTORE: Final = (
+    "Nothing is signed. Find the newest database and log; if they are lost, stop the daemon, run `segeld restore` with the "
+    "last backup, so that a new log begins, and adopt it by two officers: segelctl audit adopt"
+)

@@ -1,0 +1,122 @@
+"""`segelctl audit export`: a span of the log as JSON lines, for those who read it with other programs."""
+
+import contextlib
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
+
+import typer
+
+from segel.cli.exit_codes import ExitCode
+from segel.cli.failures import UsageError
+from segel.cli.session import Session
+from segeld.ctl.audit_command import Dir, Key, folder_of
+from segeld.ctl.audit_find import NOT_VERIFIED
+from segeld.ctl.audit_key import parse_key
+from segeld.ctl.audit_lookup import milliseconds
+
+if TYPE_CHECKING:
+    from segeld.audit.reader import Log
+
+EXPORT = """\
+Examples:
+  segelctl audit export --from 2026-11-01 --to 2026-12-01 --key audit-2026.pub --output november.jsonl
+
+One line for each leaf, and one for each item after the leaf of its outcome. The last line has the checkpoint, and whether every bundle of the span was proven to be in its tree. A file that is there is not overwritten.
+
+Times are UTC unless they say otherwise. Leaves stand in the order of the log, whose clock may have gone back: every leaf is looked at."""
+
+CODES = (ExitCode.OK, ExitCode.FAILED, ExitCode.USAGE, ExitCode.BAD_SIGNATURE)
+
+From = Annotated[str | None, typer.Option("--from", metavar="TIME", help="From this time on.")]
+To = Annotated[str | None, typer.Option("--to", metavar="TIME", help="Before this time.")]
+OutputFile = Annotated[
+    Path | None,
+    typer.Option("--output", "-o", metavar="FILE", help="Where to write; standard output, if not given."),
+]
+
+
+def export(
+    session: Session,
+    folder: Dir = None,
+    key: Key = None,
+    since: From = None,
+    until: To = None,
+    output: OutputFile = None,
+) -> ExitCode:
+    """Write a span of the log as JSON lines."""
+    from segeld.audit.reader import open_log_folder
+
+    where = folder_of(folder)
+    log = open_log_folder(where, parse_key(key, where) if key else None)
+    if not log.verified:
+        session.output.note(NOT_VERIFIED)
+    span = milliseconds(since, 0), milliseconds(until, 1 << 63)
+    count = 0
+    with _opened(output) as file:
+        for record in _records(log, span):
+            file.write(json.dumps(record) + "\n")
+            count += 1
+    if output is not None:
+        session.output.note(f"{output}: {count} lines")
+    return ExitCode.OK
+
+
+@contextlib.contextmanager
+def _opened(output: Path | None) -> Iterator[TextIO]:
+    """:raises UsageError: if the file is there already."""
+    if output is None:
+        yield sys.stdout
+        return
+    try:
+        file = output.open("x")
+    except FileExistsError:
+        raise UsageError(f"{output} is there already; nothing was written") from None
+    with file:
+        yield file
+
+
+def _records(log: "Log", span: tuple[int, int]) -> Iterator[dict[str, Any]]:
+    """:raises BadProof: if a bundle is not that of the tree."""
+    from segeld.audit.find import Chunk, items_of
+    from segeld.audit.layout import WIDTH, widths
+    from segeld.audit.leaf import Intent, Outcome, decode
+    from segeld.audit.proof import prove_bundle
+    from segeld.ctl.audit_view import item_record, record
+
+    size, exported = log.checkpoint.size, 0
+    waiting: dict[int, Intent] = {}
+    for number, _ in widths(size, 0):
+        leaves = log.tiles.leaves(number)
+        proven = False
+        for index, data in enumerate(leaves, number * WIDTH):
+            leaf = decode(data)
+            if isinstance(leaf, Intent):
+                waiting[index] = leaf
+            intent = waiting.pop(leaf.intent, None) if isinstance(leaf, Outcome) else None
+            if not span[0] <= leaf.at < span[1]:
+                continue
+            if not proven:
+                prove_bundle(log, number, leaves)
+                proven = True
+            exported += 1
+            yield record(index, leaf)
+            if isinstance(leaf, Outcome) and intent is not None:
+                for item in items_of(Chunk(leaf.intent, intent, index, leaf), leaf):
+                    yield {"kind": "item"} | {
+                        name: value
+                        for name, value in item_record(item, proven=True, verified=log.verified).items()
+                        if name != "kind"
+                    }
+    yield {
+        "kind": "end",
+        "origin": log.checkpoint.origin,
+        "size": size,
+        "root": log.checkpoint.root.hex(),
+        "checkpoint": log.note.decode(),
+        "leaves": exported,
+        "proven": True,
+        "checkpoint_verified": log.verified,
+    }

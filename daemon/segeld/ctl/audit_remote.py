@@ -1,0 +1,125 @@
+"""`segelctl audit find`, `prove` and `tail` from another machine: the daemon is asked, and every proof is checked here."""
+
+import asyncio
+import os
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from segel.cli.failures import UsageError
+from segel.cli.session import Session
+from segeld.ctl.audit_command import DEFAULT_FOLDER
+from segeld.ctl.audit_lookup import digests, signature_hash
+
+if TYPE_CHECKING:
+    from segel.officer_log import Found, OfficerLog
+    from segeld.audit.find import Chunk, Done, Item
+    from segeld.audit.note import Verifier
+
+T = TypeVar("T")
+
+
+def is_remote(folder: Path | None) -> bool:
+    """Whether no log was named and none is on this machine."""
+    return folder is None and not os.environ.get("SEGEL_AUDIT_DIR") and not DEFAULT_FOLDER.exists()
+
+
+def ask(session: Session, work: "Callable[[OfficerLog], Coroutine[Any, Any, T]]") -> T:
+    """:raises SegelError: what the daemon said, or why it cannot be reached."""
+
+    async def run() -> T:
+        async with session.officer() as officer:
+            return await work(officer.log)
+
+    return asyncio.run(run())
+
+
+def look_for(
+    session: Session,
+    *,
+    digest: str | None,
+    file: Path | None,
+    signature: str | None,
+    job: str | None,
+    everything: bool,
+) -> "tuple[list[Found], int]":
+    """What the daemon has found, and how many leaves its log has.
+
+    :raises UsageError: if what was given is no digest, no signature or no job.
+    """
+    from segeld.ctl.audit_pdf import is_pdf, seal_hashes
+
+    wanted: list[dict[str, Any]]
+    if job is not None:
+        wanted = [{"job": job if job.startswith("jobs/") else f"jobs/{job}"}]
+    elif signature is not None:
+        wanted = [{"signature_sha256": signature_hash(signature)}]
+    elif file is not None and file.is_file() and is_pdf(file) and (seals := seal_hashes(file)):
+        wanted = [{"signature_sha256": one} for one in seals]
+    else:
+        wanted = [{"digest": one} for one in digests(digest, file) if one]
+
+    async def find(log: "OfficerLog") -> "tuple[list[Found], int]":
+        found, size = [], 0
+        for one in wanted:
+            more, size = await log.find(**one, everything=everything)
+            found += more
+        return found, size
+
+    return ask(session, find)
+
+
+def checked(found: "Found", verifier: "Verifier | None") -> "Chunk | Done":
+    """What two proofs say.
+
+    :raises BadProof: if they prove nothing.
+    """
+    from segeld.audit.find import Chunk, Done
+    from segeld.audit.leaf import Act, Intent, Outcome
+    from segeld.audit.proof import BadProof
+
+    outcome_leaf, outcome = leaf_of(found.outcome, verifier) if found.outcome else (None, None)
+    if not found.intent:
+        if outcome_leaf is None or not isinstance(outcome, Act):
+            raise BadProof("the daemon answered with something else than it was asked for")
+        return Done(outcome_leaf, outcome)
+    intent_leaf, intent = leaf_of(found.intent, verifier)
+    if not isinstance(intent, Intent) or not isinstance(outcome, Outcome | None):
+        raise BadProof("the daemon answered with something else than it was asked for")
+    if outcome is not None and outcome.intent != intent_leaf:
+        raise BadProof("the daemon answered with an intent of another outcome")
+    return Chunk(intent_leaf, intent, outcome_leaf, outcome)
+
+
+def item(found: "Found", verifier: "Verifier | None") -> "Item":
+    """:raises BadProof: if this is not proven."""
+    from segeld.audit.find import Chunk, items_of
+    from segeld.audit.proof import BadProof
+
+    chunk = checked(found, verifier)
+    if isinstance(chunk, Chunk) and chunk.outcome is not None:
+        for one in items_of(chunk, chunk.outcome):
+            if one.position == found.position:
+                return one
+    raise BadProof("the daemon answered with something else than it was asked for")
+
+
+def leaf_of(proof: bytes, verifier: "Verifier | None") -> "tuple[int, Any]":
+    """Index and leaf of a proof; who signed its checkpoint is checked only with a key.
+
+    :raises BadProof: if it proves nothing.
+    """
+    from segeld.audit.checkpoint import Checkpoint
+    from segeld.audit.leaf import decode
+    from segeld.audit.proof import Proof
+
+    parsed = Proof.parse(proof)
+    if verifier is not None:
+        parsed.check(verifier)
+    else:
+        parsed.check_against(Checkpoint.unverified(parsed.note))
+    return parsed.index, decode(parsed.leaf)
+
+
+def only_local(what: str) -> UsageError:
+    return UsageError(f"{what} needs the log's folder: give --dir, or run it on the daemon's machine")

@@ -1,0 +1,109 @@
+"""What is remembered of one token's PINs, and what follows from it for the next login. Pure, but for the hash."""
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import Final
+
+from segeld.ipc.keeper_wire import NotLent, Record
+from segeld.ipc.pin_wire import LoginOutcome
+from segeld.model.secret import Pin
+
+OPEN_ATTEMPTS_ALLOWED: Final = 1
+"""An attempt that ended without an answer leaves open whether a try was spent; one more is risked by itself."""
+MAX_REMEMBERED: Final = 64
+"""PINs of one token. With so many nothing is tried until an officer clears the memory: no refusal is dropped silently."""
+
+_OPEN: Final = frozenset({None, LoginOutcome.REMOVED})
+"""Nobody knows whether a try was spent."""
+_SPENT: Final = frozenset({LoginOutcome.REFUSED, LoginOutcome.EXPIRED})
+_MEMORY: Final = 64 * 1024 * 1024
+
+
+def fingerprint(pin: Pin, key: bytes, token: str) -> bytes:
+    """Keyed and slow, so that a copy of the file is no shortcut to a short PIN: scrypt (RFC 7914), 32 MB, 0.1 s.
+
+    The same PIN looks different for each token.
+    """
+    with pin.view() as view:
+        salt = key + token.encode()
+        return hashlib.scrypt(view, salt=salt, n=2**15, r=8, p=1, maxmem=_MEMORY, dklen=32)
+
+
+@dataclass(slots=True)
+class Memory:
+    """One configured token's, by serial number: a swapped token neither inherits nor spends."""
+
+    records: dict[str, Record] = field(default_factory=dict)
+    lost: bool = False
+    """What was remembered is lost; of a serial number without a record nothing is known."""
+
+    def of(self, serial: str) -> Record:
+        return self.records.get(serial) or Record()
+
+    def was_refused(self, print_: bytes, serial: str | None) -> bool:
+        return serial is not None and print_ in self.of(serial).refused
+
+    def forbids(self, print_: bytes, serial: str, *, by_officer: bool, trusted: bool) -> NotLent | None:
+        """Why no login may be tried with this PIN now. The token's own flags are looked at later, by the worker.
+
+        :param by_officer: an officer asked for this very attempt.
+        :param trusted: the token's flags are known to tell the truth.
+        """
+        record = self.of(serial)
+        if print_ in record.refused:
+            return NotLent.REFUSED
+        if print_ not in record.open and len(record.refused) + len(record.open) >= MAX_REMEMBERED:
+            return NotLent.FULL
+        if by_officer:
+            return None
+        if self.lost and serial not in self.records:
+            return NotLent.UNKNOWN
+        open_ = record.open.get(print_, 0)
+        if open_ > OPEN_ATTEMPTS_ALLOWED:
+            return NotLent.OPEN
+        return NotLent.DISTRUST if open_ and not trusted else None
+
+    def begins(self, print_: bytes, serial: str) -> Record:
+        """An attempt begins: it is open until something is known of it."""
+        record = self.of(serial)
+        open_ = {**record.open, print_: record.open.get(print_, 0) + 1}
+        return self._keep(serial, Record(record.refused, open_))
+
+    def undo(self, print_: bytes, serial: str) -> Record:
+        """It did not come to an attempt."""
+        record = self.of(serial)
+        open_ = dict(record.open)
+        left = open_.pop(print_, 0) - 1
+        if left > 0:
+            open_[print_] = left
+        return self._keep(serial, Record(record.refused, open_))
+
+    def ended(self, print_: bytes, serial: str, outcome: LoginOutcome | None, ckr: int) -> Record:
+        """:param ckr: C_Login's answer; with LOCKED, 0 if only a flag said so and C_Login was not called."""
+        if outcome in _OPEN:
+            return self._keep(serial, self.of(serial))
+        if outcome is LoginOutcome.OK:
+            return self.took(print_, serial)
+        if outcome in _SPENT or (outcome is LoginOutcome.LOCKED and ckr):
+            record = self.of(serial)
+            open_ = {known: count for known, count in record.open.items() if known != print_}
+            return self._keep(serial, Record(_with(record.refused, print_), open_))
+        return self.undo(print_, serial)
+
+    def took(self, print_: bytes, serial: str, old: bytes | None = None) -> Record:
+        """This is the token's PIN: the token said so, or it was made so. Any other is a wrong one."""
+        record = self.of(serial)
+        others = _with(record.refused, *record.open, *([] if old is None else [old]))
+        return self._keep(serial, Record(tuple(one for one in others if one != print_)))
+
+    def clear(self) -> None:
+        """An officer's act."""
+        self.records = dict.fromkeys(self.records, Record())
+
+    def _keep(self, serial: str, record: Record) -> Record:
+        self.records[serial] = record
+        return record
+
+
+def _with(known: tuple[bytes, ...], *more: bytes) -> tuple[bytes, ...]:
+    return tuple(dict.fromkeys((*known, *more)))

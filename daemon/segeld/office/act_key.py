@@ -1,0 +1,78 @@
+"""Letting a withdrawn key sign again, and destroying one, as changes."""
+
+from collections.abc import Mapping
+
+from segeld.model.faults import Fault
+from segeld.model.names import KeyName
+from segeld.model.secret import Pin
+from segeld.office.actions import DestroyKey, EnableKey
+from segeld.office.executor import Description, Partly
+from segeld.office.expiry import day_of
+from segeld.office.key_desk import KeyDesk
+
+
+class EnablingKey:
+    secrets: tuple[str, ...] = ()
+
+    def __init__(self, desk: KeyDesk) -> None:
+        self._desk = desk
+
+    async def describe(self, action: EnableKey) -> Description:
+        """:raises Fault: KEY_NOT_FOUND, CHANGE_STATE."""
+        note = self._desk.require_disabled(KeyName.parse(action.key))
+        return Description(
+            (
+                f"{action.key} signs again.",
+                f"It was disabled on {day_of(note.disabled_at)} by {note.disabled_by}: {note.disabled_why}",
+            ),
+            needs_approval=True,
+        )
+
+    async def run(
+        self,
+        action: EnableKey,
+        who: str,
+        secrets: Mapping[str, Pin],  # noqa: ARG002
+        approved_by: str = "",
+    ) -> None:
+        await self._desk.enable(KeyName.parse(action.key), who, approved_by)
+
+
+class DestroyingKey:
+    secrets: tuple[str, ...] = ()
+
+    def __init__(self, desk: KeyDesk) -> None:
+        self._desk = desk
+
+    async def describe(self, action: DestroyKey) -> Description:
+        """:raises Fault: KEY_NOT_FOUND, CHANGE_STATE."""
+        record = self._desk.require_destroyable(KeyName.parse(action.key))
+        facts, note = self._desk.facts(record), self._desk.note(record.name)
+        tokens = ", ".join(str(token) for token, _ in record.tokens) or "tokens that are not there now"
+        lost = [
+            f"{action.key} ({record.kind}) is removed from {tokens}, for ever. No copy of it is known to segel."
+        ]
+        if facts is not None:
+            lost.append(
+                f"Its certificate is {facts.subject}, valid until {day_of(facts.not_after)}. What it has sealed stays valid."
+            )
+        lost.append(
+            f"It was disabled on {day_of(note.disabled_at)} by {note.disabled_by}: {note.disabled_why}"
+        )
+        return Description(tuple(lost), needs_approval=True)
+
+    async def run(
+        self,
+        action: DestroyKey,
+        who: str,
+        secrets: Mapping[str, Pin],  # noqa: ARG002
+        approved_by: str = "",
+    ) -> None:
+        key = KeyName.parse(action.key)
+        self._desk.require_destroyable(key)
+        try:
+            await self._desk.destroy(key, who, approved_by)
+        except Fault as fault:
+            if self._desk.note(key).destroyed_at:
+                raise Partly(fault) from fault
+            raise

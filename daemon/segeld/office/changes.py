@@ -1,0 +1,216 @@
+"""A change on its way: who may do what with it, and when. Pure; the clock is passed in."""
+
+import enum
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+from msgspec.structs import replace
+
+from segeld.model.faults import Fault, Reason
+from segeld.office.actions import Action, action_hash
+
+LIFETIME: Final = 72 * 3600.0
+"""Seconds that a change waits to be approved and run."""
+
+
+class ChangeState(enum.StrEnum):
+    """The states of `segel.v1.Change.State`, without its prefix."""
+
+    WAITING = "WAITING"
+    APPROVED = "APPROVED"
+    RUNNING = "RUNNING"
+    DONE = "DONE"
+    REJECTED = "REJECTED"
+    EXPIRED = "EXPIRED"
+    FAILED = "FAILED"
+
+
+MOVES: Final[Mapping[ChangeState, frozenset[ChangeState]]] = {
+    ChangeState.WAITING: frozenset({ChangeState.APPROVED, ChangeState.REJECTED, ChangeState.EXPIRED}),
+    ChangeState.APPROVED: frozenset(
+        {ChangeState.WAITING, ChangeState.RUNNING, ChangeState.REJECTED, ChangeState.EXPIRED}
+    ),
+    ChangeState.RUNNING: frozenset(
+        {ChangeState.APPROVED, ChangeState.DONE, ChangeState.FAILED, ChangeState.REJECTED}
+    ),
+    ChangeState.DONE: frozenset(),
+    ChangeState.REJECTED: frozenset(),
+    ChangeState.EXPIRED: frozenset(),
+    ChangeState.FAILED: frozenset(),
+}
+EXPIRING: Final = frozenset({ChangeState.WAITING, ChangeState.APPROVED})
+ENDED: Final = frozenset(state for state, moves in MOVES.items() if not moves)
+
+
+class Person(msgspec.Struct, frozen=True):
+    """An officer, as the policy knew them when they acted."""
+
+    name: str
+    identity: str
+    """The SAN that decided."""
+
+    def is_same_as(self, other: "Person") -> bool:
+        """Several certificates of one person are one name; one certificate under two names is one person as well."""
+        return self.name == other.name or self.identity == other.identity
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """Times are seconds since the epoch."""
+
+    number: int
+    state: ChangeState
+    action: Action
+    summary: tuple[str, ...]
+    asked: Person
+    asked_at: float
+    expires_at: float
+    decided: Person | None = None
+    """Who approved or rejected it; None if nobody had to, or nobody has."""
+    decided_at: float | None = None
+    ended_at: float | None = None
+    note: str = ""
+    """Why it was rejected, or how its last run failed."""
+
+    @property
+    def name(self) -> str:
+        return f"changes/{self.number}"
+
+    @property
+    def hash(self) -> bytes:
+        return action_hash(self.action)
+
+    @property
+    def open(self) -> bool:
+        return self.state not in ENDED
+
+
+def asked(
+    number: int, action: Action, summary: tuple[str, ...], who: Person, *, needs_approval: bool, at: float
+) -> Change:
+    return Change(
+        number=number,
+        state=ChangeState.WAITING if needs_approval else ChangeState.APPROVED,
+        action=action,
+        summary=summary,
+        asked=who,
+        asked_at=at,
+        expires_at=at + LIFETIME,
+    )
+
+
+def expired(change: Change, at: float) -> Change | None:
+    """The change as EXPIRED, if its time is over."""
+    if change.state not in EXPIRING or at < change.expires_at:
+        return None
+    return _moved(change, ChangeState.EXPIRED, ended_at=change.expires_at)
+
+
+def approved(change: Change, who: Person, seen: bytes, *, at: float) -> Change:
+    """:param seen: the hash of the action that the officer was shown.
+    :raises Fault: SECOND_PERSON_REQUIRED; CHANGE_STATE if it does not wait, or is not what was shown.
+    """
+    if who.is_same_as(change.asked):
+        raise Fault(
+            Reason.SECOND_PERSON_REQUIRED,
+            f"{change.name} was asked for by {change.asked.name}, and that is you. Another officer must run: "
+            f"segelctl change approve {change.number}",
+            change=change.name,
+            requested_by=change.asked.name,
+        )
+    _require(change, {ChangeState.WAITING}, "cannot be approved")
+    if seen != change.hash:
+        raise Fault(
+            Reason.CHANGE_STATE,
+            f"{change.name} is not what was shown. Look at it again: segelctl change show {change.number}",
+            field="action_hash",
+            change=change.name,
+        )
+    return _moved(change, ChangeState.APPROVED, decided=who, decided_at=at, note="")
+
+
+def rejected(change: Change, who: Person, why: str, *, at: float, live: bool) -> Change:
+    """:param live: whether it is being run now, not left over by a crash.
+    :raises Fault: CHANGE_STATE if it has ended, or is being run.
+    """
+    if live:
+        raise _refused(change, "is being run now", "Wait until it has ended")
+    _require(change, {ChangeState.WAITING, ChangeState.APPROVED, ChangeState.RUNNING}, "cannot be rejected")
+    return _moved(change, ChangeState.REJECTED, decided=who, decided_at=at, ended_at=at, note=why)
+
+
+def lapsed(change: Change) -> Change:
+    """An approval that counts no more: its officer is none any longer."""
+    return _moved(change, ChangeState.WAITING, decided=None, decided_at=None)
+
+
+def begun(change: Change, who: Person) -> Change:
+    """:raises Fault: SECOND_PERSON_REQUIRED if another asked for it; CHANGE_STATE if it is not approved."""
+    if who.name != change.asked.name:
+        raise Fault(
+            Reason.SECOND_PERSON_REQUIRED,
+            f"{change.name} is run by {change.asked.name}, who asked for it: segelctl change run {change.number}",
+            change=change.name,
+            requested_by=change.asked.name,
+        )
+    _require(change, {ChangeState.APPROVED}, "cannot be run")
+    return _moved(change, ChangeState.RUNNING, note="")
+
+
+def given_back(change: Change, why: str) -> Change:
+    """Its run failed before anything was changed."""
+    return _moved(change, ChangeState.APPROVED, note=why)
+
+
+def done(change: Change, at: float) -> Change:
+    return _moved(change, ChangeState.DONE, ended_at=at)
+
+
+def failed(change: Change, why: str, at: float) -> Change:
+    """Its run failed, and something was changed, or may have been."""
+    return _moved(change, ChangeState.FAILED, ended_at=at, note=why)
+
+
+def unapproved(change: Change) -> Fault:
+    """By now it needs an approval that nobody gave."""
+    return _refused(change, "needs another officer by now, and nobody has approved it", _ANEW)
+
+
+def moved_on(change: Change) -> Fault:
+    """What it would do is not what was shown to those who decided."""
+    return _refused(change, "would not do what it said when it was asked for", _ANEW)
+
+
+_ANEW: Final = "Look at what is in force, and ask anew"
+_WHY: Final[Mapping[ChangeState, tuple[str, str]]] = {
+    ChangeState.WAITING: ("waits for another officer", "They run: segelctl change approve {number}"),
+    ChangeState.APPROVED: ("is approved", "Whoever asked for it runs: segelctl change run {number}"),
+    ChangeState.RUNNING: (
+        "was begun, and may have been run wholly or in part",
+        "Look, then close it (segelctl change reject {number}) and ask anew",
+    ),
+    ChangeState.DONE: ("was run", "Ask anew if it is to be done again"),
+    ChangeState.REJECTED: ("was rejected", "Ask anew"),
+    ChangeState.EXPIRED: ("has expired", "Ask anew"),
+    ChangeState.FAILED: ("was run and failed in part", "Look, then ask anew"),
+}
+
+
+def _require(change: Change, states: set[ChangeState], refused: str) -> None:
+    if change.state not in states:
+        why, advice = _WHY[change.state]
+        raise _refused(change, f"{why}: it {refused}", advice.format(number=change.number))
+
+
+def _refused(change: Change, why: str, advice: str) -> Fault:
+    return Fault(
+        Reason.CHANGE_STATE,
+        f"{change.name} {why}. {advice}.",
+        change=change.name,
+        state=str(change.state),
+    )
+
+
+def _moved(change: Change, state: ChangeState, **fields: object) -> Change:
+    assert state in MOVES[change.state], f"{change.name}: {change.state} does not become {state}"
+    return replace(change, state=state, **fields)

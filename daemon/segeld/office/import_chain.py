@@ -1,0 +1,110 @@
+"""What came back from a certification authority: whose it is, its chain, and what is missing. Pure, the clock passed in."""
+
+import datetime as dt
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from segeld.model.chains import extended, is_authority
+from segeld.model.names import KeyName
+from segeld.office.expiry import NEAR_DAYS
+from segeld.office.names import issuer_text, issuer_urls, subject_text
+
+
+class Unfit(ValueError):
+    """Certificates that cannot be taken. The text says why, and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    """What would be taken."""
+
+    key: KeyName
+    chain: tuple[x509.Certificate, ...]
+    """The key's certificate first."""
+    warnings: tuple[str, ...]
+
+    @property
+    def der(self) -> tuple[bytes, ...]:
+        return tuple(each.public_bytes(Encoding.DER) for each in self.chain)
+
+
+def key_of(certificate: x509.Certificate) -> KeyName:
+    public = certificate.public_key()
+    return KeyName.of(public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
+
+
+def examine(
+    certificates: Sequence[x509.Certificate],
+    keys: Collection[KeyName],
+    wanted: KeyName | None,
+    at: dt.datetime,
+    others: Iterable[x509.Certificate] = (),
+) -> Import:
+    """:param keys: those that are there.
+    :param wanted: the key it must be for; None: whichever it is for.
+    :param others: issuers that are at hand already.
+    :raises Unfit: if nothing of it is a certificate of the key, or it is over.
+    """
+    leaf = _leaf(certificates, keys, wanted)
+    if is_authority(leaf):
+        raise Unfit(
+            f"the certificate for {key_of(leaf)} is one of a certification authority (CA:TRUE): letters are not "
+            "sealed with it. Ask for a certificate of a seal"
+        )
+    if leaf.not_valid_after_utc < at:
+        raise Unfit(f"the certificate {subject_text(leaf)} expired on {leaf.not_valid_after_utc:%Y-%m-%d}")
+    chain = extended([leaf], (*certificates, *others))
+    return Import(key_of(leaf), chain, tuple(_warnings(certificates, chain, at)))
+
+
+def _leaf(
+    certificates: Sequence[x509.Certificate], keys: Collection[KeyName], wanted: KeyName | None
+) -> x509.Certificate:
+    mine = [each for each in certificates if (key_of(each) == wanted if wanted else key_of(each) in keys)]
+    if not mine:
+        ends = [each for each in certificates if not is_authority(each)] or list(certificates)
+        found = ", ".join(f"{subject_text(each)} for {key_of(each)}" for each in ends[:3])
+        whom = f"not for {wanted}" if wanted else "for no key of the tokens that are active or were seen"
+        raise Unfit(f"what is in it is {whom}: {found}")
+    if len({key_of(each) for each in mine}) > 1:
+        # An issuer whose own key lies here too: what is no authority is meant.
+        ends = [each for each in mine if not is_authority(each)] or mine
+        if len({key_of(each) for each in ends}) > 1:
+            raise Unfit("it holds certificates for several keys; send one at a time, or name the key")
+        mine = ends
+    return max(mine, key=lambda each: each.not_valid_before_utc)
+
+
+def _warnings(
+    given: Sequence[x509.Certificate], chain: Sequence[x509.Certificate], at: dt.datetime
+) -> Iterable[str]:
+    leaf, last = chain[0], chain[-1]
+    if leaf.not_valid_before_utc > at:
+        yield f"It is valid only from {leaf.not_valid_before_utc:%Y-%m-%d %H:%M} UTC."
+    if leaf.not_valid_after_utc - at < dt.timedelta(days=NEAR_DAYS):
+        yield f"It ends on {leaf.not_valid_after_utc:%Y-%m-%d}."
+    if last.issuer != last.subject:
+        yield gap_text(last)
+    for each in chain[1:]:
+        if each.not_valid_after_utc < at:
+            yield f"Its issuer {subject_text(each)} expired on {each.not_valid_after_utc:%Y-%m-%d}."
+    try:
+        usage = leaf.extensions.get_extension_for_class(x509.KeyUsage).value
+    except x509.ExtensionNotFound:
+        pass
+    else:
+        if not (usage.digital_signature or usage.content_commitment):
+            yield "Its key usage names neither digitalSignature nor nonRepudiation: readers may refuse its seals."
+    unused = [each for each in given if each not in chain]
+    if unused:
+        yield f"Not of its chain, and left out: {'; '.join(map(subject_text, unused[:5]))}."
+
+
+def gap_text(last: x509.Certificate) -> str:
+    """Which issuer is missing, and where it can be had."""
+    urls = issuer_urls(last)
+    where = f" It can be had at {urls[0]}; import it together with the certificate." if urls else ""
+    return f"Its chain has a gap: the certificate of {issuer_text(last)} is missing.{where}"

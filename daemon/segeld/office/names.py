@@ -1,0 +1,26 @@
+"""Names of certificates for people. Pure."""
+
+from cryptography import x509
+from cryptography.x509.oid import AuthorityInformationAccessOID
+
+
+def subject_text(certificate: x509.Certificate) -> str:
+    return certificate.subject.rfc4514_string()
+
+
+def issuer_text(certificate: x509.Certificate) -> str:
+    return certificate.issuer.rfc4514_string()
+
+
+def issuer_urls(certificate: x509.Certificate) -> tuple[str, ...]:
+    """Where its issuer's certificate can be had (RFC 5280 section 4.2.2.1)."""
+    try:
+        access = certificate.extensions.get_extension_for_class(x509.AuthorityInformationAccess).value
+    except x509.ExtensionNotFound:
+        return ()
+    return tuple(
+        each.access_location.value
+        for each in access
+        if each.access_method == AuthorityInformationAccessOID.CA_ISSUERS
+        and isinstance(each.access_location, x509.UniformResourceIdentifier)
+    )

@@ -1,0 +1,334 @@
+"""The policy in force and who was shut out: read at start, asked on every call, changed as a whole."""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from segeld.audit.leaf import Act
+from segeld.config.strict import Problem
+from segeld.jobqueue.store import Records
+from segeld.model.faults import Fault, Reason
+from segeld.model.principal import Principal, Role
+from segeld.office import policy_kept
+from segeld.office.compiling import Compiled, aside, compile_aside, compile_text
+from segeld.office.policy_kept import RECORD, Kept, policy_hash
+from segeld.office.revocations import Revocation, Revocations, fingerprint_text, is_fingerprint
+from segeld.policy import Policy, PolicyError
+from segeld.policy.difference import differences, needs_approval
+from segeld.policy.line import Difference
+
+MAX_REASON: Final = 500
+"""Characters of why somebody was revoked."""
+_SHOWN: Final = 5
+"""Problems that a refusal names; CheckPolicy names them all."""
+
+_log: Final = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What a policy would change. With problems it cannot be applied, and no difference is known."""
+
+    problems: tuple[str, ...]
+    differences: tuple[Difference, ...]
+    needs_approval: bool
+    policy: Policy
+
+
+class PolicyDesk:
+    """`load` before anything else, `begin` when acts can be recorded. What cannot be recorded does not happen."""
+
+    def __init__(
+        self, file: Path, *, follows_file: bool = False, clock: Callable[[], float] = time.time
+    ) -> None:
+        """:param file: the policy of the first start; later only compared with what is in force.
+        :param follows_file: a file that differs is put in force at every start: for `segeld dev`.
+        """
+        self.changed: Final[list[Callable[[], None]]] = []
+        """Called after each change of the policy or of who is revoked, before anything else happens."""
+        self._file = file
+        self._follows_file = follows_file
+        self._clock = clock
+        self._lock = asyncio.Lock()
+        self._policy = Policy()
+        self._kept = Kept("", 0.0)
+        self._new: Kept | None = None
+        """What is in force, but not yet recorded."""
+        self._file_differs = ""
+        self._compiled: Compiled | None = None
+        """The last one that was asked about: who proposes it asks, and who runs it asks again."""
+
+    # --- start
+
+    async def load(self, records: Records) -> None:
+        """Reads what is in force: the record, or at the first start the file. Writes nothing.
+
+        :raises PolicyError: if the file of the first start has faults.
+        :raises OSError: if the record cannot be used.
+        """
+        self._records = records
+        self._revocations = Revocations(records)
+        await self._revocations.load()
+        kept = (await records.records(RECORD)).get(RECORD)
+        if kept is not None:
+            self._kept = policy_kept.decode(kept)
+            self._policy = self._usable(self._kept)
+            await self._compare_file()
+        if kept is None or (self._follows_file and self._file_differs):
+            compiled = await asyncio.to_thread(_of_file, self._file)
+            self._new = self._kept = Kept(compiled.toml, self._clock())
+            self._policy, self._file_differs = compiled.policy, ""
+
+    @staticmethod
+    def _usable(kept: Kept) -> Policy:
+        compiled = compile_text(kept.toml)
+        if compiled.problems:
+            text = "; ".join(map(str, compiled.problems[:_SHOWN]))
+            raise OSError(f"the policy in force is not understood by this version of segeld: {text}")
+        return compiled.policy
+
+    async def _compare_file(self) -> None:
+        try:
+            text = await asyncio.to_thread(self._file.read_bytes)
+        except OSError:
+            return  # the record is what counts
+        if text != self._kept.toml.encode(errors="surrogateescape"):
+            self._file_differs = (
+                f"The file {self._file} differs from the policy in force and has no effect. To put it in force: segelctl "
+                f"policy apply {self._file}. To see what would change: segelctl policy check {self._file}. To bring the file up to "
+                f"date: segelctl policy show --output {self._file}"
+            )
+
+    async def begin(self) -> None:
+        """Records what is new, and says what officers should know.
+
+        :raises Fault: if it cannot be recorded.
+        """
+        if self._new is not None:
+            facts = {"hash": self._new.hash.hex(), "from": str(self._file), **_persons(self._policy)}
+            await self._keep(self._new, facts, who="")
+            self._new = None
+        for warning in self.warnings():
+            _log.warning("policy", why=warning)
+
+    # --- reading
+
+    def current(self) -> Policy:
+        """The policy in force."""
+        return self._policy
+
+    def document(self) -> Kept:
+        """Its text, since when, and by whom."""
+        return self._kept
+
+    def warnings(self) -> tuple[str, ...]:
+        """What officers should know, a sentence each."""
+        said = []
+        if not self._policy.two_person:
+            said.append("two_person = false: one officer alone can do everything.")
+        if self._file_differs:
+            said.append(f"{self._file_differs}.")
+        return tuple(said)
+
+    def two_person(self) -> bool:
+        return self._policy.two_person
+
+    def is_officer(self, name: str) -> bool:
+        """Whether a name is an officer's, and may act."""
+        return self._policy.role(name) is Role.OFFICER and not self.is_revoked(name)
+
+    @property
+    def revocations(self) -> Revocations:
+        return self._revocations
+
+    def is_revoked(self, name: str, fingerprint: bytes = b"") -> bool:
+        return self._revocations.of_name(name) is not None or (
+            self._revocations.of_certificate(fingerprint) is not None
+        )
+
+    def refusal(self, who: Principal, fingerprint: bytes) -> Fault | None:
+        """Why a peer is shut out; None if it is not. Cheap: asked on every call."""
+        if not self.is_revoked(who.name, fingerprint):
+            return None
+        subject = fingerprint_text(fingerprint)
+        what = who.name if self._revocations.of_name(who.name) else f"Your certificate {subject}"
+        return Fault(
+            Reason.CALLER_REVOKED,
+            f"{what} was revoked. Ask an officer.",
+            caller=who.name,
+            certificate=subject,
+        )
+
+    def condemned(self) -> Sequence[str]:
+        """Revoked callers whose jobs the policy wants cancelled."""
+        return [name for name in self._revocations.names if self._policy.cancels(name)]
+
+    async def check(self, toml: str) -> Check:
+        """What a policy would change. Changes nothing."""
+        compiled = await self._compile(toml)
+        if compiled.problems:
+            return Check(tuple(map(str, compiled.problems)), (), needs_approval=False, policy=compiled.policy)
+        before = self._policy
+        found = await aside(lambda: differences(before, compiled.policy))
+        return Check((), found, needs_approval(found), compiled.policy)
+
+    async def _compile(self, toml: str) -> Compiled:
+        if self._compiled is None or self._compiled.toml != toml:
+            compiled = self._compiled = await compile_aside(toml)
+            return compiled
+        return self._compiled
+
+    # --- changing
+
+    def require_base(self, base: bytes) -> None:
+        """:raises Fault: CHANGE_STATE if the policy in force is not the one that a change was made from."""
+        if base and base != self._kept.hash:
+            raise Fault(
+                Reason.CHANGE_STATE,
+                "Another policy was put in force meanwhile. Make your changes to that one: segelctl policy show",
+                field="base",
+                in_force=self._kept.hash.hex(),
+            )
+
+    async def usable(self, toml: str) -> Compiled:
+        """The rules of a policy that can be applied.
+
+        :raises Fault: POLICY_INVALID, with the first of its problems.
+        """
+        compiled = await self._compile(toml)
+        if not compiled.problems:
+            return compiled
+        problems = [str(problem) for problem in compiled.problems]
+        more = f"\n… and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
+        raise Fault(
+            Reason.POLICY_INVALID,
+            "The policy is refused as a whole:\n" + "\n".join(problems[:_SHOWN]) + more,
+            field="toml",
+            problems=str(len(problems)),
+        )
+
+    async def apply(self, toml: str, base: bytes, requested_by: str, approved_by: str = "") -> None:
+        """Puts a policy in force for every call that comes after it.
+
+        :raises Fault: CHANGE_STATE, POLICY_INVALID; STORAGE_… if it cannot be recorded. Nothing has changed then.
+        """
+        compiled = await self.usable(toml)
+        async with self._lock:
+            self.require_base(base)
+            await self._require_second_person(compiled.policy, approved_by)
+            kept = Kept(toml, self._clock(), requested_by, approved_by)
+            facts = {
+                "hash": policy_hash(toml).hex(),
+                "before": self._kept.hash.hex(),
+                "approved_by": approved_by or "nobody",
+                **_persons(compiled.policy),
+            }
+            await self._keep(kept, facts, who=requested_by)
+            self._policy, self._kept = compiled.policy, kept
+            self._tell()
+            self._file_differs = ""
+            await self._compare_file()
+
+    async def _require_second_person(self, after: Policy, approved_by: str) -> None:
+        """Asked again under the lock: the policy in force may be another than when the change was looked at."""
+        before = self._policy
+        if approved_by or not before.two_person:
+            return
+        if needs_approval(await aside(lambda: differences(before, after))):
+            raise Fault(
+                Reason.SECOND_PERSON_REQUIRED,
+                "Beside the policy that is in force now this one gives more. Ask anew: segelctl policy apply",
+            )
+
+    async def revoke(self, subject: str, who: Principal, why: str, fingerprint: bytes = b"") -> None:
+        """Shuts a caller or a certificate out.
+
+        :param subject: a name of the policy, or sha256-… of a certificate.
+        :param fingerprint: the certificate of the officer who asks.
+        :raises Fault: CALLER_NOT_FOUND, FIELD_INVALID; STORAGE_… if it cannot be recorded.
+        """
+        if subject in (who.name, fingerprint_text(fingerprint)):
+            raise _invalid("caller", "that is yourself: ask another officer")
+        if not why.strip() or len(why) > MAX_REASON:
+            raise _invalid("reason", f"is 1 to {MAX_REASON} characters, for the audit log")
+        if not is_fingerprint(subject):
+            self._require_name(subject)
+        async with self._lock:
+            at = self._clock()
+            leaf = Act(int(at * 1000), "caller revoked", who.name, subject, {"why": why})
+            await self._revocations.keep(subject, Revocation(at, who.name, why), leaf)
+            self._tell()
+
+    def _require_name(self, name: str) -> None:
+        role = self._policy.role(name)
+        if role is None:
+            raise Fault(
+                Reason.CALLER_NOT_FOUND,
+                f"Nobody in the policy is called {name}; segelctl caller list shows who there is.",
+                caller=name,
+            )
+        if role is Role.OFFICER:
+            raise _invalid(
+                "caller",
+                f"{name} is an officer: revoke the certificate by its fingerprint (sha256-…), or take {name} out of the "
+                "policy",
+            )
+
+    def require_revoked(self, subject: str) -> Revocation:
+        """:raises Fault: CALLER_NOT_FOUND."""
+        found = self._revocations.of(subject)
+        if found is None:
+            raise Fault(
+                Reason.CALLER_NOT_FOUND,
+                f"{subject} was not revoked; segelctl caller list shows who was.",
+                caller=subject,
+            )
+        return found
+
+    async def unrevoke(self, subject: str, requested_by: str, approved_by: str = "") -> None:
+        """Lets a caller or a certificate in again.
+
+        :raises Fault: CALLER_NOT_FOUND; STORAGE_… if it cannot be recorded.
+        """
+        async with self._lock:
+            self.require_revoked(subject)
+            facts = {"approved_by": approved_by or "nobody"}
+            leaf = Act(int(self._clock() * 1000), "caller let in again", requested_by, subject, facts)
+            await self._revocations.keep(subject, None, leaf)
+            self._tell()
+
+    async def _keep(self, kept: Kept, facts: dict[str, str], *, who: str) -> None:
+        leaf = Act(int(kept.at * 1000), "policy applied", who, "policy", facts)
+        await self._records.keep({RECORD: policy_kept.encode(kept)}, leaf)
+
+    def _tell(self) -> None:
+        for callback in self.changed:
+            callback()
+
+
+def _of_file(file: Path) -> Compiled:
+    """:raises PolicyError: with every fault."""
+    rules = compile_text(_text(file))
+    if rules.problems:
+        raise PolicyError(list(rules.problems))
+    return rules
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8", errors="surrogateescape")
+    except OSError as error:
+        raise PolicyError([Problem("", f"{file} cannot be read: {error.strerror}")]) from None
+
+
+def _persons(policy: Policy) -> dict[str, str]:
+    return {} if policy.two_person else {"two_person": "false"}
+
+
+def _invalid(field: str, text: str) -> Fault:
+    return Fault(Reason.FIELD_INVALID, f"{field}: {text}.", field=field)

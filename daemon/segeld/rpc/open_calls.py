@@ -1,0 +1,109 @@
+"""Calls that are being served, so that those of whoever is shut out can be cut at once."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import structlog
+
+from segeld.model.faults import Fault, Reason
+from segeld.model.principal import Principal
+from segeld.policy import Policy
+from segeld.rpc.identity import Certificate, principal_of
+
+Refusal = Callable[[Principal, bytes], Fault | None]
+"""Why a principal with a certificate of this fingerprint is shut out; None if it is not."""
+
+_log: Final = structlog.get_logger(__name__)
+
+
+def _nobody(who: Principal, fingerprint: bytes) -> Fault | None:  # noqa: ARG001
+    return None
+
+
+class OpenCall:
+    """One call and the task that serves it."""
+
+    def __init__(self, who: Principal, certificate: Certificate) -> None:
+        self.who: Final = who
+        self.certificate: Final = certificate
+        self.cut: Fault | None = None
+        """Why it is given up."""
+        self._task = asyncio.current_task()
+
+    def give_up(self, why: Fault) -> None:
+        """Cancels its work: whoever serves it answers with `cut`."""
+        if self.cut is None and self._task is not None:
+            self.cut = why
+            self._task.cancel()
+
+    def survives(self) -> bool:
+        """Whether the task goes on after it was cancelled: not if the client went away as well."""
+        return self._task is not None and self._task.uncancel() == 0
+
+
+class OpenCalls:
+    """`admit` each call, keep it `serving`, and `review` them all when the policy, or who is revoked, changed."""
+
+    def __init__(self, policy: Callable[[], Policy], refusal: Refusal = _nobody) -> None:
+        self._policy = policy
+        self._refusal = refusal
+        self._open: set[OpenCall] = set()
+        self._seen: dict[str, Certificate] = {}
+
+    def admit(self, certificate: Certificate) -> Principal:
+        """Who comes.
+
+        :raises Fault: CALLER_UNKNOWN, CALLER_REVOKED.
+        """
+        who = principal_of(certificate, self._policy())
+        fault = self._refusal(who, certificate.fingerprint)
+        if fault is not None:
+            raise fault
+        self._seen[who.name] = certificate
+        return who
+
+    @contextmanager
+    def serving(self, who: Principal, certificate: Certificate) -> Iterator[OpenCall]:
+        """The call of this task, as long as it lasts."""
+        call = OpenCall(who, certificate)
+        self._open.add(call)
+        try:
+            yield call
+        finally:
+            self._open.discard(call)
+
+    def review(self) -> None:
+        """Cuts the calls of all who would not be admitted now as what they were."""
+        cut = 0
+        for call in list(self._open):
+            fault = self._fault(call)
+            if fault is not None:
+                call.give_up(fault)
+                cut += 1
+        if cut:
+            _log.warning("calls were cut", calls=cut)
+
+    def _fault(self, call: OpenCall) -> Fault | None:
+        try:
+            who = principal_of(call.certificate, self._policy())
+        except Fault as fault:
+            return fault
+        if (who.name, who.role) != (call.who.name, call.who.role):
+            return Fault(
+                Reason.CALLER_UNKNOWN, "The policy changed: you are not who you were. Connect again."
+            )
+        return self._refusal(who, call.certificate.fingerprint)
+
+    def cut(self, subject: str) -> int:
+        """Calls that were given up and have not ended yet, of a principal or with a certificate: its `sha256-…`."""
+        return sum(
+            subject in (call.who.name, f"sha256-{call.certificate.fingerprint.hex()}")
+            for call in self._open
+            if call.cut is not None
+        )
+
+    def last_seen(self, name: str) -> Certificate | None:
+        """The certificate that a principal last came with since the daemon was started."""
+        return self._seen.get(name)

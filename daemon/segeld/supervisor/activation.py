@@ -1,0 +1,119 @@
+"""Officers activate and deactivate one token: its PIN goes to the keeper, its workers come up or end."""
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+from typing import Protocol
+
+from segeld.config.schema import PinPad, Token
+from segeld.model.activation import NO_LIMITS, Limits
+from segeld.model.faults import Fault, Reason
+from segeld.model.names import TokenName
+from segeld.model.secret import Pin
+from segeld.model.token_state import Stage
+from segeld.supervisor.news import News
+from segeld.supervisor.pin import TokenPin
+from segeld.supervisor.slot import WorkerSlot
+
+
+class Host(Protocol):
+    """The token, as its activation needs it."""
+
+    name: TokenName
+    config: Token
+    news: News
+
+    def is_active(self) -> bool: ...
+
+    def begins_anew(self, limits: Limits) -> None:
+        """An officer gave a PIN: what went wrong before counts no more."""
+
+    def goes_on(self, limits: Limits) -> None:
+        """An officer gave a PIN to a token that is active: it stays so, within these limits too."""
+
+    def did_not_begin(self) -> None:
+        """Nothing came of the PIN."""
+
+    def is_ended(self) -> None:
+        """An officer took the PIN back."""
+
+    def update(self) -> None:
+        """Looks at everything anew."""
+
+
+class Activation:
+    """One at a time, each to its end."""
+
+    def __init__(self, host: Host, pin: TokenPin, slots: Sequence[WorkerSlot]) -> None:
+        self._host = host
+        self._pin = pin
+        self._slots = slots
+        self._acting: asyncio.Task[None] | None = None
+
+    async def activate(self, pin: Pin | None, limits: Limits = NO_LIMITS) -> None:
+        """Spends at most one PIN try. Returns when a worker is ready.
+
+        It goes on to its end even if the officer does not wait for it: an attempt that is under way cannot be taken
+        back, and what became of it must be known before the next.
+
+        :raises Fault: what the keeper or the token answered, or why no attempt could be made.
+        """
+        self._acting = asyncio.create_task(
+            self._activate(pin, limits, self._acting), name=f"{self._host.name} activation"
+        )
+        self._acting.add_done_callback(_seen)
+        await asyncio.shield(self._acting)
+
+    async def _activate(self, pin: Pin | None, limits: Limits, before: "asyncio.Task[None] | None") -> None:
+        host = self._host
+        with pin or contextlib.nullcontext():
+            if before is not None:
+                await asyncio.wait({before})
+            if host.is_active() and self._pin.is_held():
+                host.goes_on(limits)
+                return
+            await self._pin.hold(pin)
+        # A token that signs although its PIN is gone is made whole; any other is back with its first worker.
+        needed = len(self._slots) if host.is_active() else 1
+        host.begins_anew(limits)
+        for slot in self._slots:
+            slot.forgive()
+        host.update()
+        timeouts = host.config.timeouts
+        with contextlib.suppress(TimeoutError):
+            login = timeouts.pinpad if isinstance(host.config.pin, PinPad) else timeouts.login
+            async with asyncio.timeout(2 * timeouts.start + login + timeouts.operation):
+                await host.news.until(lambda: self._ready() >= needed or self._gave_up() is not None)
+        if host.is_active() and self._pin.fault is None:
+            return
+        host.did_not_begin()
+        await self._pin.drop()
+        late = Fault(Reason.TOKEN_RECOVERING, f"{host.name} did not come up in time; see its state.")
+        raise self._gave_up() or late
+
+    def _ready(self) -> int:
+        return sum(slot.status.stage is Stage.READY for slot in self._slots)
+
+    def _gave_up(self) -> Fault | None:
+        if self._pin.fault is not None:
+            return self._pin.fault
+        trouble = [slot.status for slot in self._slots if slot.status.trouble]
+        if len(trouble) < len(self._slots):
+            return None
+        reason = Reason.TOKEN_NOT_PRESENT if any(status.absent for status in trouble) else Reason.DEVICE_ERROR
+        return Fault(reason, f"{self._host.name}: {trouble[0].trouble}", token=str(self._host.name))
+
+    async def deactivate(self) -> None:
+        """Forgets the PIN; workers finish what they hold and end. New ones wait for the next activation."""
+        self._host.is_ended()
+        await self._pin.forget()
+        for slot in self._slots:
+            if slot.status.stage is Stage.READY and slot.worker is not None:
+                slot.worker.retire()
+        await self._host.news.until(lambda: all(slot.status.stage is not Stage.READY for slot in self._slots))
+
+
+def _seen(activation: "asyncio.Task[None]") -> None:
+    """Its outcome was told to the officer, or the officer has gone: nobody else needs to hear of it."""
+    if not activation.cancelled():
+        activation.exception()

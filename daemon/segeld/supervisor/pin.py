@@ -1,0 +1,273 @@
+"""The PIN of one token as the front knows it: whether the keeper holds it, and one login at a time with it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Final, Protocol
+
+import structlog
+
+from segeld.audit.acts import Acts
+from segeld.config.schema import PinCredential, PinDescriptor, PinFile, PinPad, Token
+from segeld.ipc.keeper_wire import Lent, NotLent
+from segeld.ipc.pin_wire import LoginOutcome
+from segeld.ipc.worker_wire import TokenInfo
+from segeld.model.faults import Fault, Reason
+from segeld.model.names import TokenName
+from segeld.model.pin_files import credential_path
+from segeld.model.pin_tries import flags_are_trusted
+from segeld.model.secret import Pin
+from segeld.model.token_state import PinState
+from segeld.supervisor.guard import Guard
+from segeld.supervisor.keeper_handle import KeeperHandle
+from segeld.supervisor.login import not_tried, refusal, unrecorded
+from segeld.supervisor.news import News
+from segeld.supervisor.slot import Waiting
+from segeld.supervisor.worker_handle import WorkerHandle, WorkerLost
+
+_log: Final = structlog.get_logger(__name__)
+
+
+class Host(Protocol):
+    """The token, as its PIN needs it."""
+
+    name: TokenName
+    config: Token
+    news: News
+
+    def is_barred(self) -> bool:
+        """Whether nobody may log in now, PIN or not: a quarantine."""
+        ...
+
+    def info(self) -> TokenInfo | None:
+        """What its workers saw of it last."""
+        ...
+
+    def show_flags(self, flags: tuple[str, ...]) -> None:
+        """The token's flags after a login."""
+
+    def update(self) -> None:
+        """The PIN's state changed."""
+
+
+class TokenPin:
+    """`state` and `fault` say where it stands; every login goes through `log_in`."""
+
+    def __init__(
+        self, host: Host, keeper: Callable[[], Awaitable[KeeperHandle]], guard: Guard, acts: Acts
+    ) -> None:
+        self.state = PinState.MISSING
+        self.fault: Fault | None = None
+        """Why it was refused, or could not be read."""
+        self.bound: str | None = None
+        """The serial number of the token that took the PIN: no other one with its label gets it."""
+        self._host = host
+        self._keeper = keeper
+        self._guard = guard
+        self._acts = acts
+        self._held_by: KeeperHandle | None = None
+        self._turn = asyncio.Lock()
+
+    def is_held(self) -> bool:
+        """Whether the keeper still has the PIN: it may have been restarted."""
+        return self.state is PinState.HELD and self._held_by is not None and not self._held_by.ended.is_set()
+
+    async def hold(self, pin: Pin | None) -> None:
+        """Hands a PIN that an officer typed to the keeper, and wipes it here; None: the one that is configured.
+
+        :raises Fault: if the keeper does not take it; FIELD_INVALID if none was typed and none is configured.
+        """
+        keeper = await self._keeper()
+        if pin is not None:
+            await keeper.hold(self._host.name, pin, self._serial())
+        elif not await self._ask_configured(keeper, by_officer=True):
+            raise Fault(
+                Reason.PIN_LENGTH,
+                f"{self._host.name} needs its PIN: none is configured.",
+                field="pin",
+                token=str(self._host.name),
+            )
+        self._held_by, self.bound = keeper, None
+        self.state, self.fault = PinState.HELD, None
+
+    async def drop(self) -> None:
+        """It must not log in later by surprise: an activation did not come to its end."""
+        if self.state is not PinState.HELD:
+            return
+        self.state = PinState.MISSING
+        self._host.update()
+        if self._held_by is not None:
+            await self._held_by.forget(self._host.name, refused_too=False)
+
+    async def forget(self) -> None:
+        """An officer takes it back; what the token refused before counts no more."""
+        self.state, self.fault = PinState.MISSING, None
+        await self._guard.load()
+        await self._guard.clear(self._host.name)
+        await (await self._keeper()).forget(self._host.name, refused_too=True)
+
+    async def changed(self, serial: str, old: Pin | None, new: Pin, *, goes_on: bool) -> None:
+        """The token's PIN is another now.
+
+        :param goes_on: whether a start may go on with what is configured: it is the new PIN too.
+        :raises Fault: STORAGE_UNAVAILABLE if that could not be written down.
+        """
+        await (await self._keeper()).changed(self._host.name, serial, old, new)
+        if not goes_on:
+            _log.warning("the configured PIN is another than the token's", token=str(self._host.name))
+
+    async def hold_configured(self) -> None:
+        """The PIN that the configuration names, if it names one and may be used without an officer."""
+        if not self._host.config.unattended:
+            return
+        for last in (False, True):
+            keeper = await self._keeper()
+            try:
+                if not await self._ask_configured(keeper, by_officer=False):
+                    return
+            except Fault as fault:
+                if fault.reason is Reason.TOKEN_RECOVERING and not last:
+                    continue  # the keeper ended, for whatever reason: that is no fault of this PIN
+                _log.error("no pin", token=str(self._host.name), why=fault.text)
+                self.state, self.fault = PinState.REFUSED, fault
+            else:
+                self.state, self._held_by = PinState.HELD, keeper
+            break
+        self._host.update()
+
+    async def _ask_configured(self, keeper: KeeperHandle, *, by_officer: bool) -> bool:
+        """Whether there is one."""
+        name, serial = self._host.name, self._serial()
+        match self._host.config.pin:
+            case PinFile(path=path):
+                await keeper.hold_file(name, str(path), serial, by_officer=by_officer)
+            case PinCredential(name=credential):
+                await keeper.hold_file(name, credential_path(credential), serial, by_officer=by_officer)
+            case PinDescriptor(number=number):
+                await keeper.hold_descriptor(name, number, serial, by_officer=by_officer)
+            case PinPad() if by_officer:
+                await keeper.hold_pad(name)
+            case _:
+                return False
+        return True
+
+    def _serial(self) -> str | None:
+        info = self._host.info()
+        return info.serial if info is not None else None
+
+    async def log_in(self, worker: WorkerHandle) -> None:
+        """Waits for a PIN and for this worker's turn with it; returns when the worker is logged in.
+
+        :raises Waiting: if it was not to be.
+        :raises WorkerLost: if it ended meanwhile.
+        """
+        while True:
+            await self._host.news.until(lambda: self._may_log_in() or worker.ended.is_set(), worker.ended)
+            async with self._turn:
+                if worker.ended.is_set():
+                    raise WorkerLost(worker.why)
+                if self._may_log_in():
+                    await self._log_in(worker)
+                    return
+
+    def _may_log_in(self) -> bool:
+        return self.state is PinState.HELD and not self._host.is_barred()
+
+    async def _log_in(self, worker: WorkerHandle) -> None:
+        """One attempt. Nobody else makes one at this token meanwhile."""
+        keeper = await self._keeper()
+        if keeper is not self._held_by:
+            # It was restarted, so the PIN is gone. A file may be read again: the guard knows what was refused.
+            self.state = PinState.MISSING
+            await self.hold_configured()
+            raise Waiting
+        lent = await self._lend(keeper, worker)
+        if lent.flags:
+            self._host.show_flags(lent.flags)
+        self._ended(lent, worker)
+
+    def _ended(self, lent: Lent, worker: WorkerHandle) -> None:
+        match lent.outcome:
+            case LoginOutcome.OK:
+                self.bound = lent.serial or None
+            case LoginOutcome.REMOVED:
+                raise WorkerLost(worker.why or "the token was not there, or had no PIN, at the login")
+            case None if lent.died:
+                raise WorkerLost(worker.why or "it ended during the login")
+            case None:
+                self._not_lent(lent)
+                raise Waiting
+            case _:
+                self._say_refused(lent)
+                raise Waiting
+
+    def reaffirmed(self, lent: Lent) -> None:
+        """A login for one signature ended: what it says of the PIN holds for all."""
+        if lent.flags:
+            self._host.show_flags(lent.flags)
+        match lent.outcome:
+            case LoginOutcome.OK | LoginOutcome.REMOVED:
+                return
+            case None if lent.died or lent.why is NotLent.UNRECORDED:
+                return
+            case None:
+                self._not_lent(lent)
+            case _:
+                self._say_refused(lent)
+
+    def _not_lent(self, lent: Lent) -> None:
+        """No attempt was made.
+
+        :raises Fault: if it could not be written down that one would be.
+        """
+        match lent.why:
+            case NotLent.UNRECORDED:
+                raise unrecorded(self._host.name, lent.text)
+            case None | NotLent.GONE:
+                if self.state is PinState.HELD:
+                    self.state = PinState.MISSING
+                    self._host.update()
+            case why:
+                fault = not_tried(self._host.name, why)
+                self._acts.later("pin not tried", subject=str(self._host.name), why=why)
+                _log.error("pin not tried", token=str(self._host.name), why=fault.text)
+                self._refused(fault)
+
+    def _say_refused(self, lent: Lent) -> None:
+        name = self._host.name
+        fault = refusal(name, lent)
+        if lent.outcome is LoginOutcome.CANCELLED:  # at the reader's pad: no PIN was wrong
+            self.state, self.fault = PinState.MISSING, fault
+            self._host.update()
+            return
+        self._acts.later("pin refused", subject=str(name), outcome=lent.outcome or "", ckr=f"{lent.ckr:#x}")
+        _log.error(
+            "pin refused", token=str(name), outcome=lent.outcome, ckr=f"{lent.ckr:#x}", flags=lent.flags
+        )
+        self._refused(fault)
+
+    def _refused(self, fault: Fault) -> None:
+        if self.state is PinState.HELD:  # not if an officer has taken it back meanwhile
+            self.state, self.fault = PinState.REFUSED, fault
+        self._host.update()
+
+    async def _lend(self, keeper: KeeperHandle, worker: WorkerHandle) -> Lent:
+        """The keeper waits for nobody but the worker: one that hangs in its login is ended in time."""
+        config, info = self._host.config, self._host.info()
+        lending = asyncio.create_task(
+            keeper.lend(
+                self._host.name,
+                worker.number,
+                worker.take_pin_socket(),
+                info.serial if info is not None else "",
+                trusted=flags_are_trusted(config.flags_trusted, info),
+            )
+        )
+        timeouts = config.timeouts
+        try:
+            async with asyncio.timeout(timeouts.pinpad if isinstance(config.pin, PinPad) else timeouts.login):
+                return await asyncio.shield(lending)
+        except TimeoutError:
+            worker.kill("the login did not end in time")
+            return await lending
+        finally:
+            lending.cancel()
