@@ -27,7 +27,8 @@ BLOCKS_ONCE = (
     ("os.stat", "segeld/rpc/unix_socket.py", "prepare"),
     ("os.unlink", "segeld/rpc/unix_socket.py", "prepare"),
     ("socket.socket.connect", "segeld/rpc/unix_socket.py", "prepare"),
-    ("io.BufferedReader.read", "segeld/rpc/server.py", "_credentials"),
+    ("io.BufferedReader.read", "segeld/rpc/tls_files.py", "credentials"),
+    ("os.stat", "segeld/rpc/tls_files.py", "_stamp"),
     ("io.BufferedReader.read", "segeld/supervisor/keys.py", "__init__"),
 )
 """Calls that block when the daemon starts, before it serves anybody."""

@@ -1,6 +1,7 @@
 """How long it takes to verify a large audit log, and to prove that one item is in it."""
 
 import asyncio
+import contextlib
 import json
 import statistics
 import subprocess
@@ -14,6 +15,8 @@ from rows import Row
 from setting import Bench
 
 from segeld.audit import layout
+from segeld.audit.find_index import FILE as INDEX
+from segeld.audit.find_index import IndexWriter
 from segeld.audit.leaf import HASH, Outcome
 from segeld.audit.note import Verifier
 from segeld.audit.proof import prove
@@ -21,6 +24,8 @@ from segeld.audit.reader import Log, open_log_folder
 
 WANTED: Final = 200_000.0
 """Items a second."""
+FIND: Final = 1.0
+"""Seconds to find an item."""
 MOST: Final = 50.0
 """Milliseconds for a proof."""
 _PROOFS: Final = 50
@@ -53,7 +58,42 @@ def _measure(bench: Bench) -> list[Row]:
     return [
         Row("audit verify", "items/s", rates, [WANTED], how, goal=1.0, facts=facts),
         _proof(folder, key, count),
+        _found(folder, key, count),
     ]
+
+
+def _found(folder: Path, key: Path, count: int) -> Row:
+    log = open_log_folder(folder, None)
+    began = time.perf_counter()
+    with contextlib.closing(IndexWriter.open(folder, log.checkpoint.origin)) as writer:
+        added = writer.catch_up(log.tiles)
+    indexing = time.perf_counter() - began
+    took = []
+    chunks = -(-count // CHUNK)
+    for number in range(1, 8):
+        signature = _signature(log, 2 * (number * chunks // 8) + 2).hex()
+        began = time.perf_counter()
+        _command("find", folder, key, "--signature", signature)
+        took.append(time.perf_counter() - began)
+    began = time.perf_counter()
+    _command("find", folder, key, "--signature", signature, "--all")
+    everything = time.perf_counter() - began
+    return Row(
+        "audit find in that log",
+        "s",
+        took,
+        [FIND],
+        "`segelctl audit find --signature` as a command, start of Python, proofs and the checkpoint's signature included, "
+        "with the index; signatures all over the log. Reference: the limit.",
+        goal=1.0,
+        at_most=True,
+        facts={
+            "without_index_s": round(everything, 2),
+            "bundles_indexed_now": added,
+            "indexing_s": round(indexing, 2),
+            "index_octets_per_item": round((folder / INDEX).stat().st_size / count, 2),
+        },
+    )
 
 
 def _proof(folder: Path, key: Path, count: int) -> Row:

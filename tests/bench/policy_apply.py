@@ -122,7 +122,7 @@ async def _applied(daemon: DevDaemon, toml: str) -> tuple[float, float, float]:
         results = await asyncio.gather(*signing, return_exceptions=True)
         for result in results:
             if not isinstance(result, asyncio.CancelledError):
-                raise RuntimeError("signing ended by itself") from result
+                raise RuntimeError("signing ended by itself") from result  # noqa: TRY004  # it is about no type
     return took, _longest(moments, began, ended + 0.1), _longest(moments, began - max(took, 1.0), began)
 
 

@@ -48,7 +48,7 @@ async def published(daemon, more_than: int) -> None:
     """Waits for a checkpoint over more leaves than that."""
     async with asyncio.timeout(20), officer(daemon) as connected:
         while int((await connected.log.state()).checkpoint.split(b"\n")[1]) <= more_than:
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.1)  # noqa: ASYNC110  # the daemon tells nobody of checkpoints
 
 
 def officer(daemon, who="ketut"):

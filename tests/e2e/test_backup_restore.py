@@ -1,5 +1,6 @@
 """A backup is taken while the daemon signs, and put back; the log shows that, and both logs can be verified."""
 
+import asyncio
 import hashlib
 import shutil
 import subprocess
@@ -7,6 +8,8 @@ import sys
 
 import pytest
 
+import segel
+from segel.models_changes import AdoptLog
 from segel.testing import DevDaemonError, dev_daemon
 
 DIGESTS = [hashlib.sha256(b"%d" % number).digest() for number in range(600)]
@@ -28,6 +31,22 @@ def verify(log, key) -> str:
 @pytest.fixture
 def bed(tmp_path):
     return tmp_path / "bed"
+
+
+def adopt(daemon) -> None:
+    """What two officers do after a restore, before anything is signed."""
+
+    async def change() -> None:
+        target = daemon.environment["SEGELCTL_TARGET"]
+        async with (
+            segel.Officer.connect(target, tls=daemon.tls("wayan")) as one,
+            segel.Officer.connect(target, tls=daemon.tls("made")) as other,
+        ):
+            asked = await one.changes.propose(AdoptLog())
+            await other.changes.approve(asked.name, asked.action_hash)
+            await one.changes.run(asked.name)
+
+    asyncio.run(change())
 
 
 def signed(daemon, request_id: str) -> list:
@@ -53,6 +72,7 @@ def test_a_backup_is_restored_and_a_new_log_continues_the_old_one(bed, tmp_path)
     assert "verified" in verify(old_log, first_key)
 
     with dev_daemon("--workers", "1", directory=bed) as daemon:
+        adopt(daemon)
         again = signed(daemon, "before")
         assert [one.value for one in again] == [one.value for one in before]
         assert {one.leaf_index for one in again} == {0}, (
@@ -103,6 +123,7 @@ def test_a_restore_after_the_log_was_lost(bed, tmp_path, lost) -> None:
     assert ("THE OLD AUDIT LOG CANNOT BE LINKED" in said) == unlinked
     key = next(word for word in said.split() if word.startswith("segel/"))
     with dev_daemon("--workers", "1", directory=bed) as daemon:
+        adopt(daemon)
         signed(daemon, "after")
     verify(state / "audit", key)
     told = run("segeld.ctl", "audit", "tail", "-n", "1000", "--dir", state / "audit")

@@ -172,3 +172,8 @@ def test_the_guide_to_the_policy(tmp_path, bed) -> None:
     (tmp_path / "stolen.pem").write_bytes((bed.directory / "pki" / "client-stranger.chain.pem").read_bytes())
     assert "is shut out" in run(certificate, tmp_path, bed)
     assert "segelctl change approve" in run(unrevoke, tmp_path, bed)
+
+
+def test_the_guide_to_pins(tmp_path, bed) -> None:
+    (look,) = scripts("docs/pins.md", {"show a": "show segel-a"})
+    assert "active" in run(look, tmp_path, bed)

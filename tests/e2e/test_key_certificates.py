@@ -85,7 +85,9 @@ def key_of_kind(daemon, algorithm: str) -> dict[str, object]:
     return next(key for key in keys if algorithm in key["algorithms"])
 
 
-@pytest.mark.parametrize("algorithm", ["RSA_PKCS1_SHA256", "ECDSA_P256_SHA256", "ECDSA_P384_SHA384", "ED25519"])
+@pytest.mark.parametrize(
+    "algorithm", ["RSA_PKCS1_SHA256", "ECDSA_P256_SHA256", "ECDSA_P384_SHA384", "ED25519"]
+)
 def test_openssl_accepts_a_request_of_every_kind_of_key(daemon, tmp_path, algorithm):
     key = key_of_kind(daemon, algorithm)["name"]
     out = tmp_path / "seal.csr"
@@ -122,7 +124,17 @@ def test_from_request_to_seal(own_daemon, tmp_path):
     whole = tmp_path / "answer.p7b"
     (tmp_path / "all.pem").write_bytes(pem(ca.root, leaf, ca.issuing))
     subprocess.run(
-        ["openssl", "crl2pkcs7", "-nocrl", "-certfile", tmp_path / "all.pem", "-outform", "DER", "-out", whole],
+        [
+            "openssl",
+            "crl2pkcs7",
+            "-nocrl",
+            "-certfile",
+            tmp_path / "all.pem",
+            "-outform",
+            "DER",
+            "-out",
+            whole,
+        ],
         check=True,
     )
     taken = segelctl(daemon, "key", "import-cert", str(whole), "--key", key)
@@ -147,7 +159,9 @@ def test_from_request_to_seal(own_daemon, tmp_path):
 
 def bad_files(ca: Ca, request: bytes, folder: Path) -> dict[str, tuple[bytes, str]]:
     other = ec.generate_private_key(ec.SECP256R1())
-    stranger = x509.CertificateSigningRequestBuilder().subject_name(_name("other")).sign(other, hashes.SHA256())
+    stranger = (
+        x509.CertificateSigningRequestBuilder().subject_name(_name("other")).sign(other, hashes.SHA256())
+    )
     return {
         "another key": (
             pem(ca.answer(stranger.public_bytes(serialization.Encoding.PEM))),

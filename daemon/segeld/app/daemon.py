@@ -1,6 +1,7 @@
 """Everything is made here and nowhere else; started in order, stopped in reverse."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -28,6 +29,8 @@ from segeld.jobqueue.store import StoreBroken, StoreFull
 from segeld.office.act_key import DestroyingKey, EnablingKey
 from segeld.office.act_policy import ApplyingPolicy, LettingIn
 from segeld.office.actions import AdoptLog, ApplyPolicy, DestroyKey, EnableKey, UnrevokeCaller
+from segeld.office.certificate_watch import CertificateWatch
+from segeld.office.conditions import certificate_conditions
 from segeld.office.key_desk import KeyDesk
 from segeld.office.policy_desk import PolicyDesk
 from segeld.rpc.audit import audit_service
@@ -129,6 +132,7 @@ class _Daemon:
         open_calls = OpenCalls(policy.current, policy.refusal)
         # Open calls first: who is shut out should see why, and not how one item after another is refused.
         policy.changed.extend((open_calls.review, self._dispatcher.review_callers, self._withdrawal.look))
+        self._watch = CertificateWatch(config, self._keys, registry, time.time)
         self._office = Office(
             config,
             registry,
@@ -144,6 +148,7 @@ class _Daemon:
             revoked=policy.is_revoked,
             tokens=self._supervisor.tokens,
             jobs=storage.store,
+            more=(certificate_conditions(self._watch.warnings),),
         )
         policy.changed.append(self._supervisor.review)  # what it says of keys without certificates
         policy.changed.append(self._office.look)  # an approval may have lapsed
@@ -161,7 +166,9 @@ class _Daemon:
             services=(
                 *self._office.services,
                 audit_service(storage.log.folder, storage.log.commitments, storage.state),
-                policy_service(policy, open_calls, self._supervisor, jobs_of=jobs.held_of),
+                policy_service(
+                    policy, open_calls, self._supervisor, jobs_of=jobs.held_of, barred=self._keys.refusal
+                ),
             ),
             open_calls=open_calls,
         )
@@ -191,6 +198,7 @@ class _Daemon:
                     group.create_task(self._upkeep.run(), name="upkeep"),
                     group.create_task(self._office.run(), name="office"),
                     group.create_task(self._keys.run(), name="keys"),
+                    group.create_task(self._watch.run(), name="certificates"),
                     group.create_task(self._withdrawal.run(), name="withdrawal"),
                     group.create_task(self._condition.show(self._show), name="health"),
                 ]

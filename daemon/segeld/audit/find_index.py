@@ -70,17 +70,17 @@ def candidates(folder: Path, origin: str, wanted: tuple[bytes, ...]) -> tuple[in
     """
     seeking = [int.from_bytes(one[:_PREFIX], "little") for one in wanted]
     covered, found = 0, []
-    with contextlib.suppress(OSError, ValueError):
-        with (
-            (folder / FILE).open("rb") as file,
-            contextlib.closing(_mapped(file.fileno())) as data,
-            memoryview(data) as view,
-        ):
-            for number, first, end in _records(view, origin):
-                with view[first:end] as octets, octets.cast("I") as sorted_prefixes:
-                    if any(_holds(sorted_prefixes, one) for one in seeking):
-                        found.append(number)
-                covered = number + 1
+    with (
+        contextlib.suppress(OSError, ValueError),
+        (folder / FILE).open("rb") as file,
+        contextlib.closing(_mapped(file.fileno())) as data,
+        memoryview(data) as view,
+    ):
+        for number, first, end in _records(view, origin):
+            with view[first:end] as octets, octets.cast("I") as sorted_prefixes:
+                if any(_holds(sorted_prefixes, one) for one in seeking):
+                    found.append(number)
+            covered = number + 1
     return covered, found
 
 

@@ -154,16 +154,20 @@ class Witness:
             before = Checkpoint.unverified(self._log.previous.encode()) if self._log.previous else None
             if before is None or before.origin != known.origin or before.size < known.size:
                 return (
-                    f"The witness knows {known.size} leaves of the log {known.origin}, and this log, {own.name}, does not "
-                    f"continue that: it was put in its place. {_ADOPT}",
+                    (
+                        f"The witness knows {known.size} leaves of the log {known.origin}, and this log, {own.name}, does not "
+                        f"continue that: it was put in its place. {_ADOPT}"
+                    ),
                     True,
                 )
             return "", False
         size = Checkpoint.open(local, own).size if local else 0
         if known.size > size:
             return (
-                f"The witness knows {known.size} leaves of the audit log, and here are {size}: log and database were both "
-                f"put back to an older state. {_RESTORE}",
+                (
+                    f"The witness knows {known.size} leaves of the audit log, and here are {size}: log and database were both "
+                    f"put back to an older state. {_RESTORE}"
+                ),
                 False,
             )
         try:
@@ -172,8 +176,10 @@ class Witness:
             return f"The witness cannot be compared with the log: {error}. {_RESTORE}", False
         if root != known.root:
             return (
-                f"The first {known.size} leaves of the audit log are not those that the witness knows: the log was made "
-                f"anew. {_RESTORE}",
+                (
+                    f"The first {known.size} leaves of the audit log are not those that the witness knows: the log was made "
+                    f"anew. {_RESTORE}"
+                ),
                 False,
             )
         return "", False
@@ -198,10 +204,7 @@ class Witness:
             note = await asyncio.to_thread(self._own_note)
             if note and note != self._kept:
                 if not self._kept:  # it was not to be asked at the start
-                    if self.trouble:
-                        await self.check()
-                    if self.refusal:
-                        self.changed()
+                    if self.trouble and await self._contradicts():
                         return
                 await self._place.keep(note)
                 self._kept, self._kept_at = note, time.time()
@@ -213,6 +216,13 @@ class Witness:
         if self.trouble:
             _log.info("the witness is reached again")
         self.trouble = ""
+
+    async def _contradicts(self) -> bool:
+        """For a witness that can be reached at last."""
+        await self.check()
+        if self.refusal:
+            self.changed()
+        return bool(self.refusal)
 
     changed: Callable[[], None] = staticmethod(lambda: None)
     """Called when `refusal` has come up after the start."""
@@ -229,7 +239,7 @@ class Witness:
         await self._tell()
 
     def _unreachable(self, error: BaseException) -> None:
-        text = f"The witness of the audit log cannot be reached: {error or 'it takes too long'}"
+        text = f"The witness of the audit log cannot be reached: {str(error) or 'it takes too long'}"
         if not self.trouble:
             _log.warning("the witness cannot be reached; signing goes on", why=text)
         self.trouble = text

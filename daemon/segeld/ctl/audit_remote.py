@@ -60,7 +60,8 @@ def look_for(
         wanted = [{"digest": one} for one in digests(digest, file) if one]
 
     async def find(log: "OfficerLog") -> "tuple[list[Found], int]":
-        found, size = [], 0
+        found: list[Found] = []
+        size = 0
         for one in wanted:
             more, size = await log.find(**one, everything=everything)
             found += more

@@ -51,6 +51,7 @@ async def status(session: Session) -> ExitCode:
         warnings = (await officer.policy.get()).warnings
         found = await officer.changes.list()
         log = await officer.log.state()
+        keys = await officer.keys.list()
     output = session.output
     states = [str(token.state) for token in tokens]
     active = states.count("active")
@@ -59,6 +60,9 @@ async def status(session: Session) -> ExitCode:
     for warning in warnings:
         if not warning.startswith("two_person"):  # said below
             output.note(f"Note: {warning}")
+    for key in keys:
+        for warning in key.warnings if key.not_after else ():
+            output.note(f"Note: {(key.key.aliases or (key.key.name,))[0]}: {warning}")
     if trouble:
         output.error(f"nothing is signed now: {trouble}")
     if log.trouble:

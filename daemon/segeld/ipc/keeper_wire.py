@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from segeld.ipc.pin_wire import LoginOutcome
+from segeld.ipc.pin_wire import NO_PIN, LoginOutcome
 from segeld.model.faults import Reason
 
 
@@ -91,6 +91,8 @@ class Lend(_Frame, frozen=True):
     """Of the token that the worker has opened."""
     trusted: bool
     """Whether the token's flags are known to tell how many tries are left."""
+    pin: msgspec.Raw = NO_PIN
+    """For this one login, in place of the PIN that is held: an officer typed it. It is not kept."""
 
 
 class Forget(_Frame, frozen=True):

@@ -64,6 +64,15 @@ class Denied(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=True):
     """The answer to `Reaffirm` when there is no PIN that may be tried. The worker does not sign."""
 
 
+class Secrets(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=True):
+    """From the front, before it hands the socket on: what an officer typed for the ceremony that it asks for next."""
+
+    present: msgspec.Raw
+    """The SO PIN, or the present user PIN."""
+    new: msgspec.Raw
+    """The user PIN that is to be."""
+
+
 class LoginEnded(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=True):
     outcome: LoginOutcome
     ckr: int
@@ -73,9 +82,11 @@ class LoginEnded(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=Tr
 
 
 FromKeeper = Login | PadLogin | Denied
+ToWorker = FromKeeper | Secrets
 FromWorker = LoginEnded | Reaffirm
 
 FROM_KEEPER: Final = msgspec.msgpack.Decoder(FromKeeper)
+TO_WORKER: Final = msgspec.msgpack.Decoder(ToWorker)
 FROM_WORKER: Final = msgspec.msgpack.Decoder(FromWorker)
 
 NO_PIN: Final = msgspec.Raw(b"\xc0")

@@ -5,6 +5,10 @@ from typing import Final
 
 import msgspec
 
+from segeld.ipc.ceremony_wire import CeremonyAnswer, CeremonyRequest
+from segeld.ipc.worker_frames import Answer as Answer  # noqa: PLC0414 - shown as its own
+from segeld.ipc.worker_frames import Request as Request  # noqa: PLC0414 - shown as its own
+from segeld.ipc.worker_frames import TokenInfo as TokenInfo  # noqa: PLC0414 - shown as its own
 from segeld.model.algorithm import EcdsaEncoding, KeyKind
 from segeld.model.faults import Reason
 
@@ -40,20 +44,6 @@ class Exit(enum.IntEnum):
     """A request that is not allowed in the state the worker was in."""
 
 
-class _Frame(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=True):
-    pass
-
-
-class Request(_Frame, frozen=True):
-    """What the front may ask. `segeld.worker.requests` says in which state."""
-
-    id: int
-
-
-class Answer(_Frame, frozen=True):
-    id: int
-
-
 class Load(Request, frozen=True):
     """Load the module and initialise it with CKF_OS_LOCKING_OK."""
 
@@ -73,18 +63,6 @@ class Loaded(Answer, frozen=True):
 
 class Survey(Request, frozen=True):
     """List slots, tokens and mechanisms; needs no token open."""
-
-
-class TokenInfo(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """CK_TOKEN_INFO, texts without padding."""
-
-    label: str
-    serial: str
-    manufacturer: str
-    model: str
-    flags: tuple[str, ...]
-    min_pin: int
-    max_pin: int
 
 
 class SlotInfo(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -108,6 +86,8 @@ class OpenToken(Request, frozen=True):
     label: str | None
     serial: str | None
     sessions: int
+    writable: bool = False
+    """For sessions in which objects and PINs can be changed (CKF_RW_SESSION)."""
 
 
 class TokenOpened(Answer, frozen=True):
@@ -196,8 +176,8 @@ class Failed(Answer, frozen=True):
     """For the log and for officers; never holds a secret."""
 
 
-AnyRequest = Load | Survey | OpenToken | FindKeys | Sign
-AnyAnswer = Loaded | Surveyed | TokenOpened | KeysFound | Signed | Failed
+AnyRequest = Load | Survey | OpenToken | FindKeys | Sign | CeremonyRequest
+AnyAnswer = Loaded | Surveyed | TokenOpened | KeysFound | Signed | Failed | CeremonyAnswer
 
 REQUESTS: Final = msgspec.msgpack.Decoder(AnyRequest)
 ANSWERS: Final = msgspec.msgpack.Decoder(AnyAnswer)

@@ -22,6 +22,8 @@ class Borrower:
     """Of the token it has opened."""
     trusted: bool
     """Whether that token's flags are known to tell the truth."""
+    pin: Pin | None = None
+    """Its own, which an officer typed for this one login; None: it wants the one that is held."""
 
 
 @dataclass(slots=True)
@@ -100,9 +102,13 @@ class Lease:
 
     def begin(self) -> Trial | Denied | None:
         """The next attempt, if there may be one; or who may not have it, and why: the PIN is dropped then."""
-        if self.trial is not None or self.settling is not None or not self.waiting or not self.holds():
+        if self.trial is not None or self.settling is not None or not self.waiting:
+            return None
+        if self.waiting[0].pin is None and not self.holds():
             return None
         borrower = self.waiting.popleft()
+        if borrower.pin is not None:
+            return self._begin_own(borrower, borrower.pin)
         if self.pad:
             self.pad = False
             self.trial = Trial(borrower, None, b"", by_officer=True, open_attempt=False, record=None)
@@ -116,6 +122,32 @@ class Lease:
         record = self.memory.begins(print_, serial)
         self.trial = Trial(borrower, self.pin, print_, self.by_officer, open_attempt, record)
         return self.trial
+
+    def _begin_own(self, borrower: Borrower, pin: Pin) -> Trial | Denied:
+        """The PIN that is held, if one is, stays as it is."""
+        print_, serial = fingerprint(pin, self.key, self.token), borrower.serial
+        why = self.memory.forbids(print_, serial, by_officer=True, trusted=borrower.trusted)
+        if why is not None:
+            pin.wipe()
+            return Denied(borrower, why)
+        record = self.memory.begins(print_, serial)
+        self.trial = Trial(borrower, pin, print_, by_officer=True, open_attempt=False, record=record)
+        return self.trial
+
+    def give_up(self, worker: int) -> None:
+        """This worker waits no more."""
+        for borrower in self.waiting:
+            if borrower.worker == worker and borrower.pin is not None:
+                borrower.pin.wipe()
+        self.waiting = deque(borrower for borrower in self.waiting if borrower.worker != worker)
+
+    def hopeless(self) -> list[Borrower]:
+        """Those who wait for a PIN that is not held: they wait no more."""
+        if self.holds():
+            return []
+        hopeless = [borrower for borrower in self.waiting if borrower.pin is None]
+        self.waiting = deque(borrower for borrower in self.waiting if borrower.pin is not None)
+        return hopeless
 
     def recorded(self) -> Trial:
         """The attempt is durable: its PIN may be given out."""

@@ -87,12 +87,12 @@ class Keeper:
                 lease.hold_pad()
                 self._tell(keeper_wire.Holding(token))
                 self._go_on(lease)
-            case keeper_wire.Lend(worker=worker, serial=serial, trusted=trusted):
+            case keeper_wire.Lend(worker=worker, serial=serial, trusted=trusted, pin=field):
                 if not self._descriptors:
                     raise framing.FrameError("a Lend frame without its descriptor")
                 sock = socket.socket(fileno=self._descriptors.pop(0))
                 self._lines.add(Line(token, worker, serial, trusted, sock))
-                lease.waiting.append(Borrower(worker, serial, trusted))
+                lease.waiting.append(Borrower(worker, serial, trusted, _own(field)))
                 self._go_on(lease)
             case keeper_wire.Forget(refused_too=refused_too):
                 lease.forget(refused_too=refused_too)
@@ -140,7 +140,7 @@ class Keeper:
         return sources.from_descriptor(descriptor)
 
     def _changed(self, lease: Lease, serial: str, old: msgspec.Raw, new: msgspec.Raw) -> None:
-        former = None if bytes(old) == bytes(pin_wire.NO_PIN) else _field(old)
+        former = _own(old)
         try:
             record = lease.changed(serial, former, _field(new))
         finally:
@@ -180,9 +180,8 @@ class Keeper:
                         lease.token, begun.borrower.worker, begun.borrower.serial, begun.record
                     )
                 )
-        if not lease.holds():
-            while lease.waiting:
-                self._deny(lease.token, lease.waiting.popleft(), keeper_wire.NotLent.GONE)
+        for borrower in lease.hopeless():
+            self._deny(lease.token, borrower, keeper_wire.NotLent.GONE)
 
     def _deny(self, token: str, borrower: Borrower, why: keeper_wire.NotLent, text: str = "") -> None:
         line = self._lines.get(borrower.worker)
@@ -254,7 +253,7 @@ class Keeper:
         if lease.trial is not None and lease.trial.borrower.worker == line.worker:
             record = lease.ended(None)
             waited = True
-        lease.waiting = type(lease.waiting)(each for each in lease.waiting if each.worker != line.worker)
+        lease.give_up(line.worker)
         if waited:
             self._tell(
                 keeper_wire.Lent(
@@ -282,6 +281,15 @@ def _field(field: msgspec.Raw) -> Pin:
         return pin_wire.unwrap(field)
     except ValueError as error:
         raise framing.FrameError(str(error)) from None
+
+
+def _own(field: msgspec.Raw) -> Pin | None:
+    """None where no PIN stands.
+
+    :raises FrameError: if it is neither.
+    """
+    with memoryview(field) as view:
+        return None if view == memoryview(pin_wire.NO_PIN) else _field(field)
 
 
 def _typed(field: msgspec.Raw) -> Pin:

@@ -107,9 +107,9 @@ class KeyDesk:
             now = self._clock()
             if now - said >= _DAY:
                 said = now
-                for line in self.warnings():
-                    _log.warning("certificate", why=line)
-            turns = [turn for facts in self._all_facts() if (turn := next_turn(facts, now)) is not None]
+                for name, text in self.warned():
+                    _log.warning("certificate", key=name, why=text)
+            turns = [turn for _, facts in self.ends() if (turn := next_turn(facts, now)) is not None]
             self._turned.clear()
             wait = max(0.0, min([_LONGEST_WAIT, *(turn - now for turn in turns)]))
             try:
@@ -181,18 +181,19 @@ class KeyDesk:
             found.append("Its certificate was revoked.")
         return tuple(found)
 
-    def warnings(self) -> tuple[str, ...]:
-        """Of all keys: certificates near their end, over, or revoked."""
-        return tuple(
-            f"{record.name}: {text}"
+    def warned(self) -> list[tuple[str, str]]:
+        """Of all keys with a certificate: which is near its end, over, or revoked."""
+        return [
+            (str(record.name), text)
             for record in self._tokens().keys()  # noqa: SIM118 # a method
             if record.chain
             for text in self.key_warnings(record)
-        )
+        ]
 
-    def _all_facts(self) -> list[Facts]:
-        found = (self.facts(record) for record in self._tokens().keys())  # noqa: SIM118 # a method
-        return [facts for facts in found if facts is not None]
+    def ends(self) -> list[tuple[str, Facts]]:
+        """The certificates of all keys."""
+        found = ((record.name, self.facts(record)) for record in self._tokens().keys())  # noqa: SIM118 # a method
+        return [(str(name), facts) for name, facts in found if facts is not None]
 
     # --- withdrawing
 

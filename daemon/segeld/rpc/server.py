@@ -26,8 +26,8 @@ from segeld.rpc.open_calls import OpenCalls
 from segeld.rpc.ports import Dispatch, Inventory, JobDesk, Oversight
 from segeld.rpc.service import OfficerService
 from segeld.rpc.signing import Signing
-from segeld.rpc.token_admin import TokenAdmin
 from segeld.rpc.tls_files import TlsFiles
+from segeld.rpc.token_admin import TokenAdmin
 from segeld.rpc.tokens import Tokens
 
 SIGNING: Final = "segel.v1.Signing"

@@ -30,7 +30,9 @@ class TlsFiles:
     def credentials(self) -> grpc.ServerCredentials:
         """:raises OSError: if the files cannot be read."""
         return grpc.dynamic_ssl_server_credentials(
-            self._read(), self._changed, require_client_authentication=True
+            self._read(),
+            self._changed,  # type: ignore[arg-type]  # None means "as before", which the stubs do not know
+            require_client_authentication=True,
         )
 
     def _changed(self) -> grpc.ServerCertificateConfiguration | None:

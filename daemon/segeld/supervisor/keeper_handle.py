@@ -120,12 +120,20 @@ class KeeperHandle:
         await self._ask(token, framing.encode(keeper_wire.Forget(str(token), refused_too)))
 
     async def lend(
-        self, token: TokenName, worker: int, sock: socket.socket, serial: str, *, trusted: bool
+        self,
+        token: TokenName,
+        worker: int,
+        sock: socket.socket,
+        serial: str,
+        *,
+        trusted: bool,
+        pin: Pin | None = None,
     ) -> keeper_wire.Lent:
         """Lets one worker log in; returns when that attempt is over. `sock` goes to the keeper and is closed here.
 
         :param serial: of the token that the worker has opened.
         :param trusted: whether that token's flags are known to tell how many tries are left.
+        :param pin: for this login, in place of the one that is held; None: that one.
 
         There is no time-out: whoever asks ends a worker that hangs, and with it this call.
 
@@ -133,10 +141,15 @@ class KeeperHandle:
         """
         future: asyncio.Future[keeper_wire.Lent] = asyncio.get_running_loop().create_future()
         self._lends[worker] = future
+        field, buffer = (pin_wire.NO_PIN, bytearray()) if pin is None else pin_wire.wrap(pin)
         try:
             with sock:
-                frame = framing.encode(keeper_wire.Lend(str(token), worker, serial, trusted))
-                await self._send(frame, sock)
+                frame = framing.encode(keeper_wire.Lend(str(token), worker, serial, trusted, field))
+                try:
+                    await self._send(frame, sock)
+                finally:
+                    for used in (frame, buffer):
+                        used[:] = bytes(len(used))
             return await future
         finally:
             self._lends.pop(worker, None)
@@ -165,7 +178,7 @@ class KeeperHandle:
         async with self._sending:  # a frame that does not fit at once must not be cut by another
             try:
                 if beside is not None:
-                    # A frame of a hundred octets on a socket that is read all the time: it fits, or the keeper is stuck.
+                    # A frame of a few hundred octets on a socket that is read all the time: it fits, or the keeper is stuck.
                     socket.send_fds(self._control, [frame], [beside.fileno()])
                 else:
                     await loop.sock_sendall(self._control, frame)

@@ -6,12 +6,13 @@ import itertools
 import socket
 import time
 from asyncio.subprocess import Process
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final, Self, TypeVar
 
-from segeld.ipc import framing, worker_wire
+from segeld.ipc import framing, pin_wire, worker_wire
 from segeld.model.algorithm import EcdsaEncoding
 from segeld.model.faults import Fault
+from segeld.model.secret import Pin
 from segeld.supervisor.spawn import end, spawn
 
 _numbers: Final = itertools.count(1)
@@ -99,6 +100,23 @@ class WorkerHandle:
         pin, self._pin = self._pin, None
         return pin
 
+    def tell_secrets(self, present: Pin, new: Pin) -> None:
+        """What an officer typed, for the ceremony that is asked for next. Before the socket is handed on.
+
+        :raises WorkerLost: if it has ended.
+        """
+        assert self._pin is not None, "handed over before"
+        present_field, present_buffer = pin_wire.wrap(present)
+        new_field, new_buffer = pin_wire.wrap(new)
+        frame = framing.encode(pin_wire.Secrets(present_field, new_field))
+        try:
+            self._pin.sendall(frame)  # the only thing there, and short: it never waits
+        except OSError:
+            raise WorkerLost(self.why or "it ended before it was told what to do", sent=False) from None
+        finally:
+            for used in (present_buffer, new_buffer, frame):
+                used[:] = bytes(len(used))
+
     async def load(self, module: str, reserved: str | None, patience: float) -> worker_wire.Loaded:
         return await self._ask(
             worker_wire.Load(next(self._ids), module, reserved), worker_wire.Loaded, patience
@@ -108,9 +126,15 @@ class WorkerHandle:
         return await self._ask(worker_wire.Survey(next(self._ids)), worker_wire.Surveyed, patience)
 
     async def open_token(
-        self, label: str | None, serial: str | None, sessions: int, patience: float
+        self,
+        label: str | None,
+        serial: str | None,
+        sessions: int,
+        patience: float,
+        *,
+        writable: bool = False,
     ) -> worker_wire.TokenOpened:
-        request = worker_wire.OpenToken(next(self._ids), label, serial, sessions)
+        request = worker_wire.OpenToken(next(self._ids), label, serial, sessions, writable)
         opened = await self._ask(request, worker_wire.TokenOpened, patience)
         self.sessions = opened.sessions
         return opened
@@ -136,6 +160,13 @@ class WorkerHandle:
         """Signs a chunk. `patience` is how long the worker may say nothing at all, on any of its requests."""
         request = worker_wire.Sign(next(self._ids), key, algorithm, encoding, urgent, deadlines, inputs)
         return await self._ask(request, worker_wire.Signed, patience)
+
+    async def perform(self, request: Callable[[int], worker_wire.Request], expected: type[A], patience: float) -> A:
+        """One ceremony.
+
+        :param request: makes it of its number.
+        """
+        return await self._ask(request(next(self._ids)), expected, patience)
 
     async def _ask(self, request: worker_wire.Request, expected: type[A], patience: float) -> A:
         """:raises WorkerLost: if it ends, or says nothing for `patience` seconds (it is killed then).

@@ -10,7 +10,7 @@ from segeld.ipc.framing import FrameReader, decode, encode
 
 _READ: Final = 256 * 1024
 _PIN_FRAME: Final = 1024
-"""Octets: a PIN has at most 255, and the rest of a Login frame is short."""
+"""Octets: a PIN has at most 255, a frame at most two of them, and the rest of it is short."""
 
 
 class Closed(Exception):
@@ -59,7 +59,7 @@ class PinChannel:
     def fileno(self) -> int:
         return self._socket.fileno()
 
-    def frames(self) -> Iterator[pin_wire.FromKeeper]:
+    def frames(self) -> Iterator[pin_wire.ToWorker]:
         """What has come, after one read. A login is only good until the next step of the iteration.
 
         :raises Closed: at the end of the stream.
@@ -71,7 +71,7 @@ class PinChannel:
             with memoryview(buffer) as view:
                 for frame in self._frames.feed(view[:count]):
                     try:
-                        yield decode(pin_wire.FROM_KEEPER, frame)
+                        yield decode(pin_wire.TO_WORKER, frame)
                     finally:
                         frame[:] = bytes(len(frame))
         finally:

@@ -1,14 +1,18 @@
 """The C side of PKCS #11 (v2.40, appendix and sections 5.4 to 5.13): structures, and the functions called by ctypes.
 
 Only what python-pkcs11 lacks is here: C_Initialize with arguments, token and session information, C_Login with
-a PIN that is no `str`, and signing. CK_ULONG is C's `unsigned long`; on Unix nothing is packed.
+a PIN that is no `str`, setting up tokens and PINs, and signing. CK_ULONG is C's `unsigned long`; on Unix nothing is packed.
 """
 
 import ctypes
 from collections.abc import Callable
 from typing import Any, Final
 
+CKR_FUNCTION_NOT_SUPPORTED: Final = 0x54
 CKF_OS_LOCKING_OK: Final = 0x2
+CKF_RW_SESSION: Final = 0x2
+CKF_SERIAL_SESSION: Final = 0x4
+CKU_SO: Final = 0
 CKU_USER: Final = 1
 CKU_CONTEXT_SPECIFIC: Final = 2
 """For one operation, on the session in which it was begun (v2.40, section 5.6)."""
@@ -153,6 +157,10 @@ class Cryptoki:
         self.get_slot_info = self._function(5, _ULONG, _POINTER)
         self.get_token_info = self._function(6, _ULONG, _POINTER)
         self.get_mechanism_list = self._function(7, _ULONG, _POINTER, _POINTER)
+        self.init_token = self._optional(9, _ULONG, _POINTER, _ULONG, _POINTER)
+        self.init_pin = self._optional(10, _ULONG, _POINTER, _ULONG)
+        self.set_pin = self._optional(11, _ULONG, _POINTER, _ULONG, _POINTER, _ULONG)
+        self.open_session = self._function(12, _ULONG, _ULONG, _POINTER, _POINTER, _POINTER)
         self.get_session_info = self._function(15, _ULONG, _POINTER)
         self.login = self._function(18, _ULONG, _ULONG, _POINTER, _ULONG)
         self.sign_init = self._function(42, _ULONG, _POINTER, _ULONG)
@@ -163,3 +171,9 @@ class Cryptoki:
         if not address:
             raise ModuleError(f"function {place} of its CK_FUNCTION_LIST is missing")
         return ctypes.CFUNCTYPE(_ULONG, *arguments)(address)
+
+    def _optional(self, place: int, *arguments: Any) -> Callable[..., int]:
+        """One that a module which only signs may lack."""
+        if not self._list.functions[place]:
+            return lambda *_: CKR_FUNCTION_NOT_SUPPORTED
+        return self._function(place, *arguments)

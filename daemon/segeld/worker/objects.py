@@ -30,7 +30,7 @@ _PRIVATE: Final = (
     Attribute.MODULUS,
     Attribute.PUBLIC_EXPONENT,
 )
-_PUBLIC: Final = (
+PUBLIC: Final = (
     Attribute.LABEL,
     Attribute.ID,
     Attribute.KEY_TYPE,
@@ -39,7 +39,7 @@ _PUBLIC: Final = (
     Attribute.MODULUS,
     Attribute.PUBLIC_EXPONENT,
 )
-_CERTIFICATE: Final = (Attribute.LABEL, Attribute.ID, Attribute.VALUE)
+CERTIFICATE: Final = (Attribute.LABEL, Attribute.ID, Attribute.VALUE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ class Objects:
     certificates: tuple[CertificateObject, ...]
 
 
-_Values = dict[Attribute, bytes]
+Values = dict[Attribute, bytes]
 
 
 def read(session: Session) -> Objects:
@@ -86,23 +86,23 @@ def read(session: Session) -> Objects:
     """
     try:
         private = _all(session, ObjectClass.PRIVATE_KEY, _PRIVATE)
-        public = _all(session, ObjectClass.PUBLIC_KEY, _PUBLIC)
-        certificates = _all(session, ObjectClass.CERTIFICATE, _CERTIFICATE)
+        public = _all(session, ObjectClass.PUBLIC_KEY, PUBLIC)
+        certificates = _all(session, ObjectClass.CERTIFICATE, CERTIFICATE)
     except exceptions.PKCS11Error as error:
         raise Failure.raised(error, "listing objects") from None
     return Objects(
-        tuple(_private(handle, values) for handle, values in private),
-        tuple(one for _, values in public if (one := _public(values)) is not None),
-        tuple(found for _, values in certificates if (found := _certificate(values)) is not None),
+        tuple(private_of(handle, values) for handle, values in private),
+        tuple(one for _, values in public if (one := public_of(values)) is not None),
+        tuple(found for _, values in certificates if (found := certificate_of(values)) is not None),
     )
 
 
-def _all(session: Session, what: ObjectClass, attributes: Sequence[Attribute]) -> list[tuple[int, _Values]]:
+def _all(session: Session, what: ObjectClass, attributes: Sequence[Attribute]) -> list[tuple[int, Values]]:
     found = list(session.get_objects({Attribute.CLASS: what}))
-    return [(one.handle, _values(one, attributes)) for one in found if one.handle is not None]
+    return [(one.handle, values_of(one, attributes)) for one in found if one.handle is not None]
 
 
-def _values(found: Object, attributes: Sequence[Attribute]) -> _Values:
+def values_of(found: Object, attributes: Sequence[Attribute]) -> Values:
     try:
         return dict(found.get_attributes(list(attributes)))
     except exceptions.PKCS11Error:
@@ -123,8 +123,8 @@ def _one_by_one(found: Object, attributes: Sequence[Attribute]) -> Iterator[tupl
             continue
 
 
-def _private(handle: int, values: _Values) -> PrivateObject:
-    key_type = _number(values.get(Attribute.KEY_TYPE))
+def private_of(handle: int, values: Values) -> PrivateObject:
+    key_type = number_of(values.get(Attribute.KEY_TYPE))
     own = None
     if key_type == public_keys.CKK_RSA:
         modulus = values.get(Attribute.MODULUS, b"")
@@ -137,7 +137,7 @@ def _private(handle: int, values: _Values) -> PrivateObject:
         kind = public_keys.kind_of_parameters(key_type, values.get(Attribute.EC_PARAMS, b""))
     return PrivateObject(
         handle=handle,
-        label=_label(values),
+        label=label_of(values),
         cka_id=values.get(Attribute.ID, b""),
         key_type=key_type,
         kind=kind,
@@ -148,8 +148,8 @@ def _private(handle: int, values: _Values) -> PrivateObject:
     )
 
 
-def _public(values: _Values) -> PublicObject | None:
-    key_type = _number(values.get(Attribute.KEY_TYPE))
+def public_of(values: Values) -> PublicObject | None:
+    key_type = number_of(values.get(Attribute.KEY_TYPE))
     try:
         if key_type == public_keys.CKK_RSA:
             key = public_keys.from_rsa(
@@ -162,12 +162,12 @@ def _public(values: _Values) -> PublicObject | None:
             key = public_keys.from_point(kind, values.get(Attribute.EC_POINT, b""))
     except NotAKey:
         return None
-    label = _label(values)
+    label = label_of(values)
     return PublicObject(label, values.get(Attribute.ID, b""), key)
 
 
-def _certificate(values: _Values) -> CertificateObject | None:
-    label, cka_id = _label(values), values.get(Attribute.ID, b"")
+def certificate_of(values: Values) -> CertificateObject | None:
+    label, cka_id = label_of(values), values.get(Attribute.ID, b"")
     try:
         certificate = readable(lambda: x509.load_der_x509_certificate(values.get(Attribute.VALUE, b"")))
         key = public_keys.known(certificate.public_key())
@@ -177,7 +177,7 @@ def _certificate(values: _Values) -> CertificateObject | None:
     return CertificateObject(label, cka_id, key, certificate)
 
 
-def _number(value: bytes | None) -> int:
+def number_of(value: bytes | None) -> int:
     """A CK_ULONG as the module laid it down; -1 if there is none."""
     return int.from_bytes(value, sys.byteorder) if value else -1
 
@@ -186,5 +186,5 @@ def _flag(value: bytes | None, *, default: bool) -> bool:
     return default if not value else any(value)
 
 
-def _label(values: _Values) -> str:
+def label_of(values: Values) -> str:
     return text(values.get(Attribute.LABEL, b"").rstrip(b"\0"))

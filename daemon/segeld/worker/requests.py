@@ -8,7 +8,7 @@ import enum
 from collections.abc import Mapping
 from typing import Final
 
-from segeld.ipc import pin_wire, worker_wire
+from segeld.ipc import ceremony_wire, pin_wire, worker_wire
 
 
 class State(enum.Enum):
@@ -31,6 +31,15 @@ PERMITS: Final[Mapping[type, frozenset[State]]] = {
     worker_wire.OpenToken: frozenset({State.LOADED}),
     worker_wire.FindKeys: frozenset({State.PUBLIC, State.SPENT, State.USER}),
     worker_wire.Sign: frozenset({State.USER}),
+    ceremony_wire.InitToken: frozenset({State.LOADED}),
+    ceremony_wire.InitPin: frozenset({State.LOADED}),
+    ceremony_wire.ChangePin: frozenset({State.USER}),
+    ceremony_wire.ListObjects: frozenset({State.USER}),
+    ceremony_wire.GenerateKey: frozenset({State.USER}),
+    ceremony_wire.StoreCertificates: frozenset({State.USER}),
+    ceremony_wire.DestroyKey: frozenset({State.USER}),
+    # Before anybody can have logged in: the socket is the front's until then.
+    pin_wire.Secrets: frozenset({State.LOADED, State.PUBLIC}),
     # The second one answers a `Reaffirm`, and is out of place if there was none.
     pin_wire.Login: frozenset({State.PUBLIC, State.USER}),
     pin_wire.PadLogin: frozenset({State.PUBLIC}),
@@ -46,7 +55,7 @@ class Violation(Exception):
         self.code: Final = code
 
 
-def check(request: worker_wire.AnyRequest | pin_wire.FromKeeper, state: State) -> None:
+def check(request: worker_wire.AnyRequest | pin_wire.ToWorker, state: State) -> None:
     """:raises Violation: if this may not be asked now, or is more than may be asked."""
     if state not in PERMITS[type(request)]:
         raise Violation(worker_wire.Exit.OUT_OF_PLACE, f"{type(request).__name__} in state {state.name}")

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Sequence
 from typing import NoReturn
 
+from segeld.ipc import pin_wire
 from segeld.ipc.framing import FrameError
 from segeld.ipc.worker_wire import Exit
 from segeld.worker import log, sandbox
@@ -46,24 +47,29 @@ def _serve(control: Control, pin: PinChannel) -> NoReturn:
     poll.register(control.fileno(), select.POLLIN)
     poll.register(pin.fileno(), select.POLLIN)
     while True:
-        for descriptor, _ in poll.poll():
-            if descriptor == control.fileno():
-                for request in control.requests():
-                    worker.answer(request)
-            elif not _hear_keeper(worker, pin):
-                poll.unregister(descriptor)
+        ready = {descriptor for descriptor, _ in poll.poll()}
+        # Secrets are sent before the request that is for them. poll(2) looks at the control socket first, so whatever
+        # was sent before a request that is there now is there too.
+        if pin.fileno() in ready and not _hear_pin(worker, pin):
+            poll.unregister(pin.fileno())
+        if control.fileno() in ready:
+            for request in control.requests():
+                worker.answer(request)
 
 
-def _hear_keeper(worker: Worker, pin: PinChannel) -> bool:
-    """Takes what the keeper sent. False when it closed the socket: no PIN comes any more."""
+def _hear_pin(worker: Worker, pin: PinChannel) -> bool:
+    """Takes what was sent there. False when the socket was closed: no PIN comes any more."""
     try:
         for frame in pin.frames():
-            worker.hear_keeper(frame)
+            if isinstance(frame, pin_wire.Secrets):
+                worker.hear_secrets(frame)
+            else:
+                worker.hear_keeper(frame)
     except Closed:
         worker.lose_keeper()
         return False
     except ValueError:
-        raise Violation(Exit.BAD_FRAME, "a Login whose PIN is no short binary string") from None
+        raise Violation(Exit.BAD_FRAME, "a PIN that is no short binary string") from None
     return True
 
 

@@ -45,7 +45,7 @@ class Token:
         self._module: Final = module
         self.slot_id, self.info = _find(module, request)
         self._by_pad = False
-        self.sessions: Final = _open(module, self.slot_id, request.sessions if module.locking else 1)
+        self.sessions: Final = _open(module, self.slot_id, request.sessions if module.locking else 1, writable=request.writable)
 
     def login(self, frame: Login | PadLogin) -> LoginEnded:
         """One C_Login as the user, if the token's own flags do not speak against it.
@@ -183,13 +183,13 @@ def _find(module: Module, request: OpenToken) -> tuple[int, TokenInfo]:
     return found[0]
 
 
-def _open(module: Module, slot_id: int, wanted: int) -> list[Session]:
+def _open(module: Module, slot_id: int, wanted: int, *, writable: bool) -> list[Session]:
     sessions: list[Session] = []
     try:
         slot = next(slot for slot in module.binding.get_slots(token_present=True) if slot.slot_id == slot_id)
         token = slot.get_token()
         while len(sessions) < wanted:
-            sessions.append(token.open(attribute_mapper=RawAttributes()))
+            sessions.append(token.open(rw=writable, attribute_mapper=RawAttributes()))
     except StopIteration:
         raise Failure.of(Ckr.SLOT_ID_INVALID, "C_GetSlotList") from None
     except exceptions.SessionCount as error:

@@ -7,18 +7,19 @@ from typing import Final
 from pkcs11 import Session
 from setproctitle import setproctitle
 
-from segeld.ipc import pin_wire
+from segeld.ipc import ceremony_wire, pin_wire
 from segeld.ipc import worker_wire as wire
 from segeld.model.faults import Reason
-from segeld.worker import objects, pairing, public_keys, slots, threads
+from segeld.worker import ceremony, objects, pairing, public_keys, slots, threads
 from segeld.worker.cryptoki import text
 from segeld.worker.failure import Failure
 from segeld.worker.keys import KeyTable
 from segeld.worker.module import Module
 from segeld.worker.public_keys import NotAKey, PublicKey
 from segeld.worker.reaffirm import Reaffirmer
-from segeld.worker.requests import State, check
+from segeld.worker.requests import State, Violation, check
 from segeld.worker.tokens import Token
+from segeld.worker.typed import Typed, required
 
 
 class Worker:
@@ -35,6 +36,7 @@ class Worker:
         self, send: Callable[[wire.AnyAnswer], None], tell_keeper: Callable[[pin_wire.FromWorker], None]
     ) -> None:
         self.state = State.NEW
+        self._typed: Typed | None = None
         self._send: Final = send
         self._tell_keeper: Final = tell_keeper
         self._reaffirmer: Final = Reaffirmer(tell_keeper)
@@ -59,6 +61,13 @@ class Worker:
                     self._send(self.find_keys(request, self._token.sessions[0]))
                 case wire.Sign():
                     self._workshop.bench.put(request, urgent=request.urgent)
+                case ceremony_wire.InitToken() | ceremony_wire.InitPin():
+                    secrets = required(self._typed)
+                    self._send(ceremony.set_up(self._module, request, secrets))
+                case _:
+                    if isinstance(request, ceremony_wire.ChangePin):
+                        required(self._typed)  # here, where a Violation ends the process
+                    self._workshop.bench.put(partial(self._as_user, request), urgent=True)
         except Failure as failure:
             self._send(failure.answer(request.id))
 
@@ -82,6 +91,17 @@ class Worker:
         self.state = State.PUBLIC
         setproctitle(f"segeld: worker [{self._token.info.label or self._token.info.serial}]")
         return wire.TokenOpened(request.id, self._token.info, len(self._token.sessions))
+
+    def hear_secrets(self, frame: pin_wire.Secrets) -> None:
+        """For the ceremony that is asked for next.
+
+        :raises Violation: if this may not be said now.
+        :raises ValueError: if one of them is none.
+        """
+        check(frame, self.state)
+        if self._typed is not None:
+            raise Violation(wire.Exit.OUT_OF_PLACE, "secrets for a second ceremony")
+        self._typed = Typed(frame)
 
     def hear_keeper(self, frame: pin_wire.FromKeeper) -> None:
         """The login, or the PIN that a signing thread has asked for.
@@ -127,6 +147,12 @@ class Worker:
     def _find_keys_as_user(self, request: wire.FindKeys, session: Session) -> None:
         try:
             self._send(self.find_keys(request, session))
+        except Failure as failure:
+            self._send(failure.answer(request.id))
+
+    def _as_user(self, request: ceremony.UserRequest, session: Session) -> None:
+        try:
+            self._send(ceremony.as_user(self._module, self._token, session, request, self._typed))
         except Failure as failure:
             self._send(failure.answer(request.id))
 

@@ -77,7 +77,9 @@ async def test_one_try_over_all_workers_and_restarts(card, tmp_path, pin_file) -
         async with daemon(settings) as supervisor:
             await until(supervisor, TokenState.LOCKED)
     status = await asyncio.to_thread(card.control.status)
-    print(f"\n{WORKERS} workers, {RESTARTS} restarts: {status.counters.verifies} try, {status.pin_tries} left")
+    print(
+        f"\n{WORKERS} workers, {RESTARTS} restarts: {status.counters.verifies} try, {status.pin_tries} left"
+    )
     assert (status.counters.verifies, status.counters.wrong_pins, status.pin_tries) == (1, 1, 2)
     pin_file.write_text(card.pin)  # the officer mends the file
     async with daemon(settings) as supervisor:

@@ -335,3 +335,61 @@ def test_help(run, command):
     for text in ("Examples:", "Exit codes:", "--json"):
         assert text in answer.stdout
     assert "--target" not in answer.stdout
+
+
+def pdf_of(path: Path, value: bytes) -> Path:
+    """The least that has a seal in it: a gap in a /ByteRange that holds a CMS with this signature value."""
+    from asn1crypto import cms
+
+    signer = cms.SignerInfo({
+        "version": "v1",
+        "sid": {"subject_key_identifier": b"key"},
+        "digest_algorithm": {"algorithm": "sha256"},
+        "signature_algorithm": {"algorithm": "sha256_ecdsa"},
+        "signature": value,
+    })  # fmt: skip
+    content = {"version": "v1", "digest_algorithms": [], "encap_content_info": {"content_type": "data"}}
+    info = cms.ContentInfo(
+        {"content_type": "signed_data", "content": cms.SignedData(content | {"signer_infos": [signer]})}
+    )
+    contents = b"<" + info.dump().hex().encode() + b"00" * 40 + b">"
+    head = b"%PDF-1.7\n/ByteRange [0 0000000060 0000000000 0000000001]\n"
+    head = head.ljust(60).replace(b"0000000000", b"%010d" % (60 + len(contents)))
+    path.write_bytes(head + contents + b"\n")
+    return path
+
+
+def test_find_a_sealed_pdf(run, key, sealed, tmp_path):
+    path = pdf_of(tmp_path / "sealed.pdf", signature_of(41))
+    (found,) = records(run("find", path, "--key", key, "--json"))
+    assert found["caller"] == "court"
+    assert found["signature_sha256"] == hashlib.sha256(signature_of(41)).hexdigest()
+    elsewhere = run("find", pdf_of(tmp_path / "other.pdf", b"another seal"), "--key", key)
+    assert elsewhere.exit_code == ExitCode.FAILED
+    assert "the seals in this PDF were made elsewhere" in elsewhere.stderr
+    unsealed = tmp_path / "unsealed.pdf"
+    unsealed.write_bytes(b"%PDF-1.7\nhello")
+    answer = run("find", unsealed, "--key", key)
+    assert answer.exit_code == ExitCode.FAILED
+    assert "this PDF has no seal in it" in answer.stderr
+
+
+def test_export(run, key, made, tmp_path):
+    output = tmp_path / "all.jsonl"
+    assert run("export", "--key", key, "--output", output).exit_code == ExitCode.OK
+    lines = [json.loads(line) for line in output.read_text().splitlines()]
+    end = lines[-1]
+    assert (end["kind"], end["size"], end["leaves"], end["proven"]) == ("end", 841, 841, True)
+    assert [line["leaf"] for line in lines if line["kind"] not in {"item", "end"}] == list(range(841))
+    assert sum(line["kind"] == "item" and line["signature_sha256"] is not None for line in lines) == 1143
+    assert run("export", "--key", key, "--output", output).exit_code == ExitCode.USAGE
+    some = records(run("export", "--key", key, "--from", "2026-09-21T14:13:20.3Z", "--to", "2027-01-01"))
+    assert 0 < some[-1]["leaves"] < 841
+
+
+def test_export_of_a_changed_log(run, key, made):
+    path = made.folder / "tile/entries/001"
+    data = bytearray(path.read_bytes())
+    data[5000] ^= 1
+    path.write_bytes(data)
+    assert run("export", "--key", key).exit_code == ExitCode.BAD_SIGNATURE

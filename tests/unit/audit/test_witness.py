@@ -1,5 +1,6 @@
 """A witness sees what files alone cannot show: a log that was put back."""
 
+import asyncio
 import shutil
 import sys
 
@@ -32,11 +33,14 @@ def place(request, tmp_path):
     return CommandPlace((sys.executable, str(script), str(kept)))
 
 
-async def told(place, log):
-    witness = Witness(place, log)
-    await witness.check()
-    await witness.aclose()
-    return witness
+def told(place, log):
+    async def once() -> Witness:
+        witness = Witness(place, log)
+        await witness.check()
+        await witness.aclose()
+        return witness
+
+    return asyncio.run(once())
 
 
 def grow(source, log, state):
@@ -54,40 +58,40 @@ def old(log, source, state_dir, tmp_path):
     return tmp_path / "old"
 
 
-async def test_a_log_that_grows_is_well(place, log, old):
-    witness = await told(place, log)
+def test_a_log_that_grows_is_well(place, log, old):
+    witness = told(place, log)
     assert (witness.refusal, witness.trouble) == ("", "")
-    assert await place.last() == (log.folder / "checkpoint").read_bytes()
-    assert (await told(place, log)).refusal == ""
+    assert asyncio.run(place.last()) == (log.folder / "checkpoint").read_bytes()
+    assert told(place, log).refusal == ""
     assert witness.age is not None
 
 
-async def test_a_log_that_is_ahead_of_its_witness_is_well(place, log, old):
-    await place.keep((old / "checkpoint").read_bytes())
-    assert (await told(place, log)).refusal == ""
+def test_a_log_that_is_ahead_of_its_witness_is_well(place, log, old):
+    asyncio.run(place.keep((old / "checkpoint").read_bytes()))
+    assert told(place, log).refusal == ""
 
 
-async def test_a_log_that_was_put_back(place, log, old):
-    await told(place, log)
-    kept = await place.last()
+def test_a_log_that_was_put_back(place, log, old):
+    told(place, log)
+    kept = asyncio.run(place.last())
     shutil.rmtree(log.folder)
     shutil.copytree(old, log.folder)
-    witness = await told(place, log)
+    witness = told(place, log)
     assert "both put back to an older state" in witness.refusal
     assert not witness.can_be_adopted
-    assert await place.last() == kept, "the evidence was overwritten"
+    assert asyncio.run(place.last()) == kept, "the evidence was overwritten"
 
 
-async def test_another_log_in_its_place(place, log, old, tmp_path):
-    await told(place, log)
+def test_another_log_in_its_place(place, log, old, tmp_path):
+    told(place, log)
     (tmp_path / "other").mkdir()
-    witness = await told(place, open_log(tmp_path / "other"))
+    witness = told(place, open_log(tmp_path / "other"))
     assert "was put in its place" in witness.refusal
     assert witness.can_be_adopted
 
 
-async def test_a_log_that_was_made_anew_with_the_same_key(place, log, old, state_dir):
-    await told(place, log)
+def test_a_log_that_was_made_anew_with_the_same_key(place, log, old, state_dir):
+    told(place, log)
     salt = (log.folder / "salt").read_bytes()
     for name in ("tile", "checkpoint", "index"):
         path = log.folder / name
@@ -95,31 +99,29 @@ async def test_a_log_that_was_made_anew_with_the_same_key(place, log, old, state
     assert (log.folder / "salt").read_bytes() == salt
     source = FakeSource()
     source.record(log.opened(1))
-    import asyncio
-
-    fill(source, log, 150, count=4)
-    await asyncio.to_thread(publish, source, log)
-    assert "made anew" in (await told(place, log)).refusal
+    fill(source, log, 300, count=4)
+    publish(source, log)
+    assert "made anew" in told(place, log).refusal
 
 
-async def test_what_is_no_checkpoint(place, log, old):
-    await place.keep(b"a letter\n")
-    assert "no checkpoint" in (await told(place, log)).refusal
+def test_what_is_no_checkpoint(place, log, old):
+    asyncio.run(place.keep(b"a letter\n"))
+    assert "no checkpoint" in told(place, log).refusal
 
 
-async def test_a_restored_log_continues_what_the_witness_knows(place, log, old, state_dir):
-    await told(place, log)
+def test_a_restored_log_continues_what_the_witness_knows(place, log, old, state_dir):
+    told(place, log)
     following = set_aside(state_dir)
     assert following.previous
-    assert (await told(place, following)).refusal == ""
+    assert told(place, following).refusal == ""
 
 
-async def test_a_mount_that_is_gone(tmp_path, log, old):
-    witness = await told(FilePlace(tmp_path / "nowhere" / "checkpoint"), log)
+def test_a_mount_that_is_gone(tmp_path, log, old):
+    witness = told(FilePlace(tmp_path / "nowhere" / "checkpoint"), log)
     assert witness.refusal == ""
     assert "cannot be reached" in witness.trouble
     assert not (tmp_path / "nowhere").exists()
-    assert "cannot be reached" in (await told(CommandPlace(("/bin/false",)), log)).trouble
+    assert "cannot be reached" in told(CommandPlace(("/bin/false",)), log).trouble
 
 
 def test_the_root_of_any_beginning(made):

@@ -11,6 +11,7 @@ from typer.testing import CliRunner, Result
 import segel
 from segel.models import Slot, Slots, SlotToken, Token, TokenKey, TokenState
 from segel.models_changes import Change, Changes, ChangeState, UnblockPin
+from segel.models_keys import ManagedKey
 from segel.models_policy import Callers, Explanation, Policy, PolicyCheck, Revoked
 from segel.officer_log import LogState
 from segeld.ctl.main import app
@@ -191,6 +192,14 @@ class FakeLog:
 
 
 @dataclass
+class FakeKeys:
+    there: tuple[ManagedKey, ...] = ()
+
+    async def list(self) -> tuple[ManagedKey, ...]:
+        return self.there
+
+
+@dataclass
 class FakeOfficer:
     log: FakeLog = field(default_factory=FakeLog)
     tokens_there: tuple[Token, ...] = field(default_factory=lambda: (make_token(),))
@@ -216,6 +225,7 @@ class FakeOfficer:
     officer_jobs: "FakeOfficerJobs" = field(default_factory=FakeOfficerJobs)
     changes: FakeChanges = field(default_factory=FakeChanges)
     policy: FakePolicy = field(default_factory=FakePolicy)
+    keys: FakeKeys = field(default_factory=FakeKeys)
 
     def from_settings(self, settings: segel.Settings) -> "FakeOfficer":
         return self

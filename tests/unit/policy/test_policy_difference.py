@@ -173,7 +173,7 @@ def gains(before: Policy, after: Policy) -> list:
     ]
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=500, deadline=None)
 @given(PAIR)
 def test_whatever_gives_more_needs_approval(pair):
     before, after = pair

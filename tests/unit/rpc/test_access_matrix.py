@@ -83,7 +83,7 @@ WANTED = {
     },
     "Audit": {
         CALLER: "",
-        OFFICER: "",
+        OFFICER: "GetCheckpoint ReadEntries FindEntries ProveInclusion",
         AUDITOR: "GetCheckpoint ReadEntries FindEntries ProveInclusion",
         APPROVER: "",
     },

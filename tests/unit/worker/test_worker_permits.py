@@ -6,9 +6,10 @@ from typing import get_args
 import msgspec
 import pytest
 
+from segeld.ipc import ceremony_wire as ceremony
 from segeld.ipc import pin_wire
 from segeld.ipc import worker_wire as wire
-from segeld.model.algorithm import EcdsaEncoding
+from segeld.model.algorithm import EcdsaEncoding, KeyKind
 from segeld.worker.requests import PERMITS, State, Violation, check
 from segeld.worker.worker import Worker
 
@@ -21,11 +22,19 @@ REQUESTS = {
     pin_wire.Login: pin_wire.Login(msgspec.Raw(b"\xc4\x01x"), False, False),
     pin_wire.PadLogin: pin_wire.PadLogin(),
     pin_wire.Denied: pin_wire.Denied(),
+    pin_wire.Secrets: pin_wire.Secrets(msgspec.Raw(b"\xc4\x01x"), msgspec.Raw(b"\xc4\x01y")),
+    ceremony.InitToken: ceremony.InitToken(1, 0, "", "label"),
+    ceremony.InitPin: ceremony.InitPin(1, 0, None),
+    ceremony.ChangePin: ceremony.ChangePin(1),
+    ceremony.ListObjects: ceremony.ListObjects(1),
+    ceremony.GenerateKey: ceremony.GenerateKey(1, "label", b"i", KeyKind.P_256),
+    ceremony.StoreCertificates: ceremony.StoreCertificates(1, b"", ()),
+    ceremony.DestroyKey: ceremony.DestroyKey(1, b""),
 }
 
 
 def test_every_request_of_the_wire_has_a_permit() -> None:
-    assert set(PERMITS) == {*wire.Request.__subclasses__(), *get_args(pin_wire.FromKeeper)}
+    assert set(PERMITS) == {*wire.Request.__subclasses__(), *get_args(pin_wire.ToWorker)}
     assert all(PERMITS.values())
 
 
@@ -61,3 +70,20 @@ def test_the_worker_asks_the_table_before_it_does_anything() -> None:
             worker.answer(request)
     with pytest.raises(Violation):
         worker.hear_keeper(pin_wire.Login(msgspec.Raw(b"\xc4\x01x"), False, False))
+
+
+def test_what_changes_a_token_needs_a_login_or_none_at_all() -> None:
+    for request in (ceremony.ChangePin, ceremony.GenerateKey, ceremony.StoreCertificates, ceremony.DestroyKey):
+        assert PERMITS[request] == {State.USER}
+    for request in (ceremony.InitToken, ceremony.InitPin):
+        assert PERMITS[request] == {State.LOADED}
+
+
+def test_secrets_are_for_one_ceremony() -> None:
+    worker = Worker(pytest.fail, pytest.fail)
+    worker.state = State.LOADED
+    with pytest.raises(Violation, match="without its secrets"):
+        worker.answer(ceremony.InitPin(1, 0, None))
+    worker.hear_secrets(REQUESTS[pin_wire.Secrets])
+    with pytest.raises(Violation, match="second ceremony"):
+        worker.hear_secrets(REQUESTS[pin_wire.Secrets])

@@ -1,0 +1,87 @@
+"""Certificates near their end, of keys and of the daemon's own listeners: for status, notices, figures and the log."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final
+
+import structlog
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+from prometheus_client import CollectorRegistry, Gauge
+
+from segeld.config.schema import Config
+from segeld.office.expiry import Facts, facts_of, warning
+from segeld.office.key_desk import KeyDesk
+
+_KEY: Final = "key"
+_LISTENER: Final = "tls"
+_DAY: Final = 86_400.0
+_PAUSE: Final = 300.0
+_log: Final = structlog.get_logger(__name__)
+
+
+class CertificateWatch:
+    """`warnings` is cheap enough to be asked every minute: three small files, and what is in memory."""
+
+    def __init__(
+        self, config: Config, desk: KeyDesk, registry: CollectorRegistry, clock: Callable[[], float]
+    ) -> None:
+        self._desk = desk
+        self._clock = clock
+        files: dict[str, Path] = {"listen.tls": config.listen.tls.certificate}
+        if config.officers.tls is not None:
+            files["officers.tls"] = config.officers.tls.certificate
+        self._files: Final = files
+        self._ends = Gauge(
+            "segel_certificate_end_timestamp_seconds",
+            "When a certificate ends, in seconds since the epoch.",
+            ("kind", "name"),
+            registry=registry,
+        )
+
+    async def run(self) -> None:
+        """Keeps the figures, and says once a day in the log which listener's certificate is near its end."""
+        said = -_DAY
+        while True:
+            listeners = await asyncio.to_thread(self._listeners)
+            self._show(listeners)
+            if self._clock() - said >= _DAY:
+                said = self._clock()
+                for name, text in self._of_listeners(listeners):
+                    _log.warning("certificate", listener=name, why=text)
+            await asyncio.sleep(_PAUSE)
+
+    async def warnings(self) -> list[tuple[str, str]]:
+        """Whose certificate, and a sentence with what to do."""
+        listeners = await asyncio.to_thread(self._listeners)
+        self._show(listeners)
+        return [*self._of_keys(), *self._of_listeners(listeners)]
+
+    def _of_keys(self) -> Iterator[tuple[str, str]]:
+        for name, text in self._desk.warned():
+            yield name, f"{name}: {text} Run: segelctl key csr {name} --like OLD.pem"
+
+    def _of_listeners(self, listeners: dict[str, Facts]) -> Iterator[tuple[str, str]]:
+        for name, facts in listeners.items():
+            text = warning(f"The certificate of {name}", facts.not_after, self._clock())
+            if text is not None:
+                yield name, f"{text} Put a new one into {self._files[name]}: it is used at once."
+
+    def _listeners(self) -> dict[str, Facts]:
+        found: dict[str, Facts] = {}
+        for name, path in self._files.items():
+            try:
+                first = x509.load_pem_x509_certificates(path.read_bytes())[0]
+            except (OSError, ValueError):
+                continue  # being replaced; the listener says so if it stays so
+            if (facts := facts_of(first.public_bytes(Encoding.DER))) is not None:
+                found[name] = facts
+        return found
+
+    def _show(self, listeners: dict[str, Facts]) -> None:
+        self._ends.clear()
+        for name, facts in self._desk.ends():
+            self._ends.labels(_KEY, name).set(facts.not_after)
+        for name, facts in listeners.items():
+            self._ends.labels(_LISTENER, name).set(facts.not_after)

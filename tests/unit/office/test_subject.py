@@ -1,0 +1,63 @@
+"""Subjects as openssl writes them."""
+
+import contextlib
+
+import pytest
+from asn1crypto import x509
+from hypothesis import given
+from hypothesis import strategies as st
+
+from segeld.office.subject import KINDS, BadSubject, parse, to_name, written
+
+_TEXT = st.text(st.characters(codec="utf-8", exclude_categories=("C", "Z")), min_size=1, max_size=60)
+_PLAIN = st.text("ABCxyz012 '()+,-./:=?", min_size=1, max_size=60).map(str.strip).filter(bool)
+
+
+def _attribute(name: str) -> st.SearchStrategy[tuple[str, str]]:
+    match KINDS[name].form, name:
+        case _, "C":
+            values = st.sampled_from(["ID", "TL", "SG"])
+        case _, "emailAddress":
+            values = st.just("segel+1@example.id")
+        case "utf8_string", _:
+            values = _TEXT
+        case _:
+            values = _PLAIN
+    return values.map(lambda value: (name, value))
+
+
+_RDNS = st.lists(
+    st.lists(st.sampled_from(sorted(KINDS)), min_size=1, max_size=3, unique=True).flatmap(
+        lambda names: st.tuples(*map(_attribute, names))
+    ),
+    min_size=1,
+    max_size=6,
+).map(tuple)
+
+
+@given(_RDNS)
+def test_what_is_written_is_read_back(rdns):
+    assert parse(written(rdns)) == rdns
+
+
+@given(_RDNS)
+def test_what_stands_in_the_request_is_what_was_asked_for(rdns):
+    name = x509.Name.load(to_name(rdns).dump())
+    found = [sorted((each["type"].dotted, each["value"].native) for each in rdn) for rdn in name.chosen]
+    assert found == [sorted((KINDS[kind].oid, value) for kind, value in rdn) for rdn in rdns]
+
+
+@given(st.text(max_size=80))
+def test_any_text_is_a_subject_or_a_fault(text):
+    with contextlib.suppress(BadSubject):
+        assert parse(written(parse(text))) == parse(text)
+
+
+@pytest.mark.parametrize(
+    ("name", "tag"),
+    [("C", 19), ("serialNumber", 19), ("CN", 12), ("O", 12), ("emailAddress", 22), ("DC", 22)],
+)
+def test_values_have_the_string_type_of_their_attribute(name, tag):
+    value = {"C": "ID", "emailAddress": "a@b.id"}.get(name, "x")
+    whole = to_name(parse(f"/{name}={value}")).dump()
+    assert bytes((tag, len(value))) + value.encode() in whole
