@@ -3,6 +3,7 @@
 
      logins   one line for each C_Login, written before the other module is asked: `user`, `context`, `so`, and `pad`
               behind it if no PIN was given
+     hang     if it is there, C_Login waits until it is not; the login is counted before
      wrong    one octet for each wrong PIN since the last right one
      pad      if it is there, the token has CKF_PROTECTED_AUTHENTICATION_PATH, and C_Login without a PIN waits until
               somebody has typed: until `typed` is there, which is taken away. It holds the PIN, or the word `cancel`.
@@ -68,6 +69,7 @@ static rv login(unsigned long session, unsigned long user, void *pin, unsigned l
   pthread_mutex_lock(&one_at_a_time);
   snprintf(line, sizeof line, "%s%s\n", user == CONTEXT ? "context" : user ? "user" : "so", pin ? "" : " pad");
   append("logins", line);
+  while (size_of("hang") >= 0) usleep(5000);
   rv result = OK;
   if (!pin) {
     long size = size_of("pad") < 0 ? -2 : typed(entered, sizeof entered);

@@ -52,6 +52,13 @@ class PinModule:
     def unlock(self) -> None:
         (self._state / "wrong").unlink(missing_ok=True)
 
+    def hang(self) -> None:
+        """From now on every C_Login is counted and then waits, until `go_on`."""
+        (self._state / "hang").touch()
+
+    def go_on(self) -> None:
+        (self._state / "hang").unlink(missing_ok=True)
+
     def have_pad(self) -> None:
         """From now on the token says that its PIN is typed at the reader."""
         (self._state / "pad").touch()

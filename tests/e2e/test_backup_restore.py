@@ -106,6 +106,19 @@ def test_a_database_does_not_take_another_log(bed, tmp_path) -> None:
         pass
     shutil.rmtree(state / "audit")
     (state / "audit.key").unlink()
+    with pytest.raises(DevDaemonError, match="and its key are gone, though"), dev_daemon(directory=bed):
+        pass
+    assert not (state / "audit").exists(), "an empty log was made before it was refused"
+
+
+def test_a_database_does_not_take_a_log_of_another_daemon(bed, tmp_path) -> None:
+    other = tmp_path / "other"
+    for folder in (bed, other):
+        with dev_daemon("--workers", "1", directory=folder):
+            pass
+    shutil.rmtree(bed / "state" / "audit")
+    shutil.copytree(other / "state" / "audit", bed / "state" / "audit")
+    shutil.copy(other / "state" / "audit.key", bed / "state" / "audit.key")
     with pytest.raises(DevDaemonError, match="do not belong together"), dev_daemon(directory=bed):
         pass
 

@@ -122,17 +122,25 @@ def test_the_guide_for_auditors(tmp_path, bed) -> None:
         "/var/lib/segel/audit": bed.environment["SEGEL_AUDIT_DIR"],
         "jobs/0f1e2d3c4b5a69788796a5b4c3d2e1f0": re.search(r"jobs/[0-9a-f]{32}", job)[0],
         "--caller tax": "--caller backoffice",
+        "/mnt/archive": str(tmp_path / "archive"),
+        "2026-12-01": str(today + dt.timedelta(days=1)),
         "2026-11-01": str(today),
         "2026-11-02": str(today + dt.timedelta(days=1)),
     }
-    key, verify, copied, find, prove = scripts("docs/audit.md", names)
+    key, verify, copied, archive, find, export, prove = scripts("docs/audit.md", names)
     _until_published(tmp_path, bed)
     run(key, tmp_path, bed)
     assert "verified" in run(verify, tmp_path, bed)
     assert "salt" in run(copied, tmp_path, bed)
     told = run(find, tmp_path, bed)
     assert told.count("backoffice") >= 4
+    run(export, tmp_path, bed)
+    last = json.loads((tmp_path / "november.jsonl").read_text().splitlines()[-1])
+    assert (last["kind"], last["proven"], last["checkpoint_verified"]) == ("end", True, True)
+    run("segelctl audit index --dir copy", tmp_path, bed)
     run(prove, tmp_path, bed)
+    (tmp_path / "archive").mkdir()
+    assert run(archive, tmp_path, bed).count("verified") >= 2
     assert (tmp_path / "letter.tlog-proof").read_text().startswith("c2sp.org/tlog-proof@v1\n")
 
 

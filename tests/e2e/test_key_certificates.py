@@ -91,7 +91,7 @@ def key_of_kind(daemon, algorithm: str) -> dict[str, object]:
 def test_openssl_accepts_a_request_of_every_kind_of_key(daemon, tmp_path, algorithm):
     key = key_of_kind(daemon, algorithm)["name"]
     out = tmp_path / "seal.csr"
-    made = segelctl(daemon, "key", "csr", key, "--subject", SUBJECT, "--out", str(out))
+    made = segelctl(daemon, "key", "csr", key, "--subject", SUBJECT, "--output", str(out))
     assert made.returncode == 0, made.stderr
     checked = subprocess.run(
         ["openssl", "req", "-verify", "-noout", "-in", out], capture_output=True, text=True, check=False

@@ -17,7 +17,7 @@ from segeld.ctl.main import app
 
 TIMEOUT = 60
 ENGLISH, INDONESIAN = "docs/officers.md", "docs/officers.id.md"
-PAGES = (ENGLISH, INDONESIAN, "docs/changes.md", "docs/pins.md")
+PAGES = (ENGLISH, INDONESIAN, "docs/changes.md", "docs/pins.md", "docs/keys.md")
 
 
 def named_commands(page: str) -> list[list[str]]:

@@ -90,6 +90,7 @@ def token(message: resources.Token) -> models.Token:
         workers_configured=message.workers_configured,
         keys=tuple(_token_key(one) for one in message.keys),
         pin_source=message.pin_source,
+        pin_tries=message.pin_tries,
         active_until=(
             message.active_until.ToDatetime(tzinfo=dt.UTC) if message.HasField("active_until") else None
         ),

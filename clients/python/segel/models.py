@@ -192,10 +192,12 @@ class Token:
     workers_configured: int
     keys: tuple[TokenKey, ...]
     pin_source: str
-    """``prompt``, ``file`` or ``descriptor``."""
+    """``prompt``, ``file``, ``credential``, ``descriptor`` or ``pad``."""
     active_until: dt.datetime | None = None
     """When its activation ends by itself; None if an officer ends it."""
     signatures_left: int | None = None
     """How many signatures it may still make before it is deactivated; None: any number. Probes are not counted."""
     waiting_items: int = 0
     """How many items wait for its keys, those of jobs that are on disk too."""
+    pin_tries: str = ""
+    """What its flags say of the PIN tries that are left. Empty if it was not seen yet."""

@@ -5,11 +5,12 @@ from functools import cached_property
 from types import TracebackType
 from typing import Final, Self
 
-from segel import _convert
+from segel import _convert, _convert_objects
 from segel._connection import CALL_TIMEOUT, Connection
 from segel._target import Target
 from segel._tls import Tls
 from segel.models import Slots, Token
+from segel.models_objects import PinChanged, TokenObject
 from segel.officer_changes import OfficerChanges
 from segel.officer_jobs import OfficerJobs
 from segel.officer_keys import OfficerKeys
@@ -191,3 +192,69 @@ class Officer:
             repeat=False,
         )
         return _convert.token(response)
+
+    async def change_pin(self, name: str, pin: bytes | bytearray, new_pin: bytes | bytearray) -> PinChanged:
+        """Changes the user PIN. Never repeated by itself: a wrong present PIN costs one of the token's tries.
+
+        A `bytearray` is overwritten with zeros once it was sent, whatever came of it.
+
+        :raises PinRefused: if the token, or the daemon's memory of a refusal, does not take the present PIN.
+        :raises SegelError: what else the daemon said, or why it cannot be reached. After ConnectionFailed with
+            reason CONNECTION_BROKE it is not known whether the PIN was changed.
+        """
+        request = token_admin_pb2.ChangePinRequest(name=name, pin=bytes(pin), new_pin=bytes(new_pin))
+        try:
+            response = await self._connection.call(
+                lambda channel: TokenAdminStub(channel).ChangePin,
+                request,
+                timeout=ACTIVATE_TIMEOUT,
+                repeat=False,
+            )
+        finally:
+            request.ClearField("pin")
+            request.ClearField("new_pin")
+            for given in (pin, new_pin):
+                if isinstance(given, bytearray):
+                    given[:] = bytes(len(given))
+        return PinChanged(_convert.token(response.token), response.advice)
+
+    async def quarantine(self, name: str, reason: str) -> Token:
+        """Ends all use of a token at once, until it is released.
+
+        :raises TokenNotFound: if none is configured under that name.
+        :raises SegelError: what else the daemon said, or why it cannot be reached.
+        """
+        response = await self._connection.call(
+            lambda channel: TokenAdminStub(channel).QuarantineToken,
+            token_admin_pb2.QuarantineTokenRequest(name=name, reason=reason),
+            timeout=CALL_TIMEOUT,
+            repeat=False,
+        )
+        return _convert.token(response)
+
+    async def release(self, name: str) -> Token:
+        """Ends a quarantine.
+
+        :raises TokenNotFound: if none is configured under that name.
+        :raises SegelError: what else the daemon said, or why it cannot be reached.
+        """
+        response = await self._connection.call(
+            lambda channel: TokenAdminStub(channel).ReleaseToken,
+            token_admin_pb2.ReleaseTokenRequest(name=name),
+            timeout=CALL_TIMEOUT,
+            repeat=False,
+        )
+        return _convert.token(response)
+
+    async def objects(self, name: str) -> tuple[TokenObject, ...]:
+        """What an active token shows to its user, with what makes it weak.
+
+        :raises TokenNotFound: if none is configured under that name.
+        :raises SegelError: what else the daemon said, or why it cannot be reached.
+        """
+        response = await self._connection.call(
+            lambda channel: TokenAdminStub(channel).ListObjects,
+            token_admin_pb2.ListObjectsRequest(name=name),
+            timeout=ACTIVATE_TIMEOUT,
+        )
+        return tuple(map(_convert_objects.token_object, response.objects))

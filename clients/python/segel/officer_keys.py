@@ -11,6 +11,9 @@ from segel.v1.token_admin_pb2_grpc import TokenAdminStub
 TOKEN_TIMEOUT: Final = 120.0
 """Seconds that a token may take to sign, or to store something."""
 
+GENERATE_TIMEOUT: Final = 600.0
+"""Seconds: small devices take minutes for a long RSA key."""
+
 
 class OfficerKeys:
     """The keys of one daemon. Reached as `Officer.keys`."""
@@ -23,12 +26,38 @@ class OfficerKeys:
 
         :raises SegelError: what the daemon said, or why it cannot be reached.
         """
-        response = await self._connection.call(
+        return tuple(map(convert.managed_key, (await self._list()).keys))
+
+    async def look(self) -> tuple[tuple[ManagedKey, ...], tuple[str, ...]]:
+        """All of them, and a sentence for each other certificate near its end: of a listener, or of somebody who came.
+
+        :raises SegelError: what the daemon said, or why it cannot be reached.
+        """
+        response = await self._list()
+        return tuple(map(convert.managed_key, response.keys)), tuple(response.warnings)
+
+    async def _list(self) -> token_admin_pb2.ListManagedKeysResponse:
+        return await self._connection.call(
             lambda channel: TokenAdminStub(channel).ListManagedKeys,
             token_admin_pb2.ListManagedKeysRequest(),
             timeout=CALL_TIMEOUT,
         )
-        return tuple(map(convert.managed_key, response.keys))
+
+    async def generate(self, token: str, label: str, kind: str, *, id: bytes = b"") -> ManagedKey:  # noqa: A002 - CKA_ID
+        """Makes a key pair on an active token: sensitive, not extractable, to sign with and for nothing else.
+
+        :param kind: rsa2048, rsa3072, rsa4096, p256, p384, p521 or ed25519.
+        :param id: CKA_ID; empty: random octets.
+        :raises SegelError: what the daemon said, or why it cannot be reached. After ConnectionFailed with reason
+            CONNECTION_BROKE it is not known whether the key was made.
+        """
+        response = await self._connection.call(
+            lambda channel: TokenAdminStub(channel).GenerateKey,
+            token_admin_pb2.GenerateKeyRequest(token=token, label=label, kind=kind, id=id),
+            timeout=GENERATE_TIMEOUT,
+            repeat=False,
+        )
+        return convert.managed_key(response)
 
     async def csr(self, key: str, subject: str = "", *, like: bytes = b"") -> Csr:
         """A request for a certificate, signed by the key on its token.

@@ -12,7 +12,7 @@ _log: Final = structlog.get_logger(__name__)
 class Show(Protocol):
     """Makes health say how the services are."""
 
-    def __call__(self, *, serving: bool) -> Awaitable[None]: ...
+    def __call__(self, *, serving: bool, publishing: bool) -> Awaitable[None]: ...
 
 
 class Condition:
@@ -20,7 +20,13 @@ class Condition:
 
     def __init__(self) -> None:
         self._troubles: dict[str, str] = {}
+        self._unpublished = False
         self._changed = asyncio.Event()
+
+    def tell_published(self, trouble: str | None) -> None:
+        """:param trouble: why the audit log's files cannot be written; signing goes on meanwhile."""
+        self._unpublished = trouble is not None
+        self._changed.set()
 
     def tell(self, trouble: str | None, of: str = "database") -> None:
         """:param trouble: why nothing can be recorded; None if all is well.
@@ -45,4 +51,4 @@ class Condition:
         while True:
             await self._changed.wait()
             self._changed.clear()
-            await show(serving=not self._troubles)
+            await show(serving=not self._troubles, publishing=not self._unpublished)

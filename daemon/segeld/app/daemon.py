@@ -28,11 +28,22 @@ from segeld.dispatch.withdrawal import Withdrawal
 from segeld.jobqueue.store import StoreBroken, StoreFull
 from segeld.office.act_key import DestroyingKey, EnablingKey
 from segeld.office.act_policy import ApplyingPolicy, LettingIn
-from segeld.office.actions import AdoptLog, ApplyPolicy, DestroyKey, EnableKey, UnrevokeCaller
+from segeld.office.act_token import InitializingToken, UnblockingPin
+from segeld.office.actions import (
+    AdoptLog,
+    ApplyPolicy,
+    DestroyKey,
+    EnableKey,
+    InitializeToken,
+    UnblockPin,
+    UnrevokeCaller,
+)
 from segeld.office.certificate_watch import CertificateWatch
 from segeld.office.conditions import certificate_conditions
 from segeld.office.key_desk import KeyDesk
 from segeld.office.policy_desk import PolicyDesk
+from segeld.office.revocation_check import RevocationCheck
+from segeld.rpc.audit import NAME as AUDIT
 from segeld.rpc.audit import audit_service
 from segeld.rpc.metrics import CallMetrics, serve_metrics
 from segeld.rpc.open_calls import OpenCalls
@@ -71,7 +82,12 @@ async def serve(config: Config, *, stop: asyncio.Event, ready: Callable[[Endpoin
         condition = Condition()
         policy = PolicyDesk(config.policy, follows_file=config.dev)
         storage = await stack.enter_async_context(open_storage(
-                config, policy, registry, condition.tell, partial(condition.tell, of="audit log")
+                config,
+                policy,
+                registry,
+                condition.tell,
+                partial(condition.tell, of="audit log"),
+                condition.tell_published,
             )
         )
         await _Daemon(config, policy, registry, storage, condition).run(stop, ready)
@@ -118,7 +134,12 @@ class _Daemon:
             items_per_job=limits.max_job_items,
         )
         self._keys = KeyDesk(
-            config, lambda: self._supervisor, policy.current, lambda: self._dispatcher
+            config,
+            lambda: self._supervisor,
+            policy.current,
+            lambda: self._dispatcher,
+            ceremonies=lambda: self._supervisor,
+            beside=lambda: self._watch.beside(),
         )
         self._supervisor = Supervisor(
             config,
@@ -132,7 +153,10 @@ class _Daemon:
         open_calls = OpenCalls(policy.current, policy.refusal)
         # Open calls first: who is shut out should see why, and not how one item after another is refused.
         policy.changed.extend((open_calls.review, self._dispatcher.review_callers, self._withdrawal.look))
-        self._watch = CertificateWatch(config, self._keys, registry, time.time)
+        self._watch = CertificateWatch(config, self._keys, registry, time.time, open_calls.ends)
+        self._revocation = RevocationCheck(
+            self._keys, self._supervisor.keys, config.certificates.revocation_interval, time.time
+        )
         self._office = Office(
             config,
             registry,
@@ -142,6 +166,8 @@ class _Daemon:
                 UnrevokeCaller: LettingIn(policy),
                 EnableKey: EnablingKey(self._keys),
                 DestroyKey: DestroyingKey(self._keys),
+                InitializeToken: InitializingToken(self._supervisor, storage.acts),
+                UnblockPin: UnblockingPin(self._supervisor, storage.acts),
                 AdoptLog: storage.adoption,
             },
             policy=policy.current,
@@ -202,6 +228,8 @@ class _Daemon:
                     group.create_task(self._withdrawal.run(), name="withdrawal"),
                     group.create_task(self._condition.show(self._show), name="health"),
                 ]
+                if self._config.certificates.revocation != "off":
+                    background.append(group.create_task(self._revocation.run(), name="revocation"))
                 if self._storage.witness is not None:
                     background.append(group.create_task(self._storage.witness.run(), name="witness"))
                 supervising = group.create_task(self._supervisor.run(), name="supervisor")
@@ -232,9 +260,10 @@ class _Daemon:
             async with asyncio.timeout(_CALLERS_WAIT):
                 await self._supervisor.looked()
 
-    async def _show(self, *, serving: bool) -> None:
+    async def _show(self, *, serving: bool, publishing: bool = True) -> None:
         for service in (SIGNING, JOBS):
             await self._servers.show_health(service, serving=serving)
+        await self._servers.show_health(AUDIT, serving=publishing)
 
     async def _stop(self) -> None:
         """Two phases: nothing new is begun, then what was begun may end."""

@@ -15,7 +15,7 @@ from segeld import __version__
 from segeld.audit import layout
 from segeld.audit.acts import Acts
 from segeld.audit.checkpoint import Checkpoint
-from segeld.audit.identity import OwnLog, open_log
+from segeld.audit.identity import FOLDER, LogIncomplete, OwnLog, exposed, nothing_left, open_log
 from segeld.audit.leaf import Act
 from segeld.audit.metrics import AuditMetrics
 from segeld.audit.publisher import Publisher
@@ -56,12 +56,14 @@ async def open_storage(
     registry: CollectorRegistry,
     trouble: Callable[[str | None], None],
     waiting: Callable[[str | None], None] = lambda _: None,
+    unpublished: Callable[[str | None], None] = lambda _: None,
 ) -> AsyncIterator[Storage]:
     """Opens both, settles what an earlier run left open, and closes them when nobody needs them any more.
 
     :param office: reads the policy in force from the database, and records one that it took from the file.
     :param trouble: told why nothing can be recorded, and None when that is over.
     :param waiting: told why nothing is signed though everything can be recorded, and None when that is over.
+    :param unpublished: told why the log's files cannot be written, and None when that is over.
     :raises PolicyError: if the file of the first start has faults.
     :raises OSError: if the database is damaged, in use or too new, or the log is not the one that belongs to it.
     """
@@ -84,7 +86,7 @@ async def open_storage(
         if lost:
             _log.warning("chunks of an earlier run have an unknown outcome", chunks=lost)
         await _belong_together(store, log)
-        publisher = Publisher(store, log)
+        publisher = Publisher(store, log, on_trouble=unpublished)
         await publisher.start()
         adoption = Adoption(store, log.origin, waiting)
         await adoption.load()
@@ -120,7 +122,12 @@ def _witness_of(config: Config, log: OwnLog) -> Witness | None:
 
 def _log_of(state_dir: Path) -> OwnLog:
     state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return open_log(state_dir)
+    if (state_dir / FILE).exists() and nothing_left(state_dir):
+        raise LogIncomplete(f"{state_dir / FOLDER} and its key are gone, though {state_dir / FILE} is there.")
+    log = open_log(state_dir)
+    for path in exposed(log.folder):
+        _log.warning("others can read what only the daemon may: chmod 600", file=str(path))
+    return log
 
 
 async def _belong_together(store: SqliteStore, log: OwnLog) -> None:

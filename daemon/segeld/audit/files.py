@@ -12,9 +12,17 @@ FOLDER_MODE: Final = 0o750
 FILE_MODE: Final = 0o640
 
 
-def write(path: Path, data: bytes, *, durable: bool, mode: int = FILE_MODE) -> None:
+def write(
+    path: Path,
+    data: bytes,
+    *,
+    durable: bool,
+    mode: int = FILE_MODE,
+    owner: tuple[int, int] | None = None,
+) -> None:
     """Puts a file in its place. If `durable`, its octets are on the disk before; its name is when `sync` was called.
 
+    :param owner: user and group that it is to belong to, if root writes it.
     :raises OSError: if that is not possible; what was there before is still there.
     """
     make_folder(path.parent)
@@ -26,6 +34,8 @@ def write(path: Path, data: bytes, *, durable: bool, mode: int = FILE_MODE) -> N
         left = memoryview(data)
         while left:
             left = left[os.write(descriptor, left) :]
+        if owner is not None and not os.geteuid():
+            os.fchown(descriptor, *owner)
         if durable:
             os.fsync(descriptor)
     finally:

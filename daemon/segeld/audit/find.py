@@ -13,7 +13,7 @@ from segeld.audit import find_index, layout
 from segeld.audit.layout import ENTRIES, WIDTH
 from segeld.audit.leaf import HASH, Act, Intent, Outcome, decode
 from segeld.audit.reader import Log
-from segeld.audit.tiles import BadFile, not_permitted
+from segeld.audit.tiles import Archived, BadFile, not_permitted
 from segeld.model.names import JobName
 
 
@@ -52,6 +52,8 @@ def items(
 ) -> Iterator[Item]:
     """Every attempt at an input with this commitment, or with a signature of this SHA-256. Give one of both.
 
+    Bundles that were archived and may hold it are added to `log.unread`.
+
     :param everything: searches without the index, which somebody may have changed to hide something.
     """
     wanted = commitment if commitment is not None else signature
@@ -63,7 +65,11 @@ def items(
             outcome = decode(data)
             if not isinstance(outcome, Outcome):
                 continue
-            intent = log.leaf(outcome.intent)
+            try:
+                intent = log.leaf(outcome.intent)
+            except Archived as away:
+                log.unread.append(away.number)
+                continue
             if not isinstance(intent, Intent):
                 continue
             chunk = Chunk(outcome.intent, intent, index, outcome)
@@ -83,6 +89,8 @@ def chunks(
 ) -> Iterator[Chunk | Done]:
     """Chunks and acts in the order in which they ended; those that did not end come last.
 
+    Bundles that were archived and may hold some are added to `log.unread`.
+
     :param octets: of which a bundle must hold one to be worth reading; all are read if none are given.
     :param indexed: the first of these octets is what the index has: a job.
     """
@@ -91,7 +99,12 @@ def chunks(
     for number, _ in layout.widths(log.checkpoint.size, 0):
         if worth is not None and number not in worth and not waiting:
             continue
-        for index, data in enumerate(log.tiles.leaves(number), number * WIDTH):
+        try:
+            leaves = log.tiles.leaves(number)
+        except Archived as away:
+            log.unread.append(away.number)
+            continue
+        for index, data in enumerate(leaves, number * WIDTH):
             leaf = decode(data)
             if isinstance(leaf, Intent) and wanted(leaf):
                 waiting[index] = leaf
@@ -138,11 +151,14 @@ def _bundles_with(log: Log, octets: tuple[bytes, ...], *, everything: bool) -> I
             continue
         name = log.tiles.file(ENTRIES, number, width)
         try:
-            with (log.folder / name).open("rb") as file, contextlib.closing(_mapped(file.fileno())) as data:
+            with log.tiles.where(name).open("rb") as file, contextlib.closing(_mapped(file.fileno())) as data:
                 if any(data.find(one) >= 0 for one in octets):
                     yield number
         except (FileNotFoundError, ValueError):
-            yield number  # it was just replaced, or is empty: reading it tells
+            if log.tiles.is_away(number):
+                log.unread.append(number)
+            else:
+                yield number  # it was just replaced, or is empty: reading it tells
         except PermissionError:
             raise not_permitted(log.folder / name) from None
         except OSError as error:

@@ -82,6 +82,22 @@ def open_log(state_dir: Path, origin: str | None = None) -> OwnLog:
     return _load(state_dir)
 
 
+def nothing_left(state_dir: Path) -> bool:
+    """Whether there is neither a log, nor one that is being made, nor a key of one."""
+    names = (FOLDER, f"{FOLDER}{files.NEW}", PRIVATE_KEY)
+    return not any(os.path.lexists(state_dir / name) for name in names)
+
+
+def exposed(folder: Path) -> list[Path]:
+    """What others than the daemon can read and should not: the private key, by its group as well, and the salt."""
+    found = []
+    for path, bits in ((folder.parent / PRIVATE_KEY, 0o077), (folder / layout.SALT, 0o007)):
+        with contextlib.suppress(OSError):
+            if path.stat().st_mode & bits:
+                found.append(path)
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class NextLog:
     """A new log that is ready beside the place of the old one: to `begin`, or to `drop`."""
@@ -94,15 +110,27 @@ class NextLog:
         """Puts the old log aside and the new one in its place. The old private key is destroyed: nobody can add to it.
 
         Interrupted after the old log was put aside, it is finished by `open_log`.
+
+        :raises OSError: if that is not possible; as long as the old private key is there, the old log is in its place.
         """
         folder = self.state_dir / FOLDER
-        if self.aside is not None:
-            folder.rename(self.aside)
-            files.sync([self.state_dir])
-        elif folder.exists():
-            folder.rmdir()
-        _finish(self.state_dir)
+        try:
+            if self.aside is not None:
+                folder.rename(self.aside)
+                files.sync([self.state_dir])
+            elif folder.exists():
+                folder.rmdir()
+            _finish(self.state_dir)
+        except OSError:
+            self._undo()
+            raise
         return _load(self.state_dir)
+
+    def _undo(self) -> None:
+        folder, aside = self.state_dir / FOLDER, self.aside
+        unused = (self.state_dir / f"{PRIVATE_KEY}.next").exists()
+        if unused and aside is not None and aside.exists() and not folder.exists():
+            aside.rename(folder)
 
     def drop(self) -> None:
         """All is as it was."""
@@ -208,8 +236,8 @@ def _finish(state_dir: Path) -> None:
     files.sync([state_dir])
 
 
-def _load(state_dir: Path) -> OwnLog:
-    folder = state_dir / FOLDER
+def _load(state_dir: Path, name: str = FOLDER) -> OwnLog:
+    folder = state_dir / name
     verifier = _verifier(folder)
     try:
         key = load_pem_private_key((state_dir / PRIVATE_KEY).read_bytes(), None)
@@ -227,6 +255,18 @@ def _load(state_dir: Path) -> OwnLog:
         _text(folder / layout.PREVIOUS),
         _text(folder / layout.RESTORED).strip(),
     )
+
+
+def signer_of(folder: Path) -> Signer:
+    """The private key of a log that a daemon of this machine writes.
+
+    :raises LogIncomplete: if it is not beside the folder, or belongs to another log.
+    :raises PermissionError: if it may not be read.
+    """
+    path = folder.parent / PRIVATE_KEY
+    if not path.exists():
+        raise LogIncomplete(f"{path} is missing: this is not the log of a daemon on this machine.")
+    return _load(folder.parent, folder.name).signer
 
 
 def _text(path: Path) -> str:

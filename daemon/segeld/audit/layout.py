@@ -13,6 +13,8 @@ PREVIOUS: Final = "previous"
 """The last checkpoint of the log that this one continues, if it continues one."""
 RESTORED: Final = "restored"
 """The log that the database belonged to which `segeld restore` put in place, if this log was begun by that."""
+ARCHIVED: Final = "archived"
+"""Signed: which bundles were archived. See `archived`."""
 
 Level = int | str
 """A tile's level, or `ENTRIES`."""

@@ -26,6 +26,9 @@ class Meaning:
         self._unfitting: list[int] = []
         self._unfitting_count = 0
 
+    def _is_away(self, index: int) -> bool:
+        return any(first <= index <= last for first, last in self._report.away)
+
     def take(self, index: int, data: bytes) -> None:
         try:
             leaf = decode(data)
@@ -58,6 +61,10 @@ class Meaning:
 
     def _outcome(self, index: int, leaf: Outcome) -> None:
         intent = self._open.pop(leaf.intent, None)
+        if intent is None and leaf.intent < index and self._is_away(leaf.intent):
+            self._report.signatures += len(leaf.signatures) // HASH
+            self._report.unsigned += len(leaf.unsigned)
+            return
         if intent is None:
             self._problem(index, self._without_intent(index, leaf.intent))
             return

@@ -1,9 +1,10 @@
 """Opens the folder of a log, a daemon's or a copy: on files alone, and with a sentence for whatever is wrong with it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from segeld.audit import layout
+from segeld.audit.archived import read_mark
 from segeld.audit.checkpoint import Checkpoint
 from segeld.audit.leaf import HASH, AnyLeaf, Commitments, decode
 from segeld.audit.note import BadNote, Verifier
@@ -19,6 +20,8 @@ class Log:
     verified: bool
     """Whether a key from elsewhere confirms the checkpoint."""
     tiles: Tiles
+    unread: list[int] = field(default_factory=list)
+    """Bundles that were to be searched and were not, for they were archived."""
 
     def leaf(self, index: int) -> AnyLeaf:
         """:raises LogUnreadable: if there is no such leaf.
@@ -30,8 +33,9 @@ class Log:
         return decode(self.tiles.leaf(index))
 
 
-def open_log_folder(folder: Path, verifier: Verifier | None) -> Log:
+def open_log_folder(folder: Path, verifier: Verifier | None, archives: tuple[Path, ...] = ()) -> Log:
     """:param verifier: the log's public key, from elsewhere; without it nothing is verified.
+    :param archives: folders that have bundles which were archived.
     :raises LogUnreadable: if there is no log to read.
     :raises BadFile: for a checkpoint that is not this key's.
     """
@@ -40,7 +44,35 @@ def open_log_folder(folder: Path, verifier: Verifier | None) -> Log:
         checkpoint = Checkpoint.open(note, verifier) if verifier else Checkpoint.unverified(note)
     except BadNote as error:
         raise BadFile(layout.CHECKPOINT, _with_origin(str(error), note, verifier)) from None
-    return Log(folder, note, checkpoint, verifier is not None, Tiles(folder, checkpoint.size))
+    for archive in archives:
+        _is_archive_of(archive, checkpoint.origin)
+    tiles = Tiles(folder, checkpoint.size, archives, lambda: _archived(folder, verifier))
+    return Log(folder, note, checkpoint, verifier is not None, tiles)
+
+
+def _archived(folder: Path, verifier: Verifier | None) -> int:
+    """With a mark that is not right, nothing was archived: what is missing is missing."""
+    try:
+        mark = read_mark(folder, verifier)
+    except (BadNote, OSError):
+        return 0
+    return 0 if mark is None else mark.bundles
+
+
+def _is_archive_of(archive: Path, origin: str) -> None:
+    """:raises LogUnreadable: if it is none."""
+    try:
+        mark = read_mark(archive, None)
+    except BadNote as error:
+        raise LogUnreadable(f"{archive / layout.ARCHIVED} is no mark of an archive: {error}") from None
+    except PermissionError:
+        raise not_permitted(archive / layout.ARCHIVED) from None
+    except OSError as error:
+        raise LogUnreadable(f"{archive}: {(error.strerror or 'cannot be read').lower()}") from None
+    if mark is None:
+        raise LogUnreadable(f"{archive} is no archive of an audit log: it has no file {layout.ARCHIVED}")
+    if mark.origin != origin:
+        raise LogUnreadable(f"{archive} is the archive of another log, {mark.origin}")
 
 
 def read_salt(folder: Path) -> Commitments | str:

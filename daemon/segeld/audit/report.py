@@ -36,6 +36,8 @@ class Report:
     unfinished: list[int] = field(default_factory=list)
     """The first intents without an outcome."""
     unfinished_count: int = 0
+    away: list[tuple[int, int]] = field(default_factory=list)
+    """Spans of leaves that were archived and not read, with the first and the last of each: only their hashes were."""
     first_at: int = 0
     last_at: int = 0
     problems: list[Problem] = field(default_factory=list)
@@ -45,6 +47,13 @@ class Report:
     @property
     def is_good(self) -> bool:
         return not self.problem_count
+
+    def away_bundle(self, number: int, width: int) -> None:
+        """A bundle of so many leaves was not read; to be called in ascending order."""
+        first, last = number * width, (number + 1) * width - 1
+        if self.away and self.away[-1][1] == first - 1:
+            first = self.away.pop()[0]
+        self.away.append((first, last))
 
     def add(self, text: str, path: str | None = None, leaf: int | None = None) -> None:
         self.problem_count += 1

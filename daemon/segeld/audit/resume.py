@@ -7,6 +7,7 @@ import asyncio
 from pathlib import Path
 
 from segeld.audit import layout
+from segeld.audit.archived import read_mark
 from segeld.audit.checkpoint import Checkpoint
 from segeld.audit.frontier import Frontier
 from segeld.audit.identity import LogIncomplete, OwnLog
@@ -65,11 +66,24 @@ def _last(log: OwnLog) -> Checkpoint:
 
 def _all_there(log: OwnLog, size: int) -> None:
     """Looks for every full tile and bundle, not into them: nobody else has those leaves any more."""
+    archived = _archived(log, size)
     for level in layout.levels(size):
         for number in range(size // WIDTH ** (level + 1)):
             _there(log, layout.path(level, number), WIDTH * HASH, WIDTH * HASH)
-            if not level:
+            if not level and number >= archived:
                 _there(log, layout.path(ENTRIES, number), WIDTH * 2, WIDTH * (2 + MAX_LEAF))
+
+
+def _archived(log: OwnLog, size: int) -> int:
+    """How many bundles need not be there, by a mark that this log's key signed."""
+    try:
+        mark = read_mark(log.folder, log.signer.verifier)
+        wrong = "" if mark is None else mark.contradiction(size, Tiles(log.folder, size).node)
+    except (BadNote, BadFile) as error:
+        wrong = str(error)
+    if wrong:
+        raise LogIncomplete(f"{log.folder / layout.ARCHIVED} does not say truly what was archived: {wrong}.")
+    return 0 if mark is None else mark.bundles
 
 
 def _there(log: OwnLog, name: str, least: int, most: int) -> None:

@@ -1,5 +1,6 @@
 """Reads the tiles and bundles of a log; what is not there, not whole or not allowed has a text that says so."""
 
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
@@ -25,6 +26,18 @@ class BadFile(Exception):
         self.text: Final = text
 
 
+class Archived(BadFile):
+    """A bundle that was moved to an archive, and is in none that was given."""
+
+    def __init__(self, path: str, number: int) -> None:
+        super().__init__(
+            path,
+            f"leaves {number * WIDTH} to {number * WIDTH + WIDTH - 1} were archived: give --archive with the folder that has "
+            "them",
+        )
+        self.number: Final = number
+
+
 def not_permitted(path: Path) -> LogUnreadable:
     return LogUnreadable(
         f"{path}: permission denied. The log belongs to the daemon's user: read it as root, or read a copy"
@@ -34,14 +47,27 @@ def not_permitted(path: Path) -> LogUnreadable:
 class Tiles:
     """The files under `tile/` in the folder of a log of `size` leaves. Some tiles are kept in memory, not many."""
 
-    def __init__(self, folder: Path, size: int) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        size: int,
+        archives: tuple[Path, ...] = (),
+        archived: Callable[[], int] = lambda: 0,
+    ) -> None:
+        """:param archives: where bundles are looked for that are not in the folder.
+        :param archived: how many bundles were archived; asked when one is missing.
+        """
         self._folder = folder
+        self._archives = archives
+        self._archived = archived
+        self._known_archived = 0
         self.size: Final = size
         self._cached = lru_cache(64)(self._hashes)
 
     def leaves(self, number: int) -> list[bytes]:
         """The leaves of one bundle.
 
+        :raises Archived: if they were archived, and are in none of the archives.
         :raises BadFile: if they are not all there.
         :raises LogUnreadable: if they may not be read.
         """
@@ -107,11 +133,26 @@ class Tiles:
             name = layout.path(level, number, width)
             try:
                 name = self.file(level, number, width)
-                return name, (self._folder / name).read_bytes()
+                return name, self.where(name).read_bytes()
             except FileNotFoundError:
                 continue
             except PermissionError:
                 raise not_permitted(self._folder / name) from None
             except OSError as error:
                 raise BadFile(name, (error.strerror or "it cannot be read").lower()) from None
+        if level == ENTRIES and self.is_away(number):
+            raise Archived(layout.path(level, number), number)
         raise BadFile(layout.path(level, number, width), "it is missing")
+
+    def is_away(self, number: int) -> bool:
+        """Whether a bundle was archived, and is in none of the archives that were given."""
+        if number >= self._known_archived:
+            self._known_archived = self._archived()
+        return number < self._known_archived and not self.where(layout.path(ENTRIES, number)).exists()
+
+    def where(self, name: str) -> Path:
+        """Where a file is: in the folder, or in the first archive that has it; in the folder if nobody has it."""
+        own = self._folder / name
+        if not self._archives or own.exists():
+            return own
+        return next((path for each in self._archives if (path := each / name).exists()), own)

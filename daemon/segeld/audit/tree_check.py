@@ -5,7 +5,7 @@ from segeld.audit.frontier import Frontier, Tile
 from segeld.audit.layout import ENTRIES, WIDTH, Level
 from segeld.audit.merkle import leaf_hash
 from segeld.audit.report import KEPT, Report
-from segeld.audit.tiles import BadFile, Tiles
+from segeld.audit.tiles import Archived, BadFile, Tiles
 
 
 class TreeCheck:
@@ -23,6 +23,7 @@ class TreeCheck:
         """Neither leaves nor hashes of some part can be read: there is no root."""
         self.lacks_leaves = False
         """Leaves of some part cannot be read."""
+        self._has_leaves = False
 
     def take(self, number: int) -> list[bytes]:
         """Checks one bundle and the tiles that it completes; gives its leaves, none if they cannot be read."""
@@ -90,11 +91,17 @@ class TreeCheck:
 
     def _read_leaves(self, number: int) -> list[bytes] | None:
         try:
-            return self._tiles.leaves(number)
+            leaves = self._tiles.leaves(number)
+        except Archived:
+            self.lacks_leaves |= self._has_leaves  # an earlier intent may have its outcome there
+            self._report.away_bundle(number, WIDTH)
+            return None
         except BadFile as error:
             self.lacks_leaves = True
             self._report.add(error.text, error.path)
             return None
+        self._has_leaves = True
+        return leaves
 
     def _read_hashes(self, level: int, number: int) -> tuple[bytes, ...] | None:
         try:

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Final
 
 from segeld.audit import files, find_index, layout
+from segeld.audit.archived import read_mark
 from segeld.audit.layout import WIDTH
 from segeld.audit.leaf import Commitments
 from segeld.audit.meaning import Meaning
-from segeld.audit.note import Verifier
+from segeld.audit.note import BadNote, Verifier
 from segeld.audit.reader import Log, open_log_folder, read_salt
 from segeld.audit.report import Report
 from segeld.audit.tiles import BadFile, not_permitted
@@ -19,15 +20,19 @@ _SHOWN: Final = 5
 
 
 def verify(
-    folder: Path, verifier: Verifier, progress: Callable[[int, int], None] = lambda _done, _of: None
+    folder: Path,
+    verifier: Verifier,
+    progress: Callable[[int, int], None] = lambda _done, _of: None,
+    archives: tuple[Path, ...] = (),
 ) -> Report:
     """:param verifier: the log's public key, from elsewhere: a log that vouches for itself proves nothing.
+    :param archives: folders that have bundles which were archived.
     :param progress: called with the number of leaves that are done, and of all.
     :raises LogUnreadable: if there is no log to verify.
     """
     report = Report(verifier.name)
     try:
-        log = open_log_folder(folder, verifier)
+        log = open_log_folder(folder, verifier, archives)
     except BadFile as error:
         report.add(f"{error.text}. Nothing else was checked: it says what the log should hold", error.path)
         return report
@@ -40,6 +45,7 @@ def verify(
         progress(number * WIDTH + width, log.checkpoint.size)
     tree.finish(log.checkpoint.root)
     meaning.finish()
+    _mark(log, verifier, report)
     _other_files(log, verifier, report)
     if report.unfinished_count and not tree.lacks_leaves:  # else their outcomes may be in what is missing
         report.warnings.append(
@@ -48,6 +54,22 @@ def verify(
             f"{' …' if report.unfinished_count > _SHOWN else ''})"
         )
     return report
+
+
+def _mark(log: Log, verifier: Verifier, report: Report) -> None:
+    try:
+        mark = read_mark(log.folder, verifier)
+        wrong = "" if mark is None else mark.contradiction(log.checkpoint.size, log.tiles.node)
+    except BadNote as error:
+        wrong = f"it does not say truly what was archived: {error}"
+    except PermissionError:
+        raise not_permitted(log.folder / layout.ARCHIVED) from None
+    except BadFile:
+        return  # that tile was mentioned
+    except OSError as error:
+        wrong = (error.strerror or "it cannot be read").lower()
+    if wrong:
+        report.add(wrong, layout.ARCHIVED)
 
 
 def _salt(folder: Path, report: Report) -> Commitments | None:
@@ -81,7 +103,15 @@ def _other_files(log: Log, verifier: Verifier, report: Report) -> None:
             raise not_permitted(log.folder / name) from None
         except OSError as error:
             report.add((error.strerror or "it cannot be read").lower(), name)
-    beside = {layout.CHECKPOINT, layout.KEY, layout.SALT, layout.PREVIOUS, layout.RESTORED, find_index.FILE}
+    beside = {
+        layout.CHECKPOINT,
+        layout.KEY,
+        layout.SALT,
+        layout.PREVIOUS,
+        layout.RESTORED,
+        layout.ARCHIVED,
+        find_index.FILE,
+    }
     expected_files = beside.union(layout.files(log.checkpoint.size))
     others = sorted(name for name in _names(log.folder) if name not in expected_files)
     if others:

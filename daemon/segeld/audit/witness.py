@@ -203,9 +203,9 @@ class Witness:
         try:
             note = await asyncio.to_thread(self._own_note)
             if note and note != self._kept:
-                if not self._kept:  # it was not to be asked at the start
-                    if self.trouble and await self._contradicts():
-                        return
+                # If it was not to be asked at the start, it is asked now.
+                if not self._kept and self.trouble and await self._contradicts():
+                    return
                 await self._place.keep(note)
                 self._kept, self._kept_at = note, time.time()
             elif note:

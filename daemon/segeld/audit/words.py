@@ -15,6 +15,11 @@ def when(at: int) -> str:
         return f"{at} ms"
 
 
+def stamp(at: int) -> str:
+    """RFC 3339 in UTC: for programs."""
+    return when(at).replace(" ", "T", 1) if when(at).endswith("Z") else when(at)
+
+
 def work(part: PartRange) -> str:
     """The job or the request that a part belongs to."""
     if not part.work:

@@ -7,7 +7,9 @@ import msgspec
 import typer
 
 from segeld import config, policy
+from segeld.audit.identity import FOLDER, exposed
 from segeld.config import Config, Problem
+from segeld.supervisor.guard import FILE, damage
 from segeld.supervisor.survey import survey_module
 
 
@@ -29,11 +31,19 @@ def run(file: Path, *, offline: bool, as_json: bool) -> int:
         typer.echo(
             "Note: workers run as the daemon's own user; they have no user of their own, and no Landlock."
         )
+        guard = config.load(file).state_dir / FILE
+        if (why := damage(guard)) is not None:
+            typer.echo(
+                f"Note: the PIN guard {guard} is damaged ({why}): no token is logged in by itself until an officer has "
+                "activated it by hand."
+            )
         if config.load(file).audit.witness is None:
             typer.echo(
                 "Note: there is no [audit.witness]: if database and audit log are both put back to an older state, nobody "
                 "notices."
             )
+        for path in exposed(config.load(file).state_dir / FOLDER):
+            typer.echo(f"Note: others can read {path}, and should not: chmod 600 {path}")
         if config.load(file).dev:
             typer.echo("Note: dev = true: it is for `segeld dev`, and `segeld serve` refuses it.")
     return 3 if found else 0

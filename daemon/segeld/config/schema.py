@@ -76,6 +76,15 @@ class Audit(Strict, frozen=True):
     witness: Witness | None = None
 
 
+class Certificates(Strict, frozen=True):
+    """The certificates of keys."""
+
+    revocation: Literal["auto", "off"] = "auto"
+    """Whether their authorities are asked if they were revoked, where the certificates say how (OCSP, CRL)."""
+    revocation_interval: Annotated[float, Meta(ge=60, le=7 * 86_400)] = 21_600.0
+    """Seconds between two questions about one certificate: 6 hours."""
+
+
 class Log(Strict, frozen=True):
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["json", "console"] = "json"
@@ -151,7 +160,8 @@ class Token(Strict, frozen=True):
     """Sessions, so calls at once, in each worker."""
     pin: PinSource = PinPrompt()
     unattended: bool = True
-    """Whether the token is logged in by itself after a start, if its PIN can be had without an officer."""
+    """Whether the token is logged in by itself after a start, if its PIN can be had without an officer, and after it was
+    taken out and put back."""
     flags_trusted: bool | None = None
     """Whether the token's flags tell truly how many PIN tries are left; None: as known of its manufacturer."""
     timeouts: Timeouts = Timeouts()
@@ -217,6 +227,7 @@ class Config(Strict, frozen=True):
     metrics: Metrics | None = None
     notify: Notify | None = None
     audit: Audit = Audit()
+    certificates: Certificates = Certificates()
     log: Log = Log()
     limits: Limits = Limits()
     reflection: bool = False

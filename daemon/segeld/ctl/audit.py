@@ -6,6 +6,7 @@ from segel.cli.exit_codes import ExitCode
 from segel.cli.session import session_command
 from segeld.ctl import (
     audit_adopt,
+    audit_archive,
     audit_export,
     audit_find,
     audit_index,
@@ -25,6 +26,7 @@ audit_command(app, "verify", epilog=audit_verify.VERIFY, codes=audit_verify.CODE
 audit_command(app, "find", epilog=audit_find.FIND, codes=audit_find.CODES)(audit_find.find)
 audit_command(app, "export", epilog=audit_export.EXPORT, codes=audit_export.CODES)(audit_export.export)
 audit_command(app, "index", epilog=audit_index.INDEX, codes=audit_index.CODES)(audit_index.index)
+audit_command(app, "archive", epilog=audit_archive.ARCHIVE, codes=audit_archive.CODES)(audit_archive.archive)
 audit_command(app, "prove", epilog=audit_proof.PROVE, codes=audit_proof.CODES)(audit_proof.prove)
 audit_command(app, "check-proof", epilog=audit_proof.CHECK_PROOF, codes=audit_proof.CODES)(
     audit_proof.check_proof

@@ -2,7 +2,7 @@
 
 import inspect
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -13,6 +13,7 @@ from segel.cli.exit_codes import ExitCode, describe
 from segel.cli.options import Json
 from segel.cli.session import Session, run_session
 
+_SHOWN: Final = 5
 DEFAULT_FOLDER: Final = Path("/var/lib/segel/audit")
 
 Dir = Annotated[
@@ -31,11 +32,39 @@ Key = Annotated[
         help="The log's public key, or a file with it, from elsewhere than the log's folder.",
     ),
 ]
+Archives = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--archive",
+        metavar="FOLDER",
+        help="A folder with bundles that were archived, to be read as well. Repeatable.",
+        show_default=False,
+    ),
+]
 Command = Callable[..., ExitCode]
 
 
 def folder_of(given: Path | None) -> Path:
     return given or Path(os.environ.get("SEGEL_AUDIT_DIR") or DEFAULT_FOLDER)
+
+
+def note_unread(session: Session, numbers: Iterable[int]) -> bool:
+    """Says which leaves were not searched because they were archived; whether there were any."""
+    from segeld.audit.layout import WIDTH
+
+    spans: list[list[int]] = []
+    for number in sorted(set(numbers)):
+        if spans and spans[-1][1] == number - 1:
+            spans[-1][1] = number
+        else:
+            spans.append([number, number])
+    if spans:
+        text = ", ".join(f"{first * WIDTH} to {last * WIDTH + WIDTH - 1}" for first, last in spans[:_SHOWN])
+        session.output.note(
+            f"leaves {text}{', …' if len(spans) > _SHOWN else ''} may say more, and were not read: they were archived. "
+            "Give --archive with the folder that has them"
+        )
+    return bool(spans)
 
 
 def audit_command(group: typer.Typer, name: str, *, epilog: str, codes: tuple[ExitCode, ...]) -> Any:
@@ -68,11 +97,11 @@ def _explained(function: Command) -> Callable[..., Awaitable[ExitCode]]:
     def run(session: Session, **given: Any) -> Awaitable[ExitCode]:
         from segeld.audit.leaf import BadLeaf
         from segeld.audit.proof import BadProof
-        from segeld.audit.tiles import BadFile, LogUnreadable
+        from segeld.audit.tiles import Archived, BadFile, LogUnreadable
 
         try:
             code = function(session, **given)
-        except LogUnreadable as error:
+        except (Archived, LogUnreadable) as error:
             session.output.error(str(error))
             code = ExitCode.FAILED
         except (BadFile, BadLeaf, BadProof) as error:

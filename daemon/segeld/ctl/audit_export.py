@@ -12,7 +12,7 @@ import typer
 from segel.cli.exit_codes import ExitCode
 from segel.cli.failures import UsageError
 from segel.cli.session import Session
-from segeld.ctl.audit_command import Dir, Key, folder_of
+from segeld.ctl.audit_command import Archives, Dir, Key, folder_of, note_unread
 from segeld.ctl.audit_find import NOT_VERIFIED
 from segeld.ctl.audit_key import parse_key
 from segeld.ctl.audit_lookup import milliseconds
@@ -24,7 +24,7 @@ EXPORT = """\
 Examples:
   segelctl audit export --from 2026-11-01 --to 2026-12-01 --key audit-2026.pub --output november.jsonl
 
-One line for each leaf, and one for each item after the leaf of its outcome. The last line has the checkpoint, and whether every bundle of the span was proven to be in its tree. A file that is there is not overwritten.
+One line for each leaf, and one for each item after the leaf of its outcome. The last line has the checkpoint, and whether every bundle of the span was proven to be in its tree. A file that is there is not overwritten. Ends with 1 if leaves of that time were archived and not read; all others are there.
 
 Times are UTC unless they say otherwise. Leaves stand in the order of the log, whose clock may have gone back: every leaf is looked at."""
 
@@ -45,12 +45,13 @@ def export(
     since: From = None,
     until: To = None,
     output: OutputFile = None,
+    archives: Archives = None,
 ) -> ExitCode:
     """Write a span of the log as JSON lines."""
     from segeld.audit.reader import open_log_folder
 
     where = folder_of(folder)
-    log = open_log_folder(where, parse_key(key, where) if key else None)
+    log = open_log_folder(where, parse_key(key, where) if key else None, tuple(archives or ()))
     if not log.verified:
         session.output.note(NOT_VERIFIED)
     span = milliseconds(since, 0), milliseconds(until, 1 << 63)
@@ -61,7 +62,7 @@ def export(
             count += 1
     if output is not None:
         session.output.note(f"{output}: {count} lines")
-    return ExitCode.OK
+    return ExitCode.FAILED if note_unread(session, log.unread) else ExitCode.OK
 
 
 @contextlib.contextmanager
@@ -80,16 +81,24 @@ def _opened(output: Path | None) -> Iterator[TextIO]:
 
 def _records(log: "Log", span: tuple[int, int]) -> Iterator[dict[str, Any]]:
     """:raises BadProof: if a bundle is not that of the tree."""
+    from segeld.audit.archived import read_mark
     from segeld.audit.find import Chunk, items_of
     from segeld.audit.layout import WIDTH, widths
     from segeld.audit.leaf import Intent, Outcome, decode
     from segeld.audit.proof import prove_bundle
+    from segeld.audit.tiles import Archived
     from segeld.ctl.audit_view import item_record, record
 
     size, exported = log.checkpoint.size, 0
     waiting: dict[int, Intent] = {}
+    archived = read_mark(log.folder, None)
     for number, _ in widths(size, 0):
-        leaves = log.tiles.leaves(number)
+        try:
+            leaves = log.tiles.leaves(number)
+        except Archived:
+            if archived is None or span[0] < archived.before:  # else all of it is older
+                log.unread.append(number)
+            continue
         proven = False
         for index, data in enumerate(leaves, number * WIDTH):
             leaf = decode(data)
@@ -117,6 +126,7 @@ def _records(log: "Log", span: tuple[int, int]) -> Iterator[dict[str, Any]]:
         "root": log.checkpoint.root.hex(),
         "checkpoint": log.note.decode(),
         "leaves": exported,
+        "archived_unread": [[number * WIDTH, number * WIDTH + WIDTH - 1] for number in log.unread],
         "proven": True,
         "checkpoint_verified": log.verified,
     }

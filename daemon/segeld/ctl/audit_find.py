@@ -10,7 +10,7 @@ import typer
 from segel.cli.exit_codes import ExitCode
 from segel.cli.failures import UsageError
 from segel.cli.session import Session
-from segeld.ctl.audit_command import Dir, Key, folder_of
+from segeld.ctl.audit_command import Archives, Dir, Key, folder_of, note_unread
 from segeld.ctl.audit_key import parse_key
 from segeld.ctl.audit_lookup import chunks, items
 from segeld.ctl.audit_remote import is_remote, only_local
@@ -67,6 +67,7 @@ def find(
     since: Since = None,
     until: Until = None,
     everything: All = False,
+    archives: Archives = None,
 ) -> ExitCode:
     """Find what the log says of an input, a signature, a job, a caller or a time."""
     from segeld.audit.reader import open_log_folder
@@ -86,7 +87,7 @@ def find(
     if folder is not None and not os.path.lexists(folder):
         raise UsageError(f"there is no folder {folder}")
     where = folder_of(folder)
-    log = open_log_folder(where, parse_key(key, where) if key else None)
+    log = open_log_folder(where, parse_key(key, where) if key else None, tuple(archives or ()))
     if not log.verified:
         session.output.note(NOT_VERIFIED)
     if job is not None or narrowing:
@@ -97,8 +98,12 @@ def find(
             log,
             items(log, digest=digest, file=file, signature=signature, everything=everything),
         )
+    unread = note_unread(session, log.unread)
     if not count:
-        session.output.error(f"nothing of that is in this log of {log.checkpoint.size} leaves{_hint(file)}")
+        read = " that were read" if unread else ""
+        session.output.error(
+            f"nothing of that is in this log of {log.checkpoint.size} leaves{read or _hint(file)}"
+        )
     return ExitCode.OK if count else ExitCode.FAILED
 
 

@@ -2,7 +2,7 @@
 
 from segel.cli.exit_codes import ExitCode
 from segel.cli.session import Session
-from segeld.ctl.audit_command import Dir, folder_of
+from segeld.ctl.audit_command import Archives, Dir, folder_of
 from segeld.ctl.audit_verify import bar
 
 INDEX = """\
@@ -14,14 +14,14 @@ The daemon completes the index of its own log by itself. This does it for a copy
 CODES = (ExitCode.OK, ExitCode.FAILED, ExitCode.USAGE, ExitCode.BAD_SIGNATURE)
 
 
-def index(session: Session, folder: Dir = None) -> ExitCode:
+def index(session: Session, folder: Dir = None, archives: Archives = None) -> ExitCode:
     """Make or complete the index that find uses."""
     from segeld.audit.find_index import IndexWriter
     from segeld.audit.reader import open_log_folder
     from segeld.audit.tiles import LogUnreadable
 
     where = folder_of(folder)
-    log = open_log_folder(where, None)
+    log = open_log_folder(where, None, tuple(archives or ()))
     try:
         writer = IndexWriter.open(where, log.checkpoint.origin)
     except OSError as error:

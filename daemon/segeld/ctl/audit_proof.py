@@ -10,7 +10,7 @@ import typer
 from segel.cli.exit_codes import ExitCode
 from segel.cli.failures import UsageError
 from segel.cli.session import Session
-from segeld.ctl.audit_command import Dir, Key, folder_of
+from segeld.ctl.audit_command import Archives, Dir, Key, folder_of, note_unread
 from segeld.ctl.audit_find import NOT_VERIFIED, Digest, File, Signature
 from segeld.ctl.audit_key import parse_key
 from segeld.ctl.audit_lookup import items
@@ -29,7 +29,7 @@ Examples:
 
 Needs no log. With --signature, checks as well that the leaf is about this very signature.
 
-Ends with 1 if it is no proof, of another log, or about another signature; with 7 if it was changed."""
+Ends with 1 if it is no proof, of another log, or about another signature; with 7 if it names this key and was changed: the leaf, the path, or the checkpoint whose signature is wrong then."""
 
 CODES = (ExitCode.OK, ExitCode.FAILED, ExitCode.USAGE, ExitCode.BAD_SIGNATURE)
 
@@ -54,6 +54,7 @@ def prove(
     file: File = None,
     signature: Signature = None,
     output: OutputFile = None,
+    archives: Archives = None,
 ) -> ExitCode:
     """Write a proof that an item, or a leaf, is in the log."""
     from segeld.audit.proof import prove as prove_leaf
@@ -74,13 +75,14 @@ def prove(
             everything=False,
         )
     where = folder_of(folder)
-    log = open_log_folder(where, parse_key(key, where) if key else None)
+    log = open_log_folder(where, parse_key(key, where) if key else None, tuple(archives or ()))
     if not log.verified:
         session.output.note(NOT_VERIFIED)
     index = leaf
     if index is None:
         found = list(items(log, digest=digest, file=file, signature=signature))
         found = [item for item in found if item.signature] or found
+        note_unread(session, log.unread)
         if not found:
             session.output.error(f"nothing of that is in this log of {log.checkpoint.size} leaves")
             return ExitCode.FAILED

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from segel.cli.exit_codes import ExitCode
 from segel.cli.failures import UsageError
 from segel.cli.session import Session
-from segeld.ctl.audit_command import Dir, Key, folder_of
+from segeld.ctl.audit_command import Archives, Dir, Key, folder_of
 from segeld.ctl.audit_key import parse_key
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 VERIFY = """\
 Examples:
   segelctl audit verify --key audit-2026.pub
+  segelctl audit verify --archive /mnt/archive --key audit-2026.pub
   segelctl audit verify --dir /mnt/copy/audit --key segel/1f2e3d4c5b6a7988+9c1d2e3f+AQ… --json
 
 Reads all of the log, and needs neither the daemon nor a network. The key must come from elsewhere than the log's folder. Without the salt, the inputs that were signed are not compared with those that were announced.
@@ -26,7 +27,9 @@ Ends with 7 if anything is wrong. A warning is not wrong. What was cut off whole
 CODES = (ExitCode.OK, ExitCode.FAILED, ExitCode.USAGE, ExitCode.BAD_SIGNATURE)
 
 
-def verify(session: Session, folder: Dir = None, key: Key = None) -> ExitCode:
+def verify(
+    session: Session, folder: Dir = None, key: Key = None, archives: Archives = None
+) -> ExitCode:
     """Verify a whole log: that nothing was changed, removed or put in, and that it makes sense."""
     from segeld.audit.verify import verify as verify_log
 
@@ -38,7 +41,7 @@ def verify(session: Session, folder: Dir = None, key: Key = None) -> ExitCode:
         )
     verifier = parse_key(key, where)
     with bar(session) as progress:
-        report = verify_log(where, verifier, progress)
+        report = verify_log(where, verifier, progress, tuple(archives or ()))
     _show(session, report)
     return ExitCode.OK if report.is_good else ExitCode.BAD_SIGNATURE
 
@@ -52,9 +55,18 @@ def _show(session: Session, report: "Report") -> None:
         output.error(str(problem))
     if (more := report.problem_count - len(report.problems)) > 0:
         output.error(f"{more} more problems")
+    if report.away:
+        output.note(
+            f"warning: leaves {_spans(report)} were archived and not read: their hashes are in the tree, what they say was not "
+            "checked. Give --archive with the folder that has them"
+        )
     for warning in report.warnings:
         output.note(f"warning: {warning}")
     output.facts({}, _facts(report))
+
+
+def _spans(report: "Report") -> str:
+    return ", ".join(f"{first} to {last}" for first, last in report.away)
 
 
 def _facts(report: "Report") -> dict[str, object]:
@@ -67,23 +79,30 @@ def _facts(report: "Report") -> dict[str, object]:
     return facts | {
         "leaves": report.size,
         "root": report.root.hex(),
-        "from": when(report.first_at) if report.first_at else "unknown: the first leaf cannot be read",
+        "from": when(report.first_at) if report.first_at else f"unknown: the first leaf {_away(report)}",
         "to": when(report.last_at) if report.last_at else "unknown: no leaf can be read",
         "chunks": f"{report.intents} announced, {report.outcomes} ended, {report.unfinished_count} without an end",
         "signatures": f"{report.signatures}, and {report.unsigned} attempts without one",
         "acts": report.acts,
+        **({"archived, not read": f"leaves {_spans(report)}"} if report.away else {}),
         "continues": _previous(report) or ("no earlier log" if report.first_at else "unknown"),
     }
 
 
+def _away(report: "Report") -> str:
+    return "was archived" if report.away and not report.away[0][0] else "cannot be read"
+
+
 def _record(report: "Report") -> dict[str, Any]:
+    from segeld.audit.words import stamp
+
     return {
         "verified": report.is_good,
         "origin": report.origin,
         "size": report.size,
         "root": report.root.hex(),
-        "first_at": report.first_at or None,
-        "last_at": report.last_at or None,
+        "first_at": stamp(report.first_at) if report.first_at else None,
+        "last_at": stamp(report.last_at) if report.last_at else None,
         "intents": report.intents,
         "outcomes": report.outcomes,
         "unfinished": report.unfinished_count,
@@ -91,6 +110,7 @@ def _record(report: "Report") -> dict[str, Any]:
         "unsigned": report.unsigned,
         "acts": report.acts,
         "previous": report.previous,
+        "archived_unread": [list(one) for one in report.away],
         "problem_count": report.problem_count,
         "problems": [
             {"leaf": problem.leaf, "path": problem.path, "text": problem.text} for problem in report.problems

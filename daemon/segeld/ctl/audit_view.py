@@ -6,7 +6,7 @@ import msgspec
 
 from segeld.audit.find import Chunk, Done, Item
 from segeld.audit.leaf import HASH, AnyLeaf
-from segeld.audit.words import algorithm, part_at, sentence, when, work
+from segeld.audit.words import algorithm, part_at, sentence, stamp, when, work
 from segeld.model.names import KeyName
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ def row(index: int, leaf: AnyLeaf) -> tuple[object, ...]:
 
 def record(index: int, leaf: AnyLeaf) -> dict[str, Any]:
     """All of a leaf, octets as hex."""
-    fields = {name: _hex(getattr(leaf, name)) for name in leaf.__struct_fields__}
+    fields = {name: _hex(getattr(leaf, name)) for name in leaf.__struct_fields__} | {"at": stamp(leaf.at)}
     return {"leaf": index, "kind": type(leaf).__name__.lower(), **fields}
 
 
@@ -76,8 +76,8 @@ def chunk_record(chunk: Chunk, *, proven: bool, verified: bool) -> dict[str, Any
         "kind": "chunk",
         "intent_leaf": chunk.intent_leaf,
         "leaf": chunk.outcome_leaf,
-        "announced_at": chunk.intent.at,
-        "ended_at": ended.at if ended else None,
+        "announced_at": stamp(chunk.intent.at),
+        "ended_at": stamp(ended.at) if ended else None,
         **_intent_facts(chunk.intent),
         "parts": [{"work": work(one), "first": one.first, "count": one.count} for one in chunk.intent.parts],
         "signed": len(ended.signatures) // HASH if ended else 0,

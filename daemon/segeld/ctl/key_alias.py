@@ -4,8 +4,6 @@ import asyncio
 from collections.abc import Awaitable
 from typing import Annotated
 
-import tomlkit
-import tomlkit.items
 import typer
 
 from segel.cli.exit_codes import ExitCode
@@ -60,6 +58,9 @@ def with_alias(toml: str, word: str, adding: list[str], removing: list[str]) -> 
 
     :raises UsageError: if a key to be taken out is not in it, or one to be added is.
     """
+    import tomlkit
+    import tomlkit.items
+
     document = tomlkit.parse(toml)
     aliases = document.setdefault("aliases", tomlkit.table())
     if not isinstance(aliases, tomlkit.items.Table | tomlkit.items.InlineTable):

@@ -15,7 +15,7 @@ from segeld.ctl.key_view import record
 
 _CSR = """\
 Examples:
-  segelctl key csr seal-2026 --subject '/C=ID/O=Dinas Kominfo/CN=Segel 2026' --out seal-2026.csr
+  segelctl key csr seal-2026 --subject '/C=ID/O=Dinas Kominfo/CN=Segel 2026' --output seal-2026.csr
   segelctl key csr seal-2026 --like old.pem > seal-2026.csr
   segelctl key csr seal-2026 --subject '/O=A \\/ B+OU=Seal/CN=x' | openssl req -verify -noout -text
 
@@ -34,7 +34,7 @@ Like = Annotated[
     Path | None, typer.Option("--like", metavar="FILE", help="Take subject and names of this certificate.")
 ]
 Out = Annotated[
-    Path | None, typer.Option("--out", "-o", metavar="FILE", help="Write it there, not to the screen.")
+    Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write it there, not to the screen.")
 ]
 File = Annotated[
     str, typer.Argument(metavar="FILE", help="The certificate; - for standard input.", show_default=False)

@@ -17,6 +17,7 @@ from segel.cli.output import plain
 from segel.cli.session import Session
 from segeld.ctl.change_view import record, summary
 from segeld.ctl.pin import read_new_pin, read_so_pin
+from segeld.ctl.typed_back import typed_back
 
 if TYPE_CHECKING:  # gRPC takes longer to load than a help text should take to appear
     from segel.models_changes import Action, Change
@@ -82,8 +83,11 @@ def propose_and_run(
     dry_run: bool = False,
     secrets: SecretOptions = _TYPED,
     question: str = "Ask for it?",
+    word: str = "",
 ) -> Awaitable[ExitCode]:
     """Shows what would be done and asks whether to; proposes it; then runs it, or says what the other officer must run.
+
+    :param word: to be typed back in place of a yes, where much is lost.
 
     Called by a command that is no coroutine function, outside the event loop: it asks people.
 
@@ -96,7 +100,8 @@ def propose_and_run(
         return _say_foreseen(session, foreseen)
     if not session.json or not yes:
         _show(session, foreseen)
-    if not sure(session, question if not alone else "Do it?", yes=yes):
+    question = question if not alone else "Do it?"
+    if not (typed_back(session, word, yes=yes) if word else sure(session, question, yes=yes)):
         return _nothing()
     # Whoever is asked for a PIN should not learn afterwards that none was wanted.
     given = secrets.read(foreseen) if alone else {}

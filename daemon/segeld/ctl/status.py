@@ -51,7 +51,7 @@ async def status(session: Session) -> ExitCode:
         warnings = (await officer.policy.get()).warnings
         found = await officer.changes.list()
         log = await officer.log.state()
-        keys = await officer.keys.list()
+        keys, beside = await officer.keys.look()
     output = session.output
     states = [str(token.state) for token in tokens]
     active = states.count("active")
@@ -63,6 +63,8 @@ async def status(session: Session) -> ExitCode:
     for key in keys:
         for warning in key.warnings if key.not_after else ():
             output.note(f"Note: {(key.key.aliases or (key.key.name,))[0]}: {warning}")
+    for warning in beside:
+        output.note(f"Note: {warning}")
     if trouble:
         output.error(f"nothing is signed now: {trouble}")
     if log.trouble:

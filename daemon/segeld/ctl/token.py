@@ -10,8 +10,10 @@ import typer
 
 from segel.cli.output import plain
 from segel.cli.session import Session, session_command
+from segeld.ctl import token_care, token_set_up
 from segeld.ctl.pin import read_pin
 from segeld.ctl.token_limits import For, MaxSignatures, span, what_waits
+from segeld.ctl.token_names import Name, full_name
 from segeld.ctl.token_view import COLUMNS, facts, record, row, summary
 
 if TYPE_CHECKING:
@@ -36,22 +38,21 @@ Examples:
   pass show seal | segelctl token activate seal --pin-fd 0
   segelctl token activate seal --for 12h --max-signatures 5000
 
-Shows what waits for the token's keys before it asks for the PIN. With a PIN pad the PIN is typed at the reader. With --for or --max-signatures the token is deactivated at that end as by an officer; the probe of each key after an activation is not counted. Those of a token that is active can only be made tighter. A token that is active already needs no PIN, and none is asked for. A wrong PIN costs one of the token's tries. It is tried once, and a PIN that was refused is not tried again."""
+Shows what waits for the token's keys before it asks for the PIN. With a PIN pad the PIN is typed at the reader. A token whose PIN is in a file or a systemd credential is activated with that one; to give another, use --pin-file or --pin-fd. With --for or --max-signatures the token is deactivated at that end as by an officer; the probe of each key after an activation is not counted. Those of a token that is active can only be made tighter. A token that is active already needs no PIN, and none is asked for. A wrong PIN costs one of the token's tries. It is tried once, and a PIN that was refused is not tried again."""
 
 _DEACTIVATE = """\
 Examples:
   segelctl token deactivate seal
   segelctl token deactivate seal --if-idle"""
 
-Name = Annotated[
-    str, typer.Argument(metavar="NAME", help="The token's name, with or without tokens/.", show_default=False)
-]
 PinFile = Annotated[
     Path | None, typer.Option("--pin-file", help="A file with the PIN that only you or root can read.")
 ]
 PinFd = Annotated[
     int | None, typer.Option("--pin-fd", metavar="N", help="An open descriptor to read the PIN from.")
 ]
+_CONFIGURED = frozenset({"pad", "file", "credential"})
+"""PIN sources with which nobody has to type a PIN here."""
 IfIdle = Annotated[bool, typer.Option("--if-idle", help="Refuse while anything waits for its keys.")]
 
 
@@ -90,8 +91,9 @@ def activate(
         return _say(session, token, f"{token.name} is active already; no PIN is needed")
     for line in () if session.json else waiting:
         session.output.note(line)
-    if token.pin_source == "pad" and pin_file is None and pin_fd is None:
-        session.output.note(f"Type the PIN of {token.name} at the reader's own keys.")
+    if token.pin_source in _CONFIGURED and pin_file is None and pin_fd is None:
+        if token.pin_source == "pad":
+            session.output.note(f"Type the PIN of {token.name} at the reader's own keys.")
         return _activate(session, full_name(name), bytearray(), lifetime, max_signatures)
     # Asked for outside the event loop, or Ctrl-C would not end the question.
     pin = read_pin(full_name(name), file=pin_file, descriptor=pin_fd)
@@ -129,11 +131,9 @@ async def deactivate(session: Session, name: Name, if_idle: IfIdle = False) -> N
     await _say(session, token, f"{token.name} is {token.state}; its PIN is forgotten")
 
 
-def full_name(name: str) -> str:
-    return name if name.startswith("tokens/") else f"tokens/{name}"
-
-
 session_command(app, "list", epilog=_LIST)(list_tokens)
 session_command(app, "show", epilog=_SHOW)(show)
 session_command(app, "activate", epilog=_ACTIVATE)(activate)
 session_command(app, "deactivate", epilog=_DEACTIVATE)(deactivate)
+token_set_up.register(app)
+token_care.register(app)

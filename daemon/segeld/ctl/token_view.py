@@ -33,6 +33,7 @@ def facts(token: "Token") -> dict[str, object]:
         "flags": ", ".join(flag.removeprefix("CKF_") for flag in token.flags),
         "workers": f"{token.workers_ready} of {token.workers_configured} ready",
         "PIN from": token.pin_source,
+        "PIN tries": token.pin_tries,
         "active": said(token).removeprefix(", "),
         "waiting": f"{token.waiting_items} items" if token.waiting_items else "",
     }
@@ -66,6 +67,7 @@ def record(token: "Token") -> dict[str, Any]:
         "workers_ready": token.workers_ready,
         "workers_configured": token.workers_configured,
         "pin_source": token.pin_source,
+        "pin_tries": token.pin_tries,
         "active_until": token.active_until.isoformat() if token.active_until else None,
         "signatures_left": token.signatures_left,
         "waiting_items": token.waiting_items,

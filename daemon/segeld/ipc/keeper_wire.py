@@ -20,6 +20,8 @@ class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The token did not take these: none is tried again by itself."""
     open: dict[bytes, int] = {}
     """How many attempts with these ended without an answer, the one under way among them."""
+    unsure: bool = False
+    """There may be more: an earlier record was lost, and the token has taken no PIN since."""
 
 
 class NotLent(enum.StrEnum):
@@ -95,6 +97,12 @@ class Lend(_Frame, frozen=True):
     """For this one login, in place of the PIN that is held: an officer typed it. It is not kept."""
 
 
+class Sever(_Frame, frozen=True):
+    """This worker was ended. Something that it left behind may hold its socket open: that counts no more."""
+
+    worker: int
+
+
 class Forget(_Frame, frozen=True):
     """Wipe the PIN; lends that wait are answered without an outcome."""
 
@@ -153,6 +161,8 @@ class Lent(_Frame, frozen=True):
     serial: str = ""
     record: Record | None = None
     """What is to be remembered now; None if nothing has changed."""
+    held: bool = False
+    """A PIN is held. If this one was refused, it is another: an officer has exchanged it meanwhile."""
 
 
 class Forgotten(_Frame, frozen=True):
@@ -166,7 +176,7 @@ class Noted(_Frame, frozen=True):
     record: Record
 
 
-Request = Guard | HoldPin | HoldFile | HoldDescriptor | HoldPad | Lend | Forget | Changed | Recorded
+Request = Guard | HoldPin | HoldFile | HoldDescriptor | HoldPad | Lend | Sever | Forget | Changed | Recorded
 Answer = Holding | NotHeld | Attempting | Lent | Forgotten | Noted
 
 REQUESTS: Final = msgspec.msgpack.Decoder(Request)

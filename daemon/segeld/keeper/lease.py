@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from segeld.ipc.keeper_wire import NotLent, Record
 from segeld.ipc.pin_wire import LoginOutcome
-from segeld.keeper.memory import Memory, fingerprint
+from segeld.keeper.memory import OPEN, Memory, fingerprint
 from segeld.model.secret import Pin
 
 
@@ -165,17 +165,17 @@ class Lease:
         if trial.pin is None:
             return None
         serial = trial.borrower.serial
+        self.settling = trial.borrower.worker
         if not trial.given:
             self._done_with(trial.pin)
             return self.memory.undo(trial.print_, serial)
         record = self.memory.ended(trial.print_, serial, outcome, ckr)
-        self.settling = trial.borrower.worker
         if (
             trial.pin is not self.pin
         ):  # it was exchanged meanwhile: this outcome says nothing about the new one,
             if self.pin is not None and self._print in record.refused:
                 self.drop()  # unless the new one is the same
-        elif outcome is LoginOutcome.OK or trial.print_ in record.open:
+        elif outcome is LoginOutcome.OK or outcome in OPEN:
             self.by_officer = False
         else:
             self.pin = None

@@ -39,14 +39,13 @@ class Line:
             yield framing.decode(pin_wire.FROM_WORKER, frame)
 
     def send(self, frame: bytearray) -> bool:
-        """Wipes the frame. Whether it went out."""
+        """Wipes the frame. Whether it went out: nobody waits for a worker that does not read."""
         try:
-            self.sock.sendall(frame)
+            return self.sock.send(frame, socket.MSG_DONTWAIT) == len(frame)
         except OSError:
             return False
         finally:
             frame[:] = bytes(len(frame))
-        return True
 
 
 class Lines:

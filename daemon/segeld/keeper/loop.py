@@ -1,5 +1,6 @@
 """The keeper's loop: frames of the front and of the workers it was given, one thread, no waiting on anybody."""
 
+import array
 import selectors
 import socket
 from collections.abc import Callable, Iterable
@@ -19,6 +20,7 @@ from segeld.model.secret import Pin, PinLengthError
 MAX_FRAME: Final = 256 * 1024
 """Octets; the longest is what is remembered of one token."""
 _CHUNK: Final = 8 * 1024
+_DESCRIPTOR: Final = array.array("i").itemsize
 
 
 class Keeper:
@@ -28,6 +30,7 @@ class Keeper:
         """`given`: the descriptors that may be named as holding a PIN."""
         self._front = front
         self._reader = framing.FrameReader(limit=MAX_FRAME, secret=True)
+        self._buffer = bytearray(_CHUNK)
         self._leases: dict[str, Lease] = {}
         self._given = set(given)
         self._descriptors: list[int] = []
@@ -60,13 +63,18 @@ class Keeper:
     # --- the front
 
     def _hear_front(self) -> bool:
-        data, descriptors, _, _ = socket.recv_fds(self._front, _CHUNK, 8)
-        self._descriptors += descriptors
-        for frame in self._reader.feed(data):
-            request = framing.decode(keeper_wire.REQUESTS, frame)
-            self._answer(request)
-            frame[:] = bytes(len(frame))  # it may have held a PIN
-        return bool(data)
+        count, beside, _, _ = self._front.recvmsg_into([self._buffer], socket.CMSG_SPACE(8 * _DESCRIPTOR))
+        for level, kind, data in beside:
+            if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+                self._descriptors += array.array("i", data[: len(data) - len(data) % _DESCRIPTOR])
+        try:
+            with memoryview(self._buffer) as view:
+                for frame in self._reader.feed(view[:count]):
+                    self._answer(framing.decode(keeper_wire.REQUESTS, frame))
+                    frame[:] = bytes(len(frame))  # it may have held a PIN
+        finally:
+            self._buffer[:count] = bytes(count)
+        return bool(count)
 
     def _answer(self, request: keeper_wire.Request) -> None:
         token = request.token
@@ -94,6 +102,9 @@ class Keeper:
                 self._lines.add(Line(token, worker, serial, trusted, sock))
                 lease.waiting.append(Borrower(worker, serial, trusted, _own(field)))
                 self._go_on(lease)
+            case keeper_wire.Sever(worker=worker):
+                if (line := self._lines.get(worker)) is not None:
+                    self._lost(line)
             case keeper_wire.Forget(refused_too=refused_too):
                 lease.forget(refused_too=refused_too)
                 self._go_on(lease)
@@ -161,8 +172,9 @@ class Keeper:
         self._go_on(lease)
 
     def _unrecorded(self, lease: Lease, trial: Trial, trouble: str) -> None:
-        lease.ended(None)
-        self._deny(lease.token, trial.borrower, keeper_wire.NotLent.UNRECORDED, trouble)
+        """What the front has of it is taken back: nothing was tried."""
+        record = lease.ended(None)
+        self._deny(lease.token, trial.borrower, keeper_wire.NotLent.UNRECORDED, trouble, record)
 
     # --- lending
 
@@ -183,7 +195,14 @@ class Keeper:
         for borrower in lease.hopeless():
             self._deny(lease.token, borrower, keeper_wire.NotLent.GONE)
 
-    def _deny(self, token: str, borrower: Borrower, why: keeper_wire.NotLent, text: str = "") -> None:
+    def _deny(
+        self,
+        token: str,
+        borrower: Borrower,
+        why: keeper_wire.NotLent,
+        text: str = "",
+        record: keeper_wire.Record | None = None,
+    ) -> None:
         line = self._lines.get(borrower.worker)
         if line is not None and line.logged_in:
             if not line.send(framing.encode(pin_wire.Denied())):
@@ -191,7 +210,17 @@ class Keeper:
             if why is keeper_wire.NotLent.GONE:
                 return
         self._tell(
-            keeper_wire.Lent(token, borrower.worker, None, 0, (), why=why, text=text, serial=borrower.serial)
+            keeper_wire.Lent(
+                token,
+                borrower.worker,
+                None,
+                0,
+                (),
+                why=why,
+                text=text,
+                serial=borrower.serial,
+                record=record,
+            )
         )
 
     def _give(self, trial: Trial) -> None:
@@ -205,6 +234,8 @@ class Keeper:
     def _hear_worker(self, line: Line) -> None:
         try:
             for answer in line.heard():
+                if self._lines.get(line.worker) is not line:
+                    return  # it was lost while it was answered
                 if isinstance(answer, pin_wire.Reaffirm):
                     self._reaffirm(line)
                 else:
@@ -239,6 +270,7 @@ class Keeper:
                 ended.flags,
                 serial=line.serial,
                 record=record,
+                held=lease.holds(),
             )
         )
         self._go_on(lease)

@@ -13,7 +13,7 @@ OPEN_ATTEMPTS_ALLOWED: Final = 1
 MAX_REMEMBERED: Final = 64
 """PINs of one token. With so many nothing is tried until an officer clears the memory: no refusal is dropped silently."""
 
-_OPEN: Final = frozenset({None, LoginOutcome.REMOVED})
+OPEN: Final = frozenset({None, LoginOutcome.REMOVED})
 """Nobody knows whether a try was spent."""
 _SPENT: Final = frozenset({LoginOutcome.REFUSED, LoginOutcome.EXPIRED})
 _MEMORY: Final = 64 * 1024 * 1024
@@ -38,7 +38,7 @@ class Memory:
     """What was remembered is lost; of a serial number without a record nothing is known."""
 
     def of(self, serial: str) -> Record:
-        return self.records.get(serial) or Record()
+        return self.records.get(serial) or Record(unsure=self.lost)
 
     def was_refused(self, print_: bytes, serial: str | None) -> bool:
         return serial is not None and print_ in self.of(serial).refused
@@ -56,7 +56,7 @@ class Memory:
             return NotLent.FULL
         if by_officer:
             return None
-        if self.lost and serial not in self.records:
+        if record.unsure:
             return NotLent.UNKNOWN
         open_ = record.open.get(print_, 0)
         if open_ > OPEN_ATTEMPTS_ALLOWED:
@@ -67,7 +67,7 @@ class Memory:
         """An attempt begins: it is open until something is known of it."""
         record = self.of(serial)
         open_ = {**record.open, print_: record.open.get(print_, 0) + 1}
-        return self._keep(serial, Record(record.refused, open_))
+        return self._keep(serial, Record(record.refused, open_, record.unsure))
 
     def undo(self, print_: bytes, serial: str) -> Record:
         """It did not come to an attempt."""
@@ -76,18 +76,18 @@ class Memory:
         left = open_.pop(print_, 0) - 1
         if left > 0:
             open_[print_] = left
-        return self._keep(serial, Record(record.refused, open_))
+        return self._keep(serial, Record(record.refused, open_, record.unsure))
 
     def ended(self, print_: bytes, serial: str, outcome: LoginOutcome | None, ckr: int) -> Record:
         """:param ckr: C_Login's answer; with LOCKED, 0 if only a flag said so and C_Login was not called."""
-        if outcome in _OPEN:
+        if outcome in OPEN:
             return self._keep(serial, self.of(serial))
         if outcome is LoginOutcome.OK:
             return self.took(print_, serial)
         if outcome in _SPENT or (outcome is LoginOutcome.LOCKED and ckr):
             record = self.of(serial)
             open_ = {known: count for known, count in record.open.items() if known != print_}
-            return self._keep(serial, Record(_with(record.refused, print_), open_))
+            return self._keep(serial, Record(_with(record.refused, print_), open_, record.unsure))
         return self.undo(print_, serial)
 
     def took(self, print_: bytes, serial: str, old: bytes | None = None) -> Record:

@@ -55,6 +55,8 @@ class TokenRecord:
     """None: any number."""
     waiting: int = 0
     """Items that wait for its keys."""
+    pin_tries: str = ""
+    """What its flags say of the PIN tries that are left: one sentence. Empty if it was not seen yet."""
 
     @property
     def key_names(self) -> frozenset[KeyName]:
@@ -81,6 +83,24 @@ class KeyRecord:
     @property
     def active(self) -> bool:
         return self.unusable is None and any(state is TokenState.ACTIVE for _, state in self.tokens)
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectRecord:
+    """One object on a token."""
+
+    object_class: str
+    """For people: private key, public key, certificate, secret key, data, other."""
+    label: str
+    cka_id: bytes
+    kind: str
+    """For people; empty if there is no word for it."""
+    key: KeyName | None
+    """The key that it belongs to, if that is known."""
+    attributes: tuple[str, ...]
+    """Names of attributes that are true, without CKA_."""
+    warnings: tuple[str, ...]
+    """What makes it weak, a sentence each."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,12 @@ def tries_left(flags: Sequence[str]) -> str:
     return ""
 
 
+def said_of_tries(flags: Sequence[str], trusted: bool) -> str:
+    """One sentence or two for officers, whatever the flags are."""
+    said = tries_left(flags) or "The token does not say that few PIN tries are left."
+    return said if trusted else f"{said} Its flags are not known to tell the truth."
+
+
 def flags_are_trusted(configured: bool | None, token: Named | None) -> bool:
     """Whether the absence of these flags means that tries are left.
 

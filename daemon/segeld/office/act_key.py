@@ -9,6 +9,7 @@ from segeld.office.actions import DestroyKey, EnableKey
 from segeld.office.executor import Description, Partly
 from segeld.office.expiry import day_of
 from segeld.office.key_desk import KeyDesk
+from segeld.supervisor.ceremonies import DestroyedHalf
 
 
 class EnablingKey:
@@ -72,7 +73,12 @@ class DestroyingKey:
         self._desk.require_destroyable(key)
         try:
             await self._desk.destroy(key, who, approved_by)
-        except Fault as fault:
-            if self._desk.note(key).destroyed_at:
-                raise Partly(fault) from fault
-            raise
+        except DestroyedHalf as half:
+            raise Partly(
+                Fault(
+                    half.fault.reason,
+                    f"{key} is gone from {', '.join(map(str, half.gone))}, for ever, but: {half.fault.text} What is left of it "
+                    f"stays disabled. Put that right, then ask again: segelctl key destroy {key}",
+                    key=str(key),
+                )
+            ) from half

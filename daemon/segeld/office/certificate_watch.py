@@ -1,7 +1,8 @@
-"""Certificates near their end, of keys and of the daemon's own listeners: for status, notices, figures and the log."""
+"""Certificates near their end, of keys, of the daemon's own listeners and of who comes to them: for status, notices, figures
+and the log."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +17,7 @@ from segeld.office.key_desk import KeyDesk
 
 _KEY: Final = "key"
 _LISTENER: Final = "tls"
+_CLIENT: Final = "client"
 _DAY: Final = 86_400.0
 _PAUSE: Final = 300.0
 _log: Final = structlog.get_logger(__name__)
@@ -25,10 +27,18 @@ class CertificateWatch:
     """`warnings` is cheap enough to be asked every minute: three small files, and what is in memory."""
 
     def __init__(
-        self, config: Config, desk: KeyDesk, registry: CollectorRegistry, clock: Callable[[], float]
+        self,
+        config: Config,
+        desk: KeyDesk,
+        registry: CollectorRegistry,
+        clock: Callable[[], float],
+        clients: Callable[[], Iterable[tuple[str, float]]],
     ) -> None:
+        """:param clients: who came, by name, and when their certificates end."""
         self._desk = desk
         self._clock = clock
+        self._clients = clients
+        self._last: dict[str, Facts] = {}
         files: dict[str, Path] = {"listen.tls": config.listen.tls.certificate}
         if config.officers.tls is not None:
             files["officers.tls"] = config.officers.tls.certificate
@@ -41,22 +51,26 @@ class CertificateWatch:
         )
 
     async def run(self) -> None:
-        """Keeps the figures, and says once a day in the log which listener's certificate is near its end."""
+        """Keeps the figures, and says once a day in the log which of them is near its end, but for those of keys."""
         said = -_DAY
         while True:
             listeners = await asyncio.to_thread(self._listeners)
             self._show(listeners)
             if self._clock() - said >= _DAY:
                 said = self._clock()
-                for name, text in self._of_listeners(listeners):
-                    _log.warning("certificate", listener=name, why=text)
+                for name, text in (*self._of_listeners(listeners), *self._of_clients()):
+                    _log.warning("certificate", of=name, why=text)
             await asyncio.sleep(_PAUSE)
 
     async def warnings(self) -> list[tuple[str, str]]:
         """Whose certificate, and a sentence with what to do."""
         listeners = await asyncio.to_thread(self._listeners)
         self._show(listeners)
-        return [*self._of_keys(), *self._of_listeners(listeners)]
+        return [*self._of_keys(), *self._of_listeners(listeners), *self._of_clients()]
+
+    def beside(self) -> tuple[str, ...]:
+        """The sentences that are not about keys, as the files were when they were last looked at."""
+        return tuple(text for _, text in (*self._of_listeners(self._last), *self._of_clients()))
 
     def _of_keys(self) -> Iterator[tuple[str, str]]:
         for name, text in self._desk.warned():
@@ -67,6 +81,12 @@ class CertificateWatch:
             text = warning(f"The certificate of {name}", facts.not_after, self._clock())
             if text is not None:
                 yield name, f"{text} Put a new one into {self._files[name]}: it is used at once."
+
+    def _of_clients(self) -> Iterator[tuple[str, str]]:
+        for name, end in self._clients():
+            text = warning(f"The certificate of {name}", end, self._clock())
+            if text is not None:
+                yield name, f"{text} Its people must have it renewed."
 
     def _listeners(self) -> dict[str, Facts]:
         found: dict[str, Facts] = {}
@@ -80,8 +100,11 @@ class CertificateWatch:
         return found
 
     def _show(self, listeners: dict[str, Facts]) -> None:
+        self._last = listeners
         self._ends.clear()
         for name, facts in self._desk.ends():
             self._ends.labels(_KEY, name).set(facts.not_after)
         for name, facts in listeners.items():
             self._ends.labels(_LISTENER, name).set(facts.not_after)
+        for name, end in self._clients():
+            self._ends.labels(_CLIENT, name).set(end)

@@ -4,7 +4,8 @@ import asyncio
 import datetime as dt
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Final, Protocol
 
 import structlog
@@ -24,6 +25,7 @@ from segeld.office.expiry import Facts, facts_of, warning
 from segeld.office.key_records import KeyNote, KeyRecords
 from segeld.office.key_rules import Options, next_turn, refusal
 from segeld.office.subject import BadSubject
+from segeld.supervisor.ceremonies import DestroyedHalf
 
 DESTROY_AFTER: Final = 30 * 86_400.0
 """Seconds that a key must have been disabled before it may be destroyed."""
@@ -69,6 +71,7 @@ class Ceremonies(Protocol):
         """The tokens that held it.
 
         :raises Fault: if it is on a token that cannot be reached.
+        :raises DestroyedHalf: if some token has destroyed it before another failed.
         """
         ...
 
@@ -84,9 +87,13 @@ class KeyDesk:
         signer: Callable[[], Signer],
         *,
         ceremonies: Callable[[], Ceremonies] | None = None,
+        beside: Callable[[], tuple[str, ...]] = tuple,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """:param ceremonies: None: certificates are kept in the state folder, and no key is destroyed."""
+        """:param ceremonies: None: certificates are kept in the state folder, and no key is destroyed.
+        :param beside: sentences on certificates that are not of keys.
+        """
+        self.beside: Final = beside
         self._ceremonies = ceremonies
         self._tokens = tokens
         self._policy = policy
@@ -232,18 +239,33 @@ class KeyDesk:
         return record
 
     async def destroy(self, key: KeyName, who: str, approved_by: str = "") -> tuple[TokenName, ...]:
-        """:raises Fault: as `require_destroyable`, and what its tokens say."""
+        """Removes it from its tokens.
+
+        :raises Fault: as `require_destroyable`, and what its tokens say: it is where it was.
+        :raises DestroyedHalf: what failed after it was removed from some token.
+        """
         self.require_destroyable(key)
         if self._ceremonies is None:
             raise Fault(Reason.TOKEN_STATE, "This daemon removes nothing from its tokens.", key=str(key))
         facts = {"approved_by": approved_by} if approved_by else {}
         await self._records.change(key, "key destruction begun", who, {}, **facts)
-        gone = await self._ceremonies().destroy_key(key)
-        await asyncio.to_thread(self._folder.remove, key)
-        changes = {"destroyed_at": self._clock(), "destroyed_by": who}
-        await self._records.change(
-            key, "key destroyed", who, changes, tokens=", ".join(map(str, gone)), **facts
-        )
+        try:
+            gone = await self._ceremonies().destroy_key(key)
+        except DestroyedHalf as half:
+            with suppress(Fault):  # what befell the key is worse
+                await self._records.change(
+                    key, "key destroyed in part", who, {}, tokens=_words(half.gone), **facts
+                )
+            raise
+        try:
+            await asyncio.to_thread(self._folder.remove, key)
+            changes = {"destroyed_at": self._clock(), "destroyed_by": who}
+            await self._records.change(key, "key destroyed", who, changes, tokens=_words(gone), **facts)
+        except Fault as fault:
+            raise DestroyedHalf(fault, gone) from fault
+        except OSError as error:
+            text = f"Its certificate in the state folder cannot be removed: {error.strerror}."
+            raise DestroyedHalf(Fault(Reason.STORAGE_UNAVAILABLE, text), gone) from error
         return gone
 
     def require(self, key: KeyName) -> KeyRecord:
@@ -373,5 +395,11 @@ class KeyDesk:
         before = self.revocation(record)
         if before == status:
             return  # nothing that the log should say again
+        if before == "revoked" and status == "unknown":
+            return  # else whoever cuts the network would let it sign again
         await self._records.change(record.name, "certificate status", "", changes, status=status)
         self._tokens().review()
+
+
+def _words(tokens: Iterable[TokenName]) -> str:
+    return ", ".join(map(str, tokens))

@@ -32,7 +32,8 @@ class KeyAdmin:
         self, request: token_admin_pb2.ListManagedKeysRequest, context: Context
     ) -> token_admin_pb2.ListManagedKeysResponse:
         return token_admin_pb2.ListManagedKeysResponse(
-            keys=[self._managed(record) for record in self._inventory.keys()]  # noqa: SIM118 # a method
+            keys=[self._managed(record) for record in self._inventory.keys()],  # noqa: SIM118 # a method
+            warnings=self._key_desk.beside(),
         )
 
     async def CreateCsr(

@@ -104,6 +104,10 @@ class OpenCalls:
             if call.cut is not None
         )
 
+    def ends(self) -> list[tuple[str, float]]:
+        """Whoever came since the daemon was started, and when their last certificate ends: seconds since the epoch."""
+        return [(name, each.not_after.timestamp()) for name, each in sorted(self._seen.items())]
+
     def last_seen(self, name: str) -> Certificate | None:
         """The certificate that a principal last came with since the daemon was started."""
         return self._seen.get(name)

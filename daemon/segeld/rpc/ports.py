@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Protocol
 
 from segeld.model.activation import NO_LIMITS, Limits
-from segeld.model.inventory import KeyRecord, Order, Signed, Survey, TokenRecord
+from segeld.model.inventory import KeyRecord, ObjectRecord, Order, Signed, Survey, TokenRecord
 from segeld.model.job import Items, Job, JobFilter, JobSpec, Results
 from segeld.model.names import JobName, KeyName, TokenName
 from segeld.model.secret import Pin
@@ -149,5 +149,31 @@ class Inventory(Protocol):
         """Forgets the PIN and ends the workers when what they hold is done.
 
         :raises Fault: TOKEN_NOT_FOUND; TOKEN_BUSY if it is not idle and should be.
+        """
+        ...
+
+    async def change_pin(self, token: TokenName, pin: Pin, new_pin: Pin) -> str:
+        """Takes and wipes both. Gives what the officer has to do then; empty if nothing.
+
+        :raises Fault: TOKEN_NOT_FOUND, PIN_INCORRECT, PIN_REFUSED_BEFORE, PIN_LOCKED, PIN_LENGTH, PIN_INVALID, …
+        """
+        ...
+
+    async def quarantine(self, token: TokenName, reason: str) -> TokenRecord:
+        """:raises Fault: TOKEN_NOT_FOUND; TOKEN_STATE if an officer has done so before."""
+        ...
+
+    async def release(self, token: TokenName) -> TokenRecord:
+        """:raises Fault: TOKEN_NOT_FOUND; TOKEN_STATE if it is in no quarantine."""
+        ...
+
+    async def objects(self, token: TokenName) -> tuple[ObjectRecord, ...]:
+        """:raises Fault: TOKEN_NOT_FOUND, TOKEN_NOT_ACTIVE, …"""
+        ...
+
+    async def generate_key(self, token: TokenName, label: str, kind: str, cka_id: bytes) -> KeyName:
+        """Returns when every worker knows the key.
+
+        :raises Fault: TOKEN_NOT_FOUND, TOKEN_NOT_ACTIVE, FIELD_INVALID, KEY_EXISTS, TOKEN_NO_ROOM, …
         """
         ...

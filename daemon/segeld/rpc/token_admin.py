@@ -9,21 +9,20 @@ import grpc
 
 from segel.v1 import resources_pb2, token_admin_pb2, token_admin_pb2_grpc
 from segeld.audit.acts import Acts
-from segeld.model.faults import Fault, Reason
-from segeld.model.secret import Pin, PinLengthError
+from segeld.model.faults import Fault
 from segeld.office.key_desk import KeyDesk
 from segeld.policy import Policy
-from segeld.rpc import activation_fields, convert
+from segeld.rpc import activation_fields, convert, secret_fields
 from segeld.rpc import call as calls
 from segeld.rpc.job_admin import JobAdmin
-from segeld.rpc.key_admin import KeyAdmin
 from segeld.rpc.ports import Inventory, Oversight
+from segeld.rpc.token_ceremonies import TokenCeremonies
 from segeld.rpc.tokens import token_message
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
 
-class TokenAdmin(KeyAdmin, JobAdmin, token_admin_pb2_grpc.TokenAdminServicer):
+class TokenAdmin(TokenCeremonies, JobAdmin, token_admin_pb2_grpc.TokenAdminServicer):
     """Whoever changes a token is recorded before, and what came of it afterwards."""
 
     def __init__(
@@ -46,7 +45,7 @@ class TokenAdmin(KeyAdmin, JobAdmin, token_admin_pb2_grpc.TokenAdminServicer):
         context: Context,
     ) -> resources_pb2.Token:
         name = convert.token_name(request.name, "name")
-        pin = _take_pin(request)
+        pin = secret_fields.take(request, "pin")
         who = calls.principal().name
         try:
             limits = activation_fields.limits(request)
@@ -76,17 +75,3 @@ class TokenAdmin(KeyAdmin, JobAdmin, token_admin_pb2_grpc.TokenAdminServicer):
             self._acts.later("token deactivation failed", who=who, subject=str(name), reason=fault.reason)
             raise
         return token_message(record)
-
-
-def _take_pin(request: token_admin_pb2.ActivateTokenRequest) -> Pin | None:
-    """The PIN out of the message; None if there is none: it is typed at the reader's pad, or configured. What gRPC and protobuf made of it on the way cannot be wiped from Python: it is
-    freed with the call, and core files of the front are off.
-
-    :raises Fault: PIN_LENGTH.
-    """
-    try:
-        return Pin(request.pin) if request.pin else None
-    except PinLengthError as error:
-        raise Fault(Reason.PIN_LENGTH, f"{error}.".replace("a PIN", "A PIN", 1), field="pin") from None
-    finally:
-        request.ClearField("pin")

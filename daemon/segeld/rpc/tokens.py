@@ -70,6 +70,7 @@ def token_message(record: TokenRecord) -> resources_pb2.Token:
         keys=[_key_message(record.name, key) for key in record.keys],
         pin_source=record.pin_source,
         waiting_items=record.waiting,
+        pin_tries=record.pin_tries,
     )
     message.state_time.FromMicroseconds(round(record.state_since * 1e6))
     if record.active_until is not None:

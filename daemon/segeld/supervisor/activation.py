@@ -10,7 +10,7 @@ from segeld.model.activation import NO_LIMITS, Limits
 from segeld.model.faults import Fault, Reason
 from segeld.model.names import TokenName
 from segeld.model.secret import Pin
-from segeld.model.token_state import Stage
+from segeld.model.token_state import PinState, Stage
 from segeld.supervisor.news import News
 from segeld.supervisor.pin import TokenPin
 from segeld.supervisor.slot import WorkerSlot
@@ -49,6 +49,7 @@ class Activation:
         self._pin = pin
         self._slots = slots
         self._acting: asyncio.Task[None] | None = None
+        self._ending: set[asyncio.Task[None]] = set()
 
     async def activate(self, pin: Pin | None, limits: Limits = NO_LIMITS) -> None:
         """Spends at most one PIN try. Returns when a worker is ready.
@@ -86,10 +87,11 @@ class Activation:
                 await host.news.until(lambda: self._ready() >= needed or self._gave_up() is not None)
         if host.is_active() and self._pin.fault is None:
             return
+        late = Fault(Reason.TOKEN_RECOVERING, f"{host.name} did not come up in time; see its state.")
+        why = self._gave_up() or late
         host.did_not_begin()
         await self._pin.drop()
-        late = Fault(Reason.TOKEN_RECOVERING, f"{host.name} did not come up in time; see its state.")
-        raise self._gave_up() or late
+        raise why
 
     def _ready(self) -> int:
         return sum(slot.status.stage is Stage.READY for slot in self._slots)
@@ -97,23 +99,41 @@ class Activation:
     def _gave_up(self) -> Fault | None:
         if self._pin.fault is not None:
             return self._pin.fault
+        if self._pin.state is PinState.MISSING:
+            return Fault(
+                Reason.TOKEN_NOT_ACTIVE,
+                f"{self._host.name} was deactivated, or its PIN was lost, before it came up.",
+                token=str(self._host.name),
+            )
         trouble = [slot.status for slot in self._slots if slot.status.trouble]
         if len(trouble) < len(self._slots):
             return None
         reason = Reason.TOKEN_NOT_PRESENT if any(status.absent for status in trouble) else Reason.DEVICE_ERROR
         return Fault(reason, f"{self._host.name}: {trouble[0].trouble}", token=str(self._host.name))
 
-    async def deactivate(self) -> None:
-        """Forgets the PIN; workers finish what they hold and end. New ones wait for the next activation."""
+    async def deactivate(self, *, refused_too: bool = True) -> None:
+        """Forgets the PIN; workers finish what they hold and end. New ones wait for the next activation.
+
+        It goes on to its end even if the officer does not wait for it.
+
+        :param refused_too: an officer does so: what the token refused before is forgotten too.
+        """
+        ending = asyncio.create_task(self._deactivate(refused_too), name=f"{self._host.name} deactivation")
+        self._ending.add(ending)
+        ending.add_done_callback(self._ending.discard)
+        ending.add_done_callback(_seen)
+        await asyncio.shield(ending)
+
+    async def _deactivate(self, refused_too: bool) -> None:
         self._host.is_ended()
-        await self._pin.forget()
+        await self._pin.forget(refused_too=refused_too)
         for slot in self._slots:
             if slot.status.stage is Stage.READY and slot.worker is not None:
                 slot.worker.retire()
         await self._host.news.until(lambda: all(slot.status.stage is not Stage.READY for slot in self._slots))
 
 
-def _seen(activation: "asyncio.Task[None]") -> None:
+def _seen(act: "asyncio.Task[None]") -> None:
     """Its outcome was told to the officer, or the officer has gone: nobody else needs to hear of it."""
-    if not activation.cancelled():
-        activation.exception()
+    if not act.cancelled():
+        act.exception()

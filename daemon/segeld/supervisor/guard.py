@@ -6,8 +6,10 @@ stays on the machine. An attempt is in it before C_Login is called.
 """
 
 import asyncio
+import contextlib
 import os
 import secrets
+import stat
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -46,6 +48,8 @@ class Guard:
         self._path: Final = path
         self._known: _Content | None = None
         self._turn: Final = asyncio.Lock()
+        self._trouble = ""
+        """Why it could not be written the last time."""
 
     async def load(self) -> None:
         """Reads what was written last, once: before anything else is asked."""
@@ -85,31 +89,73 @@ class Guard:
                 await asyncio.to_thread(_write, self._path, data)
             except OSError as error:
                 why = f"{self._path} cannot be written ({error.strerror})"
-                _log.error("pin guard not written", token=token, why=why)
+                if why != self._trouble:  # once, not at every try
+                    _log.error("pin guard not written", token=token, why=why)
+                self._trouble = why
                 return why
+            if self._trouble:
+                _log.info("pin guard is written again")
+            self._trouble = ""
         return None
+
+
+def damage(path: Path) -> str | None:
+    """Why the file cannot be used; None if it can, or if there is none yet."""
+    try:
+        _decoded(path)
+    except FileNotFoundError:
+        return None
+    except _Damaged as damaged:
+        return str(damaged)
+    return None
 
 
 def _read(path: Path) -> _Content:
     """What was written last; something new if nothing was, or if it is damaged."""
     try:
-        with path.open("rb") as file:
-            data = file.read(_MOST + 1)
+        content = _decoded(path)
     except FileNotFoundError:
         return _Content(secrets.token_bytes(_KEY), {})
+    except _Damaged as damaged:
+        return _anew(path, str(damaged))
+    with contextlib.suppress(OSError):
+        if (mode := stat.S_IMODE(path.stat().st_mode)) & (stat.S_IRWXG | stat.S_IRWXO):
+            _log.warning("others could read the pin guard", file=str(path), mode=f"{mode:04o}")
+            path.chmod(0o600)
+    return content
+
+
+class _Damaged(Exception):
+    """The file is there, and cannot be used; the text says why."""
+
+
+def _decoded(path: Path) -> _Content:
+    """:raises FileNotFoundError: if there is none.
+    :raises _Damaged: if it is not as it was written.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        with open(descriptor, "rb") as file:  # noqa: PTH123  # as it was opened: no link, no waiting
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise _Damaged("it is no regular file")
+            data = file.read(_MOST + 1)
+    except FileNotFoundError:
+        raise
     except OSError as error:
-        return _damaged(path, str(error.strerror))
+        raise _Damaged(error.strerror) from None
     body = data[4:]
     if len(data) > _MOST or zlib.crc32(body).to_bytes(4, "big") != data[:4]:
-        return _damaged(path, "its checksum is wrong")
+        raise _Damaged("its checksum is wrong")
     try:
         content = _DECODER.decode(body)
     except (msgspec.DecodeError, ValueError) as error:
-        return _damaged(path, str(error))
-    return content if len(content.key) == _KEY else _damaged(path, "its key is none")
+        raise _Damaged(str(error)) from None
+    if len(content.key) != _KEY:
+        raise _Damaged("its key is none")
+    return content
 
 
-def _damaged(path: Path, why: str) -> _Content:
+def _anew(path: Path, why: str) -> _Content:
     _log.critical(
         "pin guard damaged",
         file=str(path),

@@ -8,7 +8,7 @@ import contextlib
 import socket
 from asyncio.subprocess import Process
 from collections.abc import Callable, Coroutine, Iterable, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from segeld.ipc import framing, keeper_wire, pin_wire
 from segeld.model.faults import Fault, Reason
@@ -20,6 +20,7 @@ from segeld.supervisor.spawn import end, spawn
 _PATIENCE: Final = 10.0
 """Seconds for an answer that needs no token: the keeper never waits for a device."""
 
+T = TypeVar("T")
 _Held = keeper_wire.Holding | keeper_wire.NotHeld | keeper_wire.Forgotten | keeper_wire.Noted
 Unasked = Callable[[keeper_wire.Lent], None]
 """Told of a login for one signature (CKA_ALWAYS_AUTHENTICATE), which nobody here asked for."""
@@ -35,7 +36,10 @@ class KeeperHandle:
         self._control = control
         self._guard = guard
         self._unasked = unasked
-        self._writing: set[asyncio.Task[None]] = set()
+        self._writing: set[asyncio.Task[Any]] = set()
+        self._noting: dict[str, asyncio.Task[str | None]] = {}
+        """Changes of PINs that are being written down, by token."""
+        self._asking: set[asyncio.Task[_Held]] = set()
         self._sending = asyncio.Lock()
         self._holds: dict[str, asyncio.Future[_Held]] = {}
         self._lends: dict[int, asyncio.Future[keeper_wire.Lent]] = {}
@@ -56,11 +60,21 @@ class KeeperHandle:
         """
         await guard.load()
         control, theirs = socket.socketpair()
-        process = await spawn("segeld.keeper", {"control": theirs}, environment={}, keep=pin_descriptors)
+        try:
+            process = await spawn("segeld.keeper", {"control": theirs}, environment={}, keep=pin_descriptors)
+        except OSError as error:
+            control.close()
+            raise Fault(
+                Reason.TOKEN_RECOVERING, f"No keeper process could be started: {error.strerror}."
+            ) from None
         control.setblocking(False)
         keeper = cls(process, control, guard, unasked)
-        for token in tokens:
-            await keeper._send(framing.encode(guard.frame(token)))
+        try:
+            for token in tokens:
+                await keeper._send(framing.encode(guard.frame(token)))
+        except BaseException:  # it has gone, or the daemon stops just now
+            await keeper.close()
+            raise
         return keeper
 
     async def hold(self, token: TokenName, pin: Pin, serial: str | None) -> None:
@@ -72,11 +86,7 @@ class KeeperHandle:
         with pin:
             field, buffer = pin_wire.wrap(pin)
             frame = framing.encode(keeper_wire.HoldPin(str(token), field, serial))
-        try:
-            await self._ask(token, frame)
-        finally:
-            buffer[:] = bytes(len(buffer))
-            frame[:] = bytes(len(frame))
+        await self._ask(token, frame, buffer)
 
     async def hold_file(self, token: TokenName, path: str, serial: str | None, *, by_officer: bool) -> None:
         """:raises Fault: if the file is not there, not safe, or holds no PIN; PIN_REFUSED_BEFORE."""
@@ -102,13 +112,8 @@ class KeeperHandle:
         new_field, buffer = pin_wire.wrap(new)
         old_field, old_buffer = (pin_wire.NO_PIN, bytearray()) if old is None else pin_wire.wrap(old)
         frame = framing.encode(keeper_wire.Changed(str(token), serial, old_field, new_field))
-        try:
-            noted = await self._ask(token, frame)
-        finally:
-            for used in (buffer, old_buffer, frame):
-                used[:] = bytes(len(used))
-        assert isinstance(noted, keeper_wire.Noted)
-        if trouble := await self._guard.keep(token, serial, noted.record):
+        await self._ask(token, frame, buffer, old_buffer)
+        if trouble := await asyncio.shield(self._noting.pop(str(token))):
             raise Fault(
                 Reason.STORAGE_UNAVAILABLE,
                 f"The PIN of {token} was changed, but {trouble}. Do not restart the daemon before it can be.",
@@ -154,22 +159,58 @@ class KeeperHandle:
         finally:
             self._lends.pop(worker, None)
 
-    async def _ask(self, token: TokenName, frame: bytearray) -> _Held:
+    async def severed(
+        self, token: TokenName, worker: int, lending: "asyncio.Task[keeper_wire.Lent]"
+    ) -> keeper_wire.Lent:
+        """A worker was ended in its login. Gives what the keeper says of that; one that says nothing is ended too.
+
+        :param lending: its `lend`.
+        :raises Fault: TOKEN_RECOVERING if the keeper is gone.
+        """
+        await self._send(framing.encode(keeper_wire.Sever(str(token), worker)))
+        while not (await asyncio.wait({lending}, timeout=_PATIENCE))[0]:
+            if not self._writing:  # it is not the disk that everybody waits for
+                self._process.kill()
+        return await lending
+
+    async def _ask(self, token: TokenName, frame: bytearray, *used: bytearray) -> _Held:
+        """Takes and wipes the frame, and what else was used for it.
+
+        It is asked to the end even if nobody waits any more: the answer would be taken for the next one's.
+        """
+        asking = asyncio.create_task(self._ask_in_turn(token, frame, used), name="keeper asked")
+        self._asking.add(asking)
+        asking.add_done_callback(self._asked)
+        return await asyncio.shield(asking)
+
+    def _asked(self, asking: "asyncio.Task[_Held]") -> None:
+        self._asking.discard(asking)
+        if not asking.cancelled():
+            asking.exception()  # whoever waits has it too
+
+    async def _ask_in_turn(self, token: TokenName, frame: bytearray, used: tuple[bytearray, ...]) -> _Held:
+        try:
+            answer = await self._ask_one(token, frame)
+        finally:
+            for each in (frame, *used):
+                each[:] = bytes(len(each))
+        if isinstance(answer, keeper_wire.NotHeld):
+            raise Fault(answer.reason, answer.text, token=str(token))
+        return answer
+
+    async def _ask_one(self, token: TokenName, frame: bytearray) -> _Held:
         async with self._one_at_a_time:
             future: asyncio.Future[_Held] = asyncio.get_running_loop().create_future()
             self._holds[str(token)] = future
             try:
                 async with asyncio.timeout(_PATIENCE):
                     await self._send(frame)
-                    answer = await future
+                    return await future
             except TimeoutError:
                 self._process.kill()
                 raise _gone() from None
             finally:
                 self._holds.pop(str(token), None)
-        if isinstance(answer, keeper_wire.NotHeld):
-            raise Fault(answer.reason, answer.text, token=str(token))
-        return answer
 
     async def _send(self, frame: bytearray, beside: socket.socket | None = None) -> None:
         if self.ended.is_set():
@@ -212,14 +253,18 @@ class KeeperHandle:
             case keeper_wire.Lent():
                 self._begin(self._write_outcome(answer))
             case _:
+                if isinstance(answer, keeper_wire.Noted):  # written in its turn: attempts may follow
+                    note = self._guard.keep(answer.token, answer.serial, answer.record)
+                    self._noting[answer.token] = self._begin(note)
                 held = self._holds.get(answer.token)
                 if held is not None and not held.done():
                     held.set_result(answer)
 
-    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+    def _begin(self, work: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
         task = asyncio.create_task(work, name="pin guard")
         self._writing.add(task)
         task.add_done_callback(self._writing.discard)
+        return task
 
     async def _write_attempt(self, attempt: keeper_wire.Attempting) -> None:
         trouble = await self._guard.keep(attempt.token, attempt.serial, attempt.record)

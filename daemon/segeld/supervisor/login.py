@@ -16,15 +16,19 @@ _NAMES: Final = {
 }
 
 
-def refusal(token: TokenName, lent: Lent) -> Fault:
-    """The Fault for a login that ended in anything but OK."""
+def refusal(token: TokenName, lent: Lent, command: str = "activate") -> Fault:
+    """The Fault for a login that ended in anything but OK.
+
+    :param command: of `segelctl token`, with which it is tried again.
+    """
     said = tries_left(lent.flags)
     tries = f" {said}" if said else ""
     match lent.outcome:
         case LoginOutcome.LOCKED:
-            reason, text = (
-                Reason.PIN_LOCKED,
-                f"{token} says that its PIN is locked. It must be unblocked with the SO PIN.",
+            reason = Reason.PIN_LOCKED
+            text = (
+                f"{token} says that its PIN is locked. It must be unblocked with the SO PIN. Run: segelctl token pin-unblock "
+                f"{token.word}"
             )
         case LoginOutcome.EXPIRED:
             reason, text = (
@@ -38,10 +42,17 @@ def refusal(token: TokenName, lent: Lent) -> Fault:
                 f"{token.word}"),
             )
         case LoginOutcome.LENGTH:
-            reason, text = Reason.PIN_LENGTH, f"{token} takes no PIN of that length. No try was spent."
+            reason = Reason.PIN_LENGTH
+            text = (
+                f"{token} takes no PIN of that length. No try was spent. Check the PIN, then run: segelctl token {command} "
+                f"{token.word}"
+            )
         case LoginOutcome.NOT_TRIED if lent.ckr:
             reason = Reason.DEVICE_ERROR
-            text = f"{token} did not say how many PIN tries are left (CKR {lent.ckr:#x}). No try was spent."
+            text = (
+                f"{token} did not say how many PIN tries are left (CKR {lent.ckr:#x}). No try was spent. Look at the device, "
+                f"then run: segelctl token {command} {token.word}"
+            )
         case LoginOutcome.NOT_TRIED:
             reason = Reason.TOKEN_LOCKED
             text = (
@@ -52,7 +63,7 @@ def refusal(token: TokenName, lent: Lent) -> Fault:
             reason = Reason.PIN_INCORRECT
             text = (
                 f"{token} refused the PIN ({_name(lent.ckr)}). It is not tried again.{tries} Check the PIN, then run: "
-                f"segelctl token activate {token.word}"
+                f"segelctl token {command} {token.word}"
             )
     return Fault(reason, text, token=str(token), ckr=f"{lent.ckr:#x}")
 
@@ -61,9 +72,9 @@ def _name(ckr: int) -> str:
     return _NAMES.get(ckr, f"CKR {ckr:#x}")
 
 
-def not_tried(token: TokenName, why: NotLent) -> Fault:
+def not_tried(token: TokenName, why: NotLent, command: str = "activate") -> Fault:
     """The Fault for a login that was not tried, so that no PIN try is wasted."""
-    again = f"segelctl token activate {token.word}"
+    again = f"segelctl token {command} {token.word}"
     match why:
         case NotLent.REFUSED:
             return Fault(
@@ -87,6 +98,24 @@ def not_tried(token: TokenName, why: NotLent) -> Fault:
                 f"device, then run: {again}"
             )
     return Fault(Reason.TOKEN_LOCKED, f"Nothing was tried: {text}", token=str(token))
+
+
+def not_read(token: TokenName, fault: Fault) -> Fault:
+    """The Fault for a configured PIN that could not be taken at the start."""
+    return Fault(
+        fault.reason,
+        f"{fault.text} When that is mended, run: segelctl token activate {token.word}",
+        token=str(token),
+    )
+
+
+def not_active(token: TokenName) -> Fault:
+    """The Fault for what needs a token that is logged in."""
+    return Fault(
+        Reason.TOKEN_NOT_ACTIVE,
+        f"{token} is not active. Run: segelctl token activate {token.word}",
+        token=str(token),
+    )
 
 
 def unrecorded(token: TokenName, why: str) -> Fault:

@@ -1,7 +1,9 @@
 """The PIN of one token as the front knows it: whether the keeper holds it, and one login at a time with it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Final, Protocol
 
 import structlog
@@ -19,7 +21,7 @@ from segeld.model.secret import Pin
 from segeld.model.token_state import PinState
 from segeld.supervisor.guard import Guard
 from segeld.supervisor.keeper_handle import KeeperHandle
-from segeld.supervisor.login import not_tried, refusal, unrecorded
+from segeld.supervisor.login import not_active, not_read, not_tried, refusal, unrecorded
 from segeld.supervisor.news import News
 from segeld.supervisor.slot import Waiting
 from segeld.supervisor.worker_handle import WorkerHandle, WorkerLost
@@ -66,6 +68,13 @@ class TokenPin:
         self._acts = acts
         self._held_by: KeeperHandle | None = None
         self._turn = asyncio.Lock()
+        self._logged_in = False
+        """Since the PIN was given."""
+        self._forgetting: asyncio.Task[None] | None = None
+        self._acting = asyncio.Lock()
+        """One who gives a PIN, or takes it back."""
+        self._officers_acts = 0
+        """What began by itself before one of them does not undo it."""
 
     def is_held(self) -> bool:
         """Whether the keeper still has the PIN: it may have been restarted."""
@@ -76,34 +85,126 @@ class TokenPin:
 
         :raises Fault: if the keeper does not take it; FIELD_INVALID if none was typed and none is configured.
         """
-        keeper = await self._keeper()
-        if pin is not None:
-            await keeper.hold(self._host.name, pin, self._serial())
-        elif not await self._ask_configured(keeper, by_officer=True):
-            raise Fault(
-                Reason.PIN_LENGTH,
-                f"{self._host.name} needs its PIN: none is configured.",
-                field="pin",
-                token=str(self._host.name),
-            )
-        self._held_by, self.bound = keeper, None
-        self.state, self.fault = PinState.HELD, None
+        self._officers_acts += 1
+        async with self._acting:
+            if self._forgetting is not None:
+                await self._forgetting
+            keeper = await self._keeper()
+            if pin is not None:
+                await keeper.hold(self._host.name, pin, self._serial())
+            elif not await self._ask_configured(keeper, by_officer=True):
+                raise Fault(
+                    Reason.PIN_LENGTH,
+                    f"{self._host.name} needs its PIN: none is configured.",
+                    field="pin",
+                    token=str(self._host.name),
+                )
+            self._held_by, self.bound, self._logged_in = keeper, None, False
+            self.state, self.fault = PinState.HELD, None
 
     async def drop(self) -> None:
         """It must not log in later by surprise: an activation did not come to its end."""
-        if self.state is not PinState.HELD:
+        self._officers_acts += 1
+        async with self._acting:
+            if self.state is not PinState.HELD:
+                return
+            self.state = PinState.MISSING
+            self._host.update()
+            if self._held_by is not None:
+                with contextlib.suppress(Fault):  # it has gone, and the PIN with it
+                    await self._held_by.forget(self._host.name, refused_too=False)
+
+    def token_left(self) -> None:
+        """It was logged in, and is not there any more. Whoever puts it back is to say so, if the configuration wants that."""
+        if self._host.config.unattended or self.state is not PinState.HELD or not self._logged_in:
             return
         self.state = PinState.MISSING
-        self._host.update()
-        if self._held_by is not None:
-            await self._held_by.forget(self._host.name, refused_too=False)
+        self._forgetting = asyncio.create_task(self._wipe(), name=f"{self._host.name} forgets its PIN")
 
-    async def forget(self) -> None:
-        """An officer takes it back; what the token refused before counts no more."""
+    async def _wipe(self) -> None:
+        if self._held_by is not None:
+            with contextlib.suppress(Fault):  # it has gone, and the PIN with it
+                await self._held_by.forget(self._host.name, refused_too=False)
+
+    async def forget(self, *, refused_too: bool = True) -> None:
+        """It is taken back.
+
+        :param refused_too: an officer does so: what the token refused before counts no more.
+        """
         self.state, self.fault = PinState.MISSING, None
-        await self._guard.load()
-        await self._guard.clear(self._host.name)
-        await (await self._keeper()).forget(self._host.name, refused_too=True)
+        self._officers_acts += 1
+        async with self._acting:
+            self.state, self.fault = PinState.MISSING, None
+            if refused_too:
+                await self._guard.load()
+                await self._guard.clear(self._host.name)
+            await (await self._keeper()).forget(self._host.name, refused_too=refused_too)
+
+    @asynccontextmanager
+    async def alone(self) -> AsyncIterator[None]:
+        """Within it nobody logs in, but by `log_in_typed`: the PIN is being exchanged."""
+        async with self._turn:
+            yield
+
+    async def log_in_typed(self, worker: WorkerHandle, serial: str, pin: Pin) -> None:
+        """One login with a PIN that an officer typed for it; it is not kept. Within `alone`.
+
+        :param serial: of the token that the worker has opened.
+        :raises Fault: why it is not logged in.
+        :raises WorkerLost: if it ended meanwhile.
+        """
+        lent = await self._lend(await self._keeper(), worker, serial=serial, pin=pin)
+        if lent.flags:
+            self._host.show_flags(lent.flags)
+        self._typed_ended(lent, worker)
+
+    async def log_in_once(self, worker: WorkerHandle, serial: str) -> None:
+        """For one ceremony, with the PIN that is held, or is typed at the reader's pad now.
+
+        :param serial: of the token that the worker has opened.
+        :raises Fault: why it is not logged in.
+        :raises WorkerLost: if it ended meanwhile.
+        """
+        name = self._host.name
+        async with self._turn:
+            keeper = await self._keeper()
+            if isinstance(self._host.config.pin, PinPad):
+                await keeper.hold_pad(name)
+            elif not self.is_held():
+                raise not_active(name)
+            lent = await self._lend(keeper, worker, serial=serial)
+        if lent.flags:
+            self._host.show_flags(lent.flags)
+        try:
+            self._ended(lent, worker)
+        except Waiting:
+            raise self.fault or not_active(name) from None
+
+    def _typed_ended(self, lent: Lent, worker: WorkerHandle) -> None:
+        """It says nothing of the PIN that is held."""
+        name = self._host.name
+        match lent.outcome:
+            case LoginOutcome.OK:
+                return
+            case LoginOutcome.REMOVED:
+                raise WorkerLost(worker.why or "the token was not there, or had no PIN, at the login")
+            case None if lent.died:
+                raise WorkerLost(worker.why or "it ended during the login")
+            case None if lent.why is NotLent.UNRECORDED:
+                raise unrecorded(name, lent.text)
+            case None:
+                raise not_tried(name, lent.why or NotLent.GONE, "pin-change")
+            case _:
+                self._acts.later(
+                    "pin refused", subject=str(name), outcome=lent.outcome, ckr=f"{lent.ckr:#x}", typed="yes"
+                )
+                raise refusal(name, lent, "pin-change")
+
+    def is_set_anew(self) -> None:
+        """The token has a PIN that nobody has given yet: what it refused or locked before is over."""
+        if self.state is PinState.REFUSED:
+            self.state, self.fault = PinState.MISSING, None
+            self._host.update()
 
     async def changed(self, serial: str, old: Pin | None, new: Pin, *, goes_on: bool) -> None:
         """The token's PIN is another now.
@@ -119,16 +220,22 @@ class TokenPin:
         """The PIN that the configuration names, if it names one and may be used without an officer."""
         if not self._host.config.unattended:
             return
+        acts = self._officers_acts
+        async with self._acting:
+            if acts == self._officers_acts:
+                await self._hold_configured()
+
+    async def _hold_configured(self) -> None:
         for last in (False, True):
-            keeper = await self._keeper()
             try:
+                keeper = await self._keeper()
                 if not await self._ask_configured(keeper, by_officer=False):
                     return
             except Fault as fault:
                 if fault.reason is Reason.TOKEN_RECOVERING and not last:
                     continue  # the keeper ended, for whatever reason: that is no fault of this PIN
                 _log.error("no pin", token=str(self._host.name), why=fault.text)
-                self.state, self.fault = PinState.REFUSED, fault
+                self.state, self.fault = PinState.REFUSED, not_read(self._host.name, fault)
             else:
                 self.state, self._held_by = PinState.HELD, keeper
             break
@@ -175,12 +282,14 @@ class TokenPin:
     async def _log_in(self, worker: WorkerHandle) -> None:
         """One attempt. Nobody else makes one at this token meanwhile."""
         keeper = await self._keeper()
+        if not self._may_log_in():  # an officer took it back meanwhile
+            raise Waiting
         if keeper is not self._held_by:
             # It was restarted, so the PIN is gone. A file may be read again: the guard knows what was refused.
             self.state = PinState.MISSING
             await self.hold_configured()
             raise Waiting
-        lent = await self._lend(keeper, worker)
+        lent = await self._lend(keeper, worker, serial=worker.serial)
         if lent.flags:
             self._host.show_flags(lent.flags)
         self._ended(lent, worker)
@@ -188,7 +297,7 @@ class TokenPin:
     def _ended(self, lent: Lent, worker: WorkerHandle) -> None:
         match lent.outcome:
             case LoginOutcome.OK:
-                self.bound = lent.serial or None
+                self.bound, self._logged_in = lent.serial or None, True
             case LoginOutcome.REMOVED:
                 raise WorkerLost(worker.why or "the token was not there, or had no PIN, at the login")
             case None if lent.died:
@@ -235,6 +344,8 @@ class TokenPin:
     def _say_refused(self, lent: Lent) -> None:
         name = self._host.name
         fault = refusal(name, lent)
+        if lent.outcome is LoginOutcome.CANCELLED and lent.held:
+            return
         if lent.outcome is LoginOutcome.CANCELLED:  # at the reader's pad: no PIN was wrong
             self.state, self.fault = PinState.MISSING, fault
             self._host.update()
@@ -243,23 +354,29 @@ class TokenPin:
         _log.error(
             "pin refused", token=str(name), outcome=lent.outcome, ckr=f"{lent.ckr:#x}", flags=lent.flags
         )
-        self._refused(fault)
+        if not lent.held:  # else an officer gave another one meanwhile, of which this says nothing
+            self._refused(fault)
 
     def _refused(self, fault: Fault) -> None:
         if self.state is PinState.HELD:  # not if an officer has taken it back meanwhile
             self.state, self.fault = PinState.REFUSED, fault
         self._host.update()
 
-    async def _lend(self, keeper: KeeperHandle, worker: WorkerHandle) -> Lent:
+    async def _lend(
+        self, keeper: KeeperHandle, worker: WorkerHandle, *, serial: str | None = None, pin: Pin | None = None
+    ) -> Lent:
         """The keeper waits for nobody but the worker: one that hangs in its login is ended in time."""
         config, info = self._host.config, self._host.info()
+        if serial is None:
+            serial = info.serial if info is not None else ""
         lending = asyncio.create_task(
             keeper.lend(
                 self._host.name,
                 worker.number,
                 worker.take_pin_socket(),
-                info.serial if info is not None else "",
+                serial,
                 trusted=flags_are_trusted(config.flags_trusted, info),
+                pin=pin,
             )
         )
         timeouts = config.timeouts
@@ -268,6 +385,6 @@ class TokenPin:
                 return await asyncio.shield(lending)
         except TimeoutError:
             worker.kill("the login did not end in time")
-            return await lending
+            return await keeper.severed(self._host.name, worker.number, lending)
         finally:
             lending.cancel()

@@ -32,8 +32,15 @@ class Host(Protocol):
     module: Module
     news: News
 
+    def is_halted(self) -> bool:
+        """Whether no worker is to be started now."""
+        ...
+
     def seen(self, info: TokenInfo) -> None:
-        """A worker opened the token."""
+        """A worker opened the token.
+
+        :raises Fault: TOKEN_STATE if another configured token is the same device.
+        """
 
     def serial(self) -> str | None:
         """The token's serial number: as configured, or as it was when it was activated."""
@@ -82,6 +89,7 @@ class WorkerSlot:
         backoff = Backoff()
         said = ""
         while True:
+            await self._host.news.until(lambda: not self._host.is_halted())
             backoff.started()
             ended = await self._live()
             if self._was_ready:
@@ -115,6 +123,8 @@ class WorkerSlot:
             self.worker = worker = await WorkerHandle.start(self._host.module.environment)
         except OSError as error:
             return WorkerStatus(Stage.DOWN, trouble=f"No worker process could be started: {error.strerror}.")
+        if self._host.is_halted():
+            worker.kill("its token is kept free of workers")
         # What went wrong before stays said until it is right.
         self._set(WorkerStatus(Stage.LOADING, absent=self.status.absent, trouble=self.status.trouble))
         try:
@@ -123,6 +133,8 @@ class WorkerSlot:
         except WorkerFailed as failed:
             return self._failed(failed)
         except WorkerLost as lost:
+            if worker.retiring:
+                return WorkerStatus(Stage.DOWN)
             return WorkerStatus(Stage.DOWN, trouble=f"Its worker was lost: {lost}.")
         except Waiting:
             return WorkerStatus(Stage.DOWN)
@@ -158,7 +170,7 @@ class WorkerSlot:
         alone = config.workers == 1
         shown = await worker.find_keys(host.public_keys(), patience, alone=alone)
         await host.know(worker, shown.keys, logged_in=False)
-        self._set(WorkerStatus(Stage.WAITING))
+        self._set(WorkerStatus(Stage.WAITING, trouble=self.status.trouble))
         await host.log_in(worker)
         found = await worker.find_keys(host.public_keys(), patience, alone=alone)
         await host.know(worker, found.keys, logged_in=True)

@@ -17,6 +17,7 @@ from segeld.model.faults import Fault, Reason
 from segeld.model.inventory import KeyRecord, SlotRecord, Survey, TokenRecord
 from segeld.model.names import KeyName, TokenName
 from segeld.model.secret import Pin
+from segeld.supervisor.ceremonies import Ceremonies
 from segeld.supervisor.custody import FREE, Custody, in_custody
 from segeld.supervisor.guard import FILE, Guard
 from segeld.supervisor.keeper_handle import KeeperHandle
@@ -27,7 +28,7 @@ from segeld.supervisor.token import Serve, TokenSupervisor
 _log: Final = structlog.get_logger(__name__)
 
 
-class Supervisor:
+class Supervisor(Ceremonies):
     """Starts everything that touches a device. `run` goes on until it is cancelled."""
 
     def __init__(
@@ -55,7 +56,7 @@ class Supervisor:
         self._surveying: asyncio.Task[Survey] | None = None
         self._keys: dict[KeyName, KeyRecord] | None = None
         self._bars: dict[KeyName, Fault] = {}
-        self._tokens: Final[Mapping[TokenName, TokenSupervisor]] = {
+        self._tokens: Mapping[TokenName, TokenSupervisor] = {
             name: TokenSupervisor(
                 name,
                 token,
@@ -65,6 +66,7 @@ class Supervisor:
                 self._token_changed,
                 self._guard,
                 acts,
+                self._twin,
             )
             for name, token in (
                 (TokenName.parse(word), token) for word, token in sorted(config.tokens.items())
@@ -111,6 +113,15 @@ class Supervisor:
         token = self._tokens.get(TokenName.parse(lent.token))
         if token is not None:
             token.reaffirmed(lent)
+
+    def _twin(self, token: TokenSupervisor, info: TokenInfo) -> TokenName | None:
+        """The configuration cannot always tell: one is named by its label, the other by its serial number."""
+        for other in self._tokens.values():
+            known = other.info()
+            if other is not token and known is not None and other.module.path == token.module.path:  # noqa: SIM102
+                if (known.serial, known.label) == (info.serial, info.label):
+                    return other.name
+        return None
 
     def _token_changed(self) -> None:
         self._keys = None

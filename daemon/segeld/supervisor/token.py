@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -14,12 +15,16 @@ from segeld.config.schema import Module, Token
 from segeld.ipc.keeper_wire import Lent
 from segeld.ipc.worker_wire import FoundKey, TokenInfo
 from segeld.model.activation import NO_LIMITS, Limits
+from segeld.model.faults import Fault, Reason
 from segeld.model.inventory import TokenKey, TokenRecord
 from segeld.model.names import KeyName, TokenName
+from segeld.model.pin_tries import flags_are_trusted, said_of_tries
 from segeld.model.secret import Pin
 from segeld.model.token_state import PinState, Stage, TokenState, decide
 from segeld.supervisor import keys
 from segeld.supervisor.activation import Activation
+from segeld.supervisor.clerk import Clerk
+from segeld.supervisor.crew import Crew
 from segeld.supervisor.guard import Guard
 from segeld.supervisor.keeper_handle import KeeperHandle
 from segeld.supervisor.news import News
@@ -49,21 +54,29 @@ class TokenSupervisor:
         changed: Callable[[], None],
         guard: Guard,
         acts: Acts,
+        twin: "Callable[[TokenSupervisor, TokenInfo], TokenName | None]" = lambda token, info: None,  # noqa: ARG005
     ) -> None:
+        """:param twin: the other token that is this very device, if there is one."""
         self.name = name
         self.config = config
         self.module = module
         self.news = News()
         self._serve = serve
         self._changed = changed
+        self._twin = twin
         self._acts = acts
         self._beside: Final = keys.Beside(config)
         self._slots: Final = tuple(WorkerSlot(self, number) for number in range(config.workers))
         self._pin = TokenPin(self, keeper, guard, acts)
         self._activation = Activation(self, self._pin, self._slots)
-        self._term = Term(name, self._activation.deactivate, acts)
+        self._term = Term(name, partial(self._activation.deactivate, refused_too=False), acts)
+        self._crew = Crew(self._slots, self.news, config)
+        self.clerk = Clerk(self, self._pin, self._crew)
+        self._advice = ""
         self._was_active = False
         self._quarantined = False
+        self._quarantine_reason = ""
+        """An officer's; empty if bad signatures were the reason."""
         self._bad_signatures: deque[float] = deque(maxlen=_BAD_SIGNATURES)
         self._info: TokenInfo | None = None
         self._keys: tuple[TokenKey, ...] = ()
@@ -105,6 +118,9 @@ class TokenSupervisor:
             keys=self._keys,
             active_until=self._term.until,
             signatures_left=self._term.left,
+            pin_tries=said_of_tries(info.flags, flags_are_trusted(self.config.flags_trusted, info))
+            if info
+            else "",
         )
 
     async def looked(self) -> None:
@@ -126,7 +142,39 @@ class TokenSupervisor:
         :param limits: of this activation; of a token that is active they only tighten those that there are.
         :raises Fault: what the keeper or the token answered, or why no attempt could be made.
         """
+        if self._quarantine_reason:
+            if pin is not None:
+                pin.wipe()
+            raise Fault(Reason.TOKEN_STATE, f"{self.name}: {self._state_reason}", token=str(self.name))
         await self._activation.activate(pin, limits)
+
+    async def quarantine(self, reason: str) -> None:
+        """Nothing of it is used until it is released; what is under way there is ended.
+
+        :raises Fault: TOKEN_STATE if an officer has done so before.
+        """
+        if self._quarantine_reason:
+            raise Fault(
+                Reason.TOKEN_STATE,
+                f"{self.name} is in quarantine already: {self._quarantine_reason}",
+                token=str(self.name),
+            )
+        self._quarantine_reason = reason
+        self._isolate()
+
+    async def release(self) -> None:
+        """It is used again, with the PIN that is held; without one it waits for its activation.
+
+        :raises Fault: TOKEN_STATE if it is in no quarantine.
+        """
+        if not self._quarantined:
+            raise Fault(Reason.TOKEN_STATE, f"{self.name} is not in quarantine.", token=str(self.name))
+        self._quarantined, self._quarantine_reason = False, ""
+        self._bad_signatures.clear()
+        self._proved = False
+        for slot in self._slots:
+            slot.forgive()
+        self.update()
 
     async def deactivate(self) -> None:
         """Forgets the PIN; workers finish what they hold and end."""
@@ -163,16 +211,49 @@ class TokenSupervisor:
         count, first = len(self._bad_signatures), self._bad_signatures[0]
         if count < _BAD_SIGNATURES or now - first > _BAD_SIGNATURES_WITHIN or self._quarantined:
             return
-        _log.critical("token quarantined", token=str(self.name))
+        self._isolate()
+
+    def _isolate(self) -> None:
+        _log.critical("token quarantined", token=str(self.name), why=self._quarantine_reason)
         self._quarantined = True
-        for slot in self._slots:
-            if slot.worker is not None:
-                slot.worker.kill("its token is in quarantine")
+        self._crew.kill("its token is in quarantine")
         self.update()
+
+    # --- what its clerk needs
+
+    def erased(self) -> None:
+        """Nothing that was known of it is true any more: it waits for its new PIN."""
+        self._term.end()
+        self._was_active, self._proved, self._info = False, False, None
+        self._learn(())
+
+    async def know_anew(self, worker: WorkerHandle, found: tuple[FoundKey, ...]) -> None:
+        """All its workers see these keys now."""
+        self._proved = False
+        try:
+            await self.know(worker, found, logged_in=True)
+        except Waiting:
+            return  # it was deactivated meanwhile
+        self.update()
+
+    def advise(self, advice: str) -> None:
+        """What an officer has to do before the next start; empty: nothing."""
+        self._advice = advice
+        self.update()
+
+    def is_halted(self) -> bool:
+        return self._crew.halted
 
     # --- what its workers' places need
 
     def seen(self, info: TokenInfo) -> None:
+        if (twin := self._twin(self, info)) is not None:
+            raise Fault(
+                Reason.TOKEN_STATE,
+                f"It is the same device as {twin} (serial {info.serial!r}), where each wrong PIN would be tried twice. Name both "
+                "by their serials in the configuration, or leave one out.",
+                token=str(self.name),
+            )
         self._info = info
 
     def public_keys(self) -> tuple[bytes, ...]:
@@ -242,14 +323,21 @@ class TokenSupervisor:
             quarantined=self._quarantined,
             seen=self._info is not None,
         )
+        if state is TokenState.ABSENT:
+            self._pin.token_left()
         if state is TokenState.LOCKED and self._pin.fault is not None:
             reason = self._pin.fault.text
         elif state is TokenState.ACTIVE and not self._pin.is_held():
             reason = "Its PIN is gone, so workers that end are not replaced."
         elif state is TokenState.INACTIVE and self._term.why:
             reason = self._term.why
-        if reason and state in (TokenState.ACTIVE, TokenState.INACTIVE, TokenState.QUARANTINED):
+        if state is TokenState.QUARANTINED and self._quarantine_reason:
+            why = self._quarantine_reason.rstrip(".")
+            reason = f"An officer has put it in quarantine: {why}. Run: segelctl token release {self.name.word}"
+        elif reason and state in (TokenState.ACTIVE, TokenState.INACTIVE, TokenState.QUARANTINED):
             reason = f"{reason} Run: segelctl token activate {self.name.word}"
+        if self._advice and state in (TokenState.INACTIVE, TokenState.LOCKED):
+            reason = f"{reason} {self._advice}"
         if (state, reason) != (self._state, self._state_reason):
             if state is not self._state:
                 self._state_since = time.time()

@@ -58,6 +58,8 @@ class WorkerHandle:
         self.retiring = False
         self.sessions = 1
         """How many the token gave it; known when the token is open."""
+        self.serial = ""
+        """Of the token that it has opened."""
         self.why = ""
         """Why it ended, for the log."""
         self._process = process
@@ -79,7 +81,7 @@ class WorkerHandle:
             process = await spawn(
                 "segeld.worker", {"control": theirs, "pin": pin_theirs}, environment=environment
             )
-        except OSError:
+        except BaseException:  # no process can be started, or the daemon stops just now
             control.close()
             pin.close()
             raise
@@ -100,7 +102,7 @@ class WorkerHandle:
         pin, self._pin = self._pin, None
         return pin
 
-    def tell_secrets(self, present: Pin, new: Pin) -> None:
+    async def tell_secrets(self, present: Pin, new: Pin) -> None:
         """What an officer typed, for the ceremony that is asked for next. Before the socket is handed on.
 
         :raises WorkerLost: if it has ended.
@@ -110,7 +112,8 @@ class WorkerHandle:
         new_field, new_buffer = pin_wire.wrap(new)
         frame = framing.encode(pin_wire.Secrets(present_field, new_field))
         try:
-            self._pin.sendall(frame)  # the only thing there, and short: it never waits
+            self._pin.setblocking(False)
+            await asyncio.get_running_loop().sock_sendall(self._pin, frame)
         except OSError:
             raise WorkerLost(self.why or "it ended before it was told what to do", sent=False) from None
         finally:
@@ -136,7 +139,7 @@ class WorkerHandle:
     ) -> worker_wire.TokenOpened:
         request = worker_wire.OpenToken(next(self._ids), label, serial, sessions, writable)
         opened = await self._ask(request, worker_wire.TokenOpened, patience)
-        self.sessions = opened.sessions
+        self.sessions, self.serial = opened.sessions, opened.token.serial
         return opened
 
     async def find_keys(

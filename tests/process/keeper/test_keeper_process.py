@@ -16,7 +16,8 @@ from segeld.ipc.pin_wire import LoginOutcome
 from segeld.model.faults import Fault, Reason
 from segeld.model.names import TokenName
 from segeld.model.secret import Pin
-from segeld.supervisor.guard import Guard
+from segeld.supervisor import keeper_handle
+from segeld.supervisor.guard import Guard, damage
 from segeld.supervisor.keeper_handle import KeeperHandle
 
 TOKEN = TokenName("payroll")
@@ -146,9 +147,9 @@ async def test_a_worker_that_speaks_out_of_turn_loses_its_socket_and_nobody_else
 
 
 async def test_a_refusal_is_known_after_every_restart(tmp_path) -> None:
-    """Twenty daemons, one after another, each with a keeper of its own and the same stale PIN: one login."""
+    """Daemons one after another, each with a keeper of its own and the same stale PIN: one login."""
     logins = 0
-    for _ in range(20):
+    for _ in range(5):
         keeper = await KeeperHandle.start(Guard(tmp_path / "pin-guard"), [TOKEN])
         try:
             async with borrowing(keeper) as borrow:
@@ -337,3 +338,120 @@ async def test_its_memory_is_not_readable_by_others_of_the_same_user(keeper) -> 
     await keeper.forget(TOKEN, refused_too=False)
     memory = os.stat(f"/proc/{keeper.pid}/mem")  # noqa: PTH116  # quick, and no file of a disk
     assert memory.st_uid == 0  # by PR_SET_DUMPABLE, whoever runs it
+
+
+async def flood(worker: WorkerEnd) -> None:
+    frames = framing.encode(pin_wire.Reaffirm()) * 100
+    while True:
+        await asyncio.get_running_loop().sock_sendall(worker.ours, frames)
+
+
+async def test_a_worker_that_asks_and_never_reads_stops_nobody(keeper, borrow) -> None:
+    await keeper.hold(TOKEN, Pin(b"123456"), SERIAL)
+    worker = await borrow()
+    await worker.receive()
+    worker.answer(LoginOutcome.OK)
+    await worker.lent()
+    await keeper.forget(TOKEN, refused_too=False)
+    with pytest.raises((BrokenPipeError, ConnectionResetError)):  # it is given up when its own socket is full
+        await asyncio.wait_for(flood(worker), TIMEOUT)
+    await keeper.hold(TOKEN, Pin(b"123456"), SERIAL)
+
+
+async def test_a_worker_that_was_ended_is_given_up_although_something_holds_its_socket(keeper, borrow) -> None:
+    await keeper.hold(TOKEN, Pin(b"123456"), SERIAL)
+    worker = await borrow()
+    await worker.receive()
+    lent = await asyncio.wait_for(keeper.severed(TOKEN, worker.number, worker.lending), TIMEOUT)
+    assert lent.died
+    assert await (await borrow()).receive() == (b"123456", False)
+
+
+async def test_a_keeper_that_hangs_is_ended_with_the_login_that_waits_for_it(keeper, borrow, monkeypatch) -> None:
+    await keeper.hold(TOKEN, Pin(b"123456"), SERIAL)
+    worker = await borrow()
+    await worker.receive()
+    monkeypatch.setattr(keeper_handle, "_PATIENCE", 0.1)
+    os.kill(keeper.pid, signal.SIGSTOP)
+    with pytest.raises(Fault, match="keeper process is being restarted"):
+        await asyncio.wait_for(keeper.severed(TOKEN, worker.number, worker.lending), TIMEOUT)
+
+
+async def test_an_answer_that_nobody_waits_for_any_more_is_not_taken_for_the_next_ones(keeper, missing) -> None:
+    os.kill(keeper.pid, signal.SIGSTOP)
+    impatient = asyncio.create_task(keeper.forget(TOKEN, refused_too=False))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    impatient.cancel()
+    holding = asyncio.create_task(keeper.hold_file(TOKEN, str(missing), SERIAL, by_officer=True))
+    await asyncio.wait({impatient})
+    os.kill(keeper.pid, signal.SIGCONT)
+    with pytest.raises(Fault, match="No such file"):
+        await holding
+
+
+async def test_an_officer_who_does_not_wait_leaves_a_pin_that_is_held_or_is_not(keeper, borrow) -> None:
+    """What was typed is wiped here only when it is on its way."""
+    os.kill(keeper.pid, signal.SIGSTOP)
+    first = asyncio.create_task(keeper.forget(TOKEN, refused_too=False))
+    impatient = asyncio.create_task(keeper.hold(TOKEN, Pin(b"123456"), SERIAL))
+    await asyncio.sleep(0)
+    impatient.cancel()
+    os.kill(keeper.pid, signal.SIGCONT)
+    await asyncio.wait({first, impatient})
+    await keeper.hold_pad(TOKEN)  # it still listens
+
+
+async def test_an_attempt_that_begins_with_a_change_of_the_pin_is_not_written_over(keeper, borrow, guard) -> None:
+    """The keeper tells of both at once, and the attempt is the later one."""
+    await keeper.hold(TOKEN, Pin(b"123456"), SERIAL)
+    os.kill(keeper.pid, signal.SIGSTOP)
+    changing = asyncio.create_task(keeper.changed(TOKEN, SERIAL, Pin(b"123456"), Pin(b"654321")))
+    for _ in range(3):
+        await asyncio.sleep(0)
+    worker = await borrow()
+    os.kill(keeper.pid, signal.SIGCONT)
+    await changing
+    await worker.receive()
+    assert list(guard.frame(TOKEN).records[SERIAL].open.values()) == [1]
+
+
+async def test_the_guard_follows_no_link_and_lets_nobody_else_read(tmp_path) -> None:
+    path = tmp_path / "pin-guard"
+    guard = Guard(path)
+    await guard.load()
+    await guard.keep(TOKEN, SERIAL, Record(refused=(b"x",)))
+    path.chmod(0o644)
+    again = Guard(path)
+    await again.load()
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert again.frame(TOKEN).records == {SERIAL: Record(refused=(b"x",))}
+    path.rename(tmp_path / "elsewhere")
+    path.symlink_to(tmp_path / "elsewhere")
+    linked = Guard(path)
+    await linked.load()
+    assert linked.lost
+    path.unlink()
+    os.mkfifo(path)
+    assert damage(path) == "it is no regular file"
+
+
+async def test_an_attempt_that_could_not_be_written_down_is_not_written_later(tmp_path) -> None:
+    """Nothing was tried, so nothing is open, whatever else is written when there is room again."""
+    folder = tmp_path / "state"
+    folder.mkdir()
+    guard = Guard(folder / "pin-guard")
+    keeper = await KeeperHandle.start(guard, [TOKEN])
+    try:
+        async with borrowing(keeper) as borrow:
+            await keeper.hold(TOKEN, Pin(b"123456"), SERIAL)
+            folder.rename(tmp_path / "away")
+            worker = await borrow()
+            assert (await worker.lent()).why is NotLent.UNRECORDED
+            (tmp_path / "away").rename(folder)
+            assert await guard.keep("tokens/other", "1", Record()) is None
+    finally:
+        await keeper.close()
+    later = Guard(folder / "pin-guard")
+    await later.load()
+    assert later.frame(TOKEN).records.get(SERIAL, Record()) == Record()

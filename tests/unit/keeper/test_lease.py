@@ -144,6 +144,35 @@ def test_of_a_lost_memory_nothing_follows_but_an_officers_own_attempt() -> None:
     assert begin(lease) == 2  # by itself: the token is known now
 
 
+def test_of_a_lost_memory_nothing_follows_either_when_an_officers_own_attempt_was_refused() -> None:
+    lease = lent(b"9999", by_officer=True, memory=Memory({}, lost=True))
+    record = end(lease, LoginOutcome.REFUSED, 0xA0)
+    later = Lease("tokens/a", b"k", Memory({SERIAL: record}, lost=True))
+    later.hold(Pin(b"1234"), by_officer=False, serial=SERIAL)  # which may be what was refused before
+    later.waiting.extend(borrowers(1))
+    assert begin(later) is NotLent.UNKNOWN
+
+
+def test_a_pin_that_the_flags_forbid_is_dropped_although_an_earlier_attempt_is_open() -> None:
+    lease = lent(b"1234")
+    end(lease, None)
+    assert begin(lease) == 2
+    assert end(lease, LoginOutcome.NOT_TRIED) == Record(open={b"1234": 1})
+    assert not lease.holds()
+
+
+def test_what_was_taken_back_is_durable_before_the_next_attempt_begins() -> None:
+    """Else the word that it is would be taken for the next attempt's, if the same worker asks again."""
+    lease = Lease("tokens/a", b"k")
+    lease.hold(Pin(b"1234"), by_officer=True, serial=SERIAL)
+    lease.waiting.extend(borrowers(1, 1))
+    assert isinstance(lease.begin(), Trial)
+    lease.ended(None)
+    assert lease.begin() is None
+    lease.settled()
+    assert begin(lease) == 1
+
+
 def test_no_refusal_is_dropped_when_there_are_many() -> None:
     memory = Memory({SERIAL: Record(tuple(b"%d" % number for number in range(MAX_REMEMBERED)))})
     lease = Lease("tokens/a", b"k", memory)
@@ -181,7 +210,7 @@ def test_a_worker_that_goes_before_its_attempt_was_durable_leaves_nothing_open()
     lease.hold(Pin(b"1234"), by_officer=True, serial=SERIAL)
     lease.waiting.extend(borrowers(1, 2))
     assert isinstance(lease.begin(), Trial)
-    assert lease.ended(None) == Record()
+    assert end(lease, None) == Record()
     assert begin(lease) == 2
 
 
@@ -249,7 +278,7 @@ class LeaseMachine(RuleBasedStateMachine):
         if not isinstance(begun, Trial):
             return
         if not written:
-            self.lease.ended(None)
+            end(self.lease, None)
             return
         self.file = begun.record
         self.lease.recorded()

@@ -328,6 +328,7 @@ class Token(_message.Message):
     ACTIVE_UNTIL_FIELD_NUMBER: _builtins.int
     SIGNATURES_LEFT_FIELD_NUMBER: _builtins.int
     WAITING_ITEMS_FIELD_NUMBER: _builtins.int
+    PIN_TRIES_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Output only. Format: tokens/{token}."""
     state: Global___Token.State.ValueType
@@ -347,11 +348,15 @@ class Token(_message.Message):
     workers_configured: _builtins.int
     """Output only. How many workers are configured."""
     pin_source: _builtins.str
-    """Output only. Where the PIN comes from: prompt, file or descriptor."""
+    """Output only. Where the PIN comes from: prompt, file, credential, descriptor or pad."""
     signatures_left: _builtins.int
     """Output only. How many signatures it may still make before it is deactivated; not set if any number."""
     waiting_items: _builtins.int
     """Output only. How many items wait for its keys, those of jobs that are on disk too."""
+    pin_tries: _builtins.str
+    """Output only. What the token's flags say of the PIN tries that are left, and whether they are known to tell the truth.
+    Empty if the token was not seen yet.
+    """
     @_builtins.property
     def state_time(self) -> _timestamp_pb2.Timestamp:
         """Output only. When it came into this state."""
@@ -387,10 +392,11 @@ class Token(_message.Message):
         active_until: _timestamp_pb2.Timestamp | None = ...,
         signatures_left: _builtins.int | None = ...,
         waiting_items: _builtins.int = ...,
+        pin_tries: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_signatures_left", b"_signatures_left", "active_until", b"active_until", "signatures_left", b"signatures_left", "state_time", b"state_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_signatures_left", b"_signatures_left", "active_until", b"active_until", "flags", b"flags", "keys", b"keys", "label", b"label", "manufacturer", b"manufacturer", "model", b"model", "name", b"name", "pin_source", b"pin_source", "serial", b"serial", "signatures_left", b"signatures_left", "state", b"state", "state_reason", b"state_reason", "state_time", b"state_time", "waiting_items", b"waiting_items", "workers_configured", b"workers_configured", "workers_ready", b"workers_ready"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_signatures_left", b"_signatures_left", "active_until", b"active_until", "flags", b"flags", "keys", b"keys", "label", b"label", "manufacturer", b"manufacturer", "model", b"model", "name", b"name", "pin_source", b"pin_source", "pin_tries", b"pin_tries", "serial", b"serial", "signatures_left", b"signatures_left", "state", b"state", "state_reason", b"state_reason", "state_time", b"state_time", "waiting_items", b"waiting_items", "workers_configured", b"workers_configured", "workers_ready", b"workers_ready"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__signatures_left: _TypeAlias = _typing.Literal["signatures_left"]  # noqa: Y015
     _WhichOneofArgType__signatures_left: _TypeAlias = _typing.Literal["_signatures_left", b"_signatures_left"]  # noqa: Y015

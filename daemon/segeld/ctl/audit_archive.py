@@ -1,0 +1,80 @@
+"""`segelctl audit archive`: moves old leaves to another place, with the log still verifiable."""
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from segel.cli.exit_codes import ExitCode
+from segel.cli.failures import UsageError
+from segel.cli.session import Session
+from segeld.ctl.audit_command import Dir, folder_of
+from segeld.ctl.audit_lookup import milliseconds
+from segeld.ctl.audit_verify import bar
+from segeld.ctl.proposing import DryRun
+
+ARCHIVE = """\
+Examples:
+  segelctl audit archive --before 2026-01-01 --to /mnt/archive --dry-run
+  segelctl audit archive --before 2026-01-01 --to /mnt/archive
+
+Moves the leaves that are older, in files of 256 leaves of which every one is. Each is proven to be in the log's tree, copied, made durable, read back and compared; then `archived`, signed with the log's key, says so; only then are they removed. All hashes stay. Interrupted, it is run again. The daemon may run meanwhile.
+
+Needs the log's private key, so it is run on the daemon's machine, as root or as the daemon's user. The same folder may be used again, or another one each year. Whoever has the archive needs the salt as well to look for documents.
+
+Ends with 7 if a bundle is not that of the tree, or the archive has another one in its place: nothing is removed then."""
+
+CODES = (ExitCode.OK, ExitCode.FAILED, ExitCode.USAGE, ExitCode.BAD_SIGNATURE)
+
+Before = Annotated[
+    str, typer.Option("--before", metavar="DATE", help="Move what is older. UTC.", show_default=False)
+]
+To = Annotated[
+    Path, typer.Option("--to", metavar="FOLDER", help="Where it is moved to; must exist.", show_default=False)
+]
+
+
+def archive(
+    session: Session, before: Before, to: To, folder: Dir = None, dry_run: DryRun = False
+) -> ExitCode:
+    """Move old leaves to another place."""
+    from segeld.audit.archive import archive as archive_log
+    from segeld.audit.identity import signer_of
+    from segeld.audit.source import LogUnfit
+    from segeld.audit.tiles import LogUnreadable
+
+    where = folder_of(folder)
+    moment = milliseconds(before, 0)
+    if moment > time.time() * 1000:
+        raise UsageError(f"--before {before} is in the future")
+    if not to.is_dir():
+        raise UsageError(f"there is no folder {to}")
+    if to.resolve().is_relative_to(where.resolve()):
+        raise UsageError(f"{to} lies in the log's own folder")
+    try:
+        signer = signer_of(where)
+    except LogUnfit as error:
+        raise LogUnreadable(str(error)) from None
+    except PermissionError as error:
+        raise LogUnreadable(
+            f"{error.filename}: permission denied. Run it as root or as the daemon's user"
+        ) from None
+    try:
+        with bar(session, "archiving") as progress:
+            done = archive_log(where, to, moment, signer, progress, dry=dry_run)
+    except OSError as error:
+        raise LogUnreadable(f"it was interrupted and can be run again: {error}") from None
+    verb = "would be moved" if dry_run else "were moved"
+    session.output.record(
+        {
+            "archived_bundles": done.bundles,
+            "copied": done.copied,
+            "removed": done.removed,
+            "octets": done.octets,
+            "dry_run": dry_run,
+        },
+        f"{done.removed} files, {done.octets} octets, {verb} to {to}",
+        f"leaves before {done.bundles * 256} {'would be' if dry_run else 'are'} archived",
+    )
+    return ExitCode.OK

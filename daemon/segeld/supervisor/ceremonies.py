@@ -1,0 +1,192 @@
+"""What officers do to tokens and keys, by name: the part of the supervisor that is about it."""
+
+import secrets
+from collections.abc import Collection, Mapping, Sequence
+from typing import Final
+
+from segeld.ipc.ceremony_wire import FoundObject
+from segeld.ipc.worker_wire import SlotInfo
+from segeld.model import weak_objects
+from segeld.model.algorithm import KeyKind
+from segeld.model.faults import Fault, Reason
+from segeld.model.inventory import KeyRecord, ObjectRecord, SlotRecord, TokenRecord
+from segeld.model.names import KeyName, TokenName
+from segeld.model.secret import Pin
+from segeld.supervisor.token import TokenSupervisor
+
+KINDS: Final = {kind.value.replace("-", "").lower(): kind for kind in KeyKind}
+"""By the words of the commands and the wire: rsa2048, p256, ed25519."""
+MAX_LABEL: Final = 64
+MAX_ID: Final = 64
+_ID: Final = 16
+
+
+class DestroyedHalf(Exception):
+    """A key is gone from some of its tokens, and something failed then."""
+
+    def __init__(self, fault: Fault, gone: tuple[TokenName, ...]) -> None:
+        """:param gone: the tokens that do not hold it any more."""
+        super().__init__(fault.text)
+        self.fault: Final = fault
+        self.gone: Final = gone
+
+
+class Ceremonies:
+    """A mixin: `Supervisor` gives it what it needs."""
+
+    _tokens: Mapping[TokenName, TokenSupervisor]
+
+    def token(self, name: TokenName) -> TokenRecord | None:
+        raise NotImplementedError
+
+    def key(self, name: KeyName) -> KeyRecord | None:
+        raise NotImplementedError
+
+    def _require(self, name: TokenName) -> TokenSupervisor:
+        raise NotImplementedError
+
+    def _slot(self, module: str, slot: SlotInfo) -> SlotRecord:
+        raise NotImplementedError
+
+    def _now(self, name: TokenName) -> TokenRecord:
+        record = self.token(name)
+        assert record is not None
+        return record
+
+    async def initialize(
+        self, token: TokenName, slot: tuple[str, int] | None, label: str | None, so_pin: Pin, new_pin: Pin
+    ) -> TokenRecord:
+        """Erases a token, or makes a blank one usable. It waits for its activation then.
+
+        :param slot: the module's configured name and the slot's number, of a blank token; None: found as configured.
+        :raises Fault: nothing was changed.
+        :raises SetUpHalf: it was erased.
+        """
+        await self._require(token).clerk.initialize(slot, label, so_pin, new_pin)
+        return self._now(token)
+
+    async def candidate(
+        self, token: TokenName, slot: tuple[str, int] | None, label: str | None
+    ) -> SlotRecord:
+        """The slot that `initialize` would take now.
+
+        :raises Fault: TOKEN_NOT_FOUND, TOKEN_NOT_PRESENT, SLOT_NOT_FOUND, TOKEN_STATE, FIELD_INVALID.
+        """
+        known = self._require(token)
+        return self._slot(known.config.module, await known.clerk.candidate(slot, label))
+
+    async def unblock(self, token: TokenName, so_pin: Pin, new_pin: Pin) -> TokenRecord:
+        """:raises Fault: the PIN is what it was."""
+        await self._require(token).clerk.unblock(so_pin, new_pin)
+        return self._now(token)
+
+    async def change_pin(self, token: TokenName, pin: Pin, new_pin: Pin) -> str:
+        """Gives what the officer has to do then; empty if nothing.
+
+        :raises Fault: the PIN is what it was.
+        """
+        return await self._require(token).clerk.change_pin(pin, new_pin)
+
+    async def objects(self, token: TokenName) -> tuple[ObjectRecord, ...]:
+        """:raises Fault: TOKEN_NOT_FOUND, TOKEN_NOT_ACTIVE."""
+        found = await self._require(token).clerk.objects()
+        warnings = weak_objects.warnings([_facts(one) for one in found])
+        return tuple(_record(one, weak) for one, weak in zip(found, warnings, strict=True))
+
+    async def generate_key(self, token: TokenName, label: str, kind: str, cka_id: bytes) -> KeyName:
+        """:param cka_id: empty: random octets.
+        :raises Fault: TOKEN_NOT_FOUND, TOKEN_NOT_ACTIVE, FIELD_INVALID, KEY_EXISTS, TOKEN_NO_ROOM, …
+        """
+        known = self._require(token)
+        if kind not in KINDS:
+            raise _invalid("kind", f"{kind!r} is none of {', '.join(KINDS)}")
+        if not label.isprintable() or not 1 <= len(label) <= MAX_LABEL:
+            raise _invalid("label", f"1 to {MAX_LABEL} printable characters are wanted")
+        if len(cka_id) > MAX_ID:
+            raise _invalid("id", f"at most {MAX_ID} octets are wanted, not {len(cka_id)}")
+        return await known.clerk.generate_key(label, KINDS[kind], cka_id or secrets.token_bytes(_ID))
+
+    async def store_certificates(self, key: KeyName, chain: tuple[bytes, ...]) -> tuple[TokenName, ...]:
+        """The tokens that took them.
+
+        :raises Fault: why none did.
+        """
+        record = self._require_key(key)
+        took: list[TokenName] = []
+        failed: Fault | None = None
+        for token in self._holding(key):
+            try:
+                await token.clerk.store_certificates(record.public_key, chain)
+            except Fault as fault:
+                failed = failed or fault
+            else:
+                took.append(token.name)
+        if not took:
+            raise failed or Fault(Reason.KEY_NOT_FOUND, f"No token holds {key} now.", key=str(key))
+        return tuple(took)
+
+    async def destroy_key(self, key: KeyName) -> tuple[TokenName, ...]:
+        """Removes it from all the tokens that hold it: these must all be active.
+
+        :raises Fault: KEY_NOT_FOUND, TOKEN_NOT_ACTIVE; what the first token says. It is on all of them still.
+        :raises DestroyedHalf: what a later one says.
+        """
+        record, holding = self._require_key(key), self._holding(key)
+        for token in holding:
+            token.clerk.require_active()
+        gone: list[TokenName] = []
+        for token in holding:
+            try:
+                await token.clerk.destroy_key(record.public_key)
+            except Fault as fault:
+                if gone:
+                    raise DestroyedHalf(fault, tuple(gone)) from fault
+                raise
+            gone.append(token.name)
+        return tuple(gone)
+
+    async def quarantine(self, token: TokenName, reason: str) -> TokenRecord:
+        """:raises Fault: TOKEN_NOT_FOUND; TOKEN_STATE if it is in quarantine already."""
+        await self._require(token).quarantine(reason)
+        return self._now(token)
+
+    async def release(self, token: TokenName) -> TokenRecord:
+        """:raises Fault: TOKEN_NOT_FOUND; TOKEN_STATE if it is in none."""
+        await self._require(token).release()
+        return self._now(token)
+
+    def _require_key(self, key: KeyName) -> KeyRecord:
+        record = self.key(key)
+        if record is None:
+            raise Fault(Reason.KEY_NOT_FOUND, f"No token that was seen holds {key}.", key=str(key))
+        return record
+
+    def _holding(self, key: KeyName) -> Sequence[TokenSupervisor]:
+        return [token for token in self._tokens.values() if key in token.record().key_names]
+
+
+def _facts(found: FoundObject) -> weak_objects.Facts:
+    return weak_objects.Facts(
+        found.object_class,
+        found.cka_id,
+        found.bits,
+        found.public_key,
+        frozenset(found.attributes),
+        frozenset(found.denied),
+    )
+
+
+def _record(found: FoundObject, warnings: Collection[str]) -> ObjectRecord:
+    return ObjectRecord(
+        object_class=found.object_class,
+        label=found.label,
+        cka_id=found.cka_id,
+        kind=found.kind,
+        key=KeyName.of(found.public_key) if found.public_key is not None else None,
+        attributes=found.attributes,
+        warnings=tuple(warnings),
+    )
+
+
+def _invalid(field: str, text: str) -> Fault:
+    return Fault(Reason.FIELD_INVALID, f"{field}: {text}.", field=field)

@@ -1,0 +1,117 @@
+"""The front's side of a token's PIN: an officer's act is not undone by what began by itself."""
+
+import asyncio
+import socket
+from types import SimpleNamespace
+
+import pytest
+from acts_fake import acts
+
+from segeld.config.schema import PinFile, PinPrompt, Timeouts
+from segeld.ipc.keeper_wire import Lent
+from segeld.ipc.pin_wire import LoginOutcome
+from segeld.model.names import TokenName
+from segeld.model.token_state import PinState
+from segeld.supervisor.guard import Guard
+from segeld.supervisor.news import News
+from segeld.supervisor.pin import TokenPin
+from segeld.supervisor.slot import Waiting
+
+NAME = TokenName("a")
+TIMEOUT = 10
+
+
+class FakeKeeper:
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.ended = asyncio.Event()
+
+    async def hold_descriptor(self, *_, **__) -> None:
+        self.asked.append("hold")
+
+    hold_file = hold_descriptor
+
+    async def forget(self, *_, **__) -> None:
+        self.asked.append("forget")
+
+    async def lend(self, token, worker, sock, serial, **_) -> Lent:
+        self.asked.append(f"lend to the token {serial}")
+        sock.close()
+        return Lent(str(token), worker, LoginOutcome.OK, 0, (), serial=serial)
+
+
+class FakeWorker:
+    def __init__(self, serial: str) -> None:
+        self.number, self.serial, self.ended, self.why = 1, serial, asyncio.Event(), ""
+
+    def take_pin_socket(self) -> socket.socket:
+        return socket.socket()
+
+
+def token(tmp_path, keeper, **config) -> TokenPin:
+    settings = SimpleNamespace(
+        unattended=True, flags_trusted=None, timeouts=Timeouts(), **{"pin": PinPrompt(), **config}
+    )
+    host = SimpleNamespace(
+        name=NAME,
+        config=settings,
+        news=News(),
+        is_barred=lambda: False,
+        info=lambda: SimpleNamespace(serial="of another worker's token", manufacturer=""),
+        show_flags=lambda flags: None,
+        update=lambda: None,
+    )
+    pin = TokenPin(host, keeper, Guard(tmp_path / "pin-guard"), acts())
+    pin.state = PinState.HELD
+    return pin
+
+
+async def test_a_pin_that_is_taken_back_while_the_keeper_restarts_does_not_come_back(tmp_path) -> None:
+    restarted, keeper = asyncio.Event(), FakeKeeper()
+
+    async def start() -> FakeKeeper:
+        await restarted.wait()
+        return keeper
+
+    pin = token(tmp_path, start, pin=PinFile(tmp_path / "pin"))
+    logging_in = asyncio.create_task(pin.log_in(FakeWorker("1")))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    taking_back = asyncio.create_task(pin.forget())
+    await asyncio.sleep(0)
+    restarted.set()
+    with pytest.raises(Waiting):
+        await asyncio.wait_for(logging_in, TIMEOUT)
+    await asyncio.wait_for(taking_back, TIMEOUT)
+    assert (pin.state, keeper.asked) == (PinState.MISSING, ["forget"])
+
+
+async def test_what_was_to_be_read_by_itself_is_not_after_an_officers_act(tmp_path) -> None:
+    restarted, keeper = asyncio.Event(), FakeKeeper()
+
+    async def start() -> FakeKeeper:
+        await restarted.wait()
+        return keeper
+
+    pin = token(tmp_path, start, pin=PinFile(tmp_path / "pin"))
+    taking_back = asyncio.create_task(pin.forget())
+    await asyncio.sleep(0)
+    reading = asyncio.create_task(pin.hold_configured())
+    await asyncio.sleep(0)
+    again = asyncio.create_task(pin.forget())
+    await asyncio.sleep(0)
+    restarted.set()
+    await asyncio.wait_for(asyncio.gather(taking_back, reading, again), TIMEOUT)
+    assert (pin.state, keeper.asked) == (PinState.MISSING, ["forget", "forget"])
+
+
+async def test_an_attempt_is_of_the_token_that_this_worker_has_opened(tmp_path) -> None:
+    keeper = FakeKeeper()
+
+    async def there() -> FakeKeeper:
+        return keeper
+
+    pin = token(tmp_path, there)
+    pin._held_by = keeper
+    await asyncio.wait_for(pin.log_in(FakeWorker("4711")), TIMEOUT)
+    assert (keeper.asked, pin.bound) == (["lend to the token 4711"], "4711")
