@@ -77,6 +77,7 @@ def odd_certificate(request: pytest.FixtureRequest, odd_certificates: dict[str, 
     return odd_certificates[request.param]
 
 
+NO_CARD = "no virtual card here"
 NO_CARDS = pytest.StashKey[str]()
 """Why there is no virtual card on this machine."""
 
@@ -88,7 +89,7 @@ def cards_allowed(pytestconfig: pytest.Config) -> None:
         namespaces.prefix()
     except NamespacesRefused as refused:
         pytestconfig.stash[NO_CARDS] = str(refused)
-        pytest.skip(f"no virtual card here: {refused}")
+        pytest.skip(f"{NO_CARD}: {refused}")
 
 
 @pytest.fixture
@@ -134,9 +135,11 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     return report
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Says what was not tested."""
-    if (refused := config.stash.get(NO_CARDS, None)) is not None:
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Says what was not tested. By the reports: they come from other processes when tests run side by side."""
+    skipped = (str(report.longrepr) for report in terminalreporter.stats.get("skipped", ()))
+    refused = next((text.split(NO_CARD, 1)[1].strip(": )'\"") for text in skipped if NO_CARD in text), None)
+    if refused is not None:
         terminalreporter.section(
             "NOT TESTED: the PIN guard against a token that locks", sep="!", red=True, bold=True
         )

@@ -134,7 +134,9 @@ def test_from_a_blank_slot_to_a_certified_key_that_signs_and_to_an_empty_token(o
         assert twice.returncode != 0
         assert "seal-2026" in twice.stderr
         issued = office.certify(key)
-        objects = [json.loads(one) for one in office.well("wayan", "--json", "token", "objects", "card").splitlines()]
+        objects = [
+            json.loads(one) for one in office.well("wayan", "--json", "token", "objects", "card").splitlines()
+        ]
         assert {"private key", "public key", "certificate"} == {one["class"] for one in objects}
         assert not any(one["warnings"] for one in objects)
         signer = client.signer(key)
@@ -149,8 +151,8 @@ def test_from_a_blank_slot_to_a_certified_key_that_signs_and_to_an_empty_token(o
         assert office.activate(LAST_PIN).returncode == 0
         assert office.well("wayan", "--json", "token", "objects", "card") == ""
         with pytest.raises(segel.errors.SegelError):
-            signer.sign_digest(bytes(32))
-        acts = office.well("wayan", "audit", "tail", "-n", "200")
+            signer.sign_digest(bytes(32), timeout=5)
+        acts = office.well("wayan", "audit", "tail", "-n", "200", "--dir", str(office.folder / "state/audit"))
         assert "token initialised" in acts
         assert "key generated" in acts
     for secret in (SO_PIN, PIN, LAST_PIN):

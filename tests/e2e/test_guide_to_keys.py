@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from cryptography import x509
@@ -55,7 +56,7 @@ def test_from_a_request_to_a_certificate(tmp_path, bed) -> None:
     assert "callers" in run(of_seal(block("segelctl key list")), tmp_path, bed)
     run(of_seal(block("segelctl key csr")), tmp_path, bed)
     request = x509.load_pem_x509_csr((tmp_path / "seal-p256.csr").read_bytes())
-    ca = StatusAuthority(at=dt.datetime.now(dt.UTC))
+    ca = StatusAuthority(at=dt.datetime.now(dt.UTC), age=dt.timedelta(minutes=1))
     seal = ca.seal(public_key=request.public_key(), subject=request.subject)
     (tmp_path / "answer.pem").write_bytes(
         seal.public_bytes(Encoding.PEM) + ca.certificate.public_bytes(Encoding.PEM)
@@ -67,7 +68,7 @@ def test_from_a_request_to_a_certificate(tmp_path, bed) -> None:
 
 def test_rotation_and_withdrawal(tmp_path, bed) -> None:
     with bed.client() as client:
-        names = {key.aliases[0]: key.name.removeprefix("keys/") for key in client.keys()}
+        names = {key.aliases[0]: key.name.removeprefix("keys/") for key in client.keys()}  # noqa: SIM118 # a method
     old, new = names["keys/seal-p256"], names["keys/seal-rsa2048"]
 
     def here(script: str) -> str:
@@ -101,7 +102,7 @@ def test_clients_certificates_are_accepted_by_a_running_daemon(tmp_path, bed) ->
     fresh.replace(trusted)
     tls = segel.Tls(ca=server, cert=tmp_path / "tax.pem", key=tmp_path / "tax.key")
     with segel.BlockingClient.connect(bed.target, tls=tls) as connected:
-        assert connected.whoami().name == "backoffice"
+        assert connected.whoami().principal == "backoffice"
 
 
 def test_the_unit_is_one(tmp_path) -> None:
@@ -110,7 +111,7 @@ def test_the_unit_is_one(tmp_path) -> None:
     assert "ExecReload=/bin/kill -HUP $MAINPID" in text
     assert "LoadCredential=seal-pin:" in text
     command = re.search(r"^ExecStart=(.*)$", text, re.MULTILINE)[1].split()
-    segeld = os.path.join(os.path.dirname(sys.executable), "segeld")
+    segeld = str(Path(sys.executable).parent / "segeld")
     known = subprocess.run(
         [segeld, command[1], "--help"], capture_output=True, text=True, check=True, timeout=TIMEOUT
     )

@@ -21,8 +21,12 @@ def name(text: str) -> x509.Name:
 
 
 class StatusAuthority:
-    def __init__(self, called: str = "Issuing", at: dt.datetime = NOW) -> None:
+    def __init__(
+        self, called: str = "Issuing", at: dt.datetime = NOW, age: dt.timedelta = 30 * DAY
+    ) -> None:
+        """:param age: of all its certificates."""
         self.at = at
+        self.age = age
         self.called = called
         self.key = ec.generate_private_key(ec.SECP256R1())
         self.certificate = self.issue(called, self.key.public_key(), x509.BasicConstraints(True, None))
@@ -34,7 +38,7 @@ class StatusAuthority:
             .issuer_name(name(issuer or self.called))
             .public_key(public_key)
             .serial_number(x509.random_serial_number())
-            .not_valid_before(self.at - 30 * DAY)
+            .not_valid_before(self.at - self.age)
             .not_valid_after(self.at + 300 * DAY)
         )
         for extension in extensions:

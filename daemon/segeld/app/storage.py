@@ -31,6 +31,9 @@ _log: Final = structlog.get_logger(__name__)
 ORIGIN: Final = "log_origin"
 """The setting of the database that names its log."""
 
+WITNESSED: Final = "witnessed"
+"""The setting that names the witness that was given checkpoints."""
+
 
 @dataclass(frozen=True, slots=True)
 class Storage:
@@ -90,7 +93,7 @@ async def open_storage(
         await publisher.start()
         adoption = Adoption(store, log.origin, waiting)
         await adoption.load()
-        witness = _witness_of(config, log)
+        witness = await _witness_of(config, log, store)
         if witness is not None:
             adoption.witness, witness.changed = witness, adoption.review
             await witness.check()
@@ -112,12 +115,23 @@ async def open_storage(
         await store.aclose()
 
 
-def _witness_of(config: Config, log: OwnLog) -> Witness | None:
+async def _witness_of(config: Config, log: OwnLog, store: SqliteStore) -> Witness | None:
     asked = config.audit.witness
     if asked is None:
         return None
     place = CommandPlace(asked.command) if asked.command is not None else FilePlace(asked.file or Path())
-    return Witness(place, log, interval=asked.interval)
+    name = "\0".join(asked.command or (str(asked.file),)).encode()  # another place may be empty
+
+    async def remember() -> None:
+        await store.set_setting(WITNESSED, name)
+
+    return Witness(
+        place,
+        log,
+        interval=asked.interval,
+        witnessed=await store.setting(WITNESSED) == name,
+        remember=remember,
+    )
 
 
 def _log_of(state_dir: Path) -> OwnLog:

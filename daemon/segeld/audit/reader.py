@@ -63,6 +63,8 @@ def _is_archive_of(archive: Path, origin: str) -> None:
     """:raises LogUnreadable: if it is none."""
     try:
         mark = read_mark(archive, None)
+        if mark is None and not any(archive.iterdir()):
+            return  # nothing was old enough yet
     except BadNote as error:
         raise LogUnreadable(f"{archive / layout.ARCHIVED} is no mark of an archive: {error}") from None
     except PermissionError:

@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -110,8 +110,23 @@ class CommandPlace:
 class Witness:
     """`check` at the start, `run` as a task, `aclose` when the last checkpoint is made."""
 
-    def __init__(self, place: Place, log: OwnLog, *, interval: float = 60.0) -> None:
-        """:param interval: seconds between two checkpoints that it is told, at most, while there are new ones."""
+    def __init__(
+        self,
+        place: Place,
+        log: OwnLog,
+        *,
+        interval: float = 60.0,
+        witnessed: bool = False,
+        remember: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        """:param interval: seconds between two checkpoints that it is told, at most, while there are new ones.
+        :param witnessed: whether this place was told a checkpoint in an earlier run: it must not be empty then.
+        :param remember: called when it was told the first one.
+        """
+        self._witnessed = witnessed
+        self._remember = remember
+        self.lost = False
+        """Whether it is empty although it was told something: most likely its mount is not there."""
         self._place = place
         self._log = log
         self._interval = interval
@@ -134,6 +149,10 @@ class Witness:
             note = await self._place.last()
         except (OSError, TimeoutError) as error:
             self._unreachable(error)
+            return
+        self.lost = self._witnessed and not note.strip()
+        if self.lost:
+            self._in_trouble(_LOST)
             return
         self.refusal, self.can_be_adopted = await asyncio.to_thread(self._judge, note)
         if self.refusal:
@@ -203,11 +222,15 @@ class Witness:
         try:
             note = await asyncio.to_thread(self._own_note)
             if note and note != self._kept:
-                # If it was not to be asked at the start, it is asked now.
-                if not self._kept and self.trouble and await self._contradicts():
+                # A mount that went away leaves an empty folder, which must not be written to as if it were new.
+                if (self._witnessed or self.trouble) and await self._contradicts():
                     return
                 await self._place.keep(note)
                 self._kept, self._kept_at = note, time.time()
+                if not self._witnessed:
+                    self._witnessed = True
+                    if self._remember is not None:
+                        await self._remember()
             elif note:
                 self._kept_at = time.time()
         except (OSError, TimeoutError) as error:
@@ -218,18 +241,18 @@ class Witness:
         self.trouble = ""
 
     async def _contradicts(self) -> bool:
-        """For a witness that can be reached at last."""
+        """Whether it must not be told anything."""
         await self.check()
         if self.refusal:
             self.changed()
-        return bool(self.refusal)
+        return bool(self.refusal) or self.lost
 
     changed: Callable[[], None] = staticmethod(lambda: None)
     """Called when `refusal` has come up after the start."""
 
     async def adopt(self) -> None:
-        self.refusal, self.can_be_adopted = "", False
-        self._kept = b""
+        self.refusal, self.can_be_adopted, self.lost = "", False, False
+        self._kept, self._witnessed = b"", False
         self.trouble = ""
         await self._tell()
 
@@ -239,12 +262,18 @@ class Witness:
         await self._tell()
 
     def _unreachable(self, error: BaseException) -> None:
-        text = f"The witness of the audit log cannot be reached: {str(error) or 'it takes too long'}"
-        if not self.trouble:
-            _log.warning("the witness cannot be reached; signing goes on", why=text)
+        self._in_trouble(f"The witness of the audit log cannot be reached: {str(error) or 'it takes too long'}")
+
+    def _in_trouble(self, text: str) -> None:
+        if text != self.trouble:
+            _log.warning("the witness is of no use just now; signing goes on", why=text)
         self.trouble = text
 
 
+_LOST: Final = (
+    "The witness of the audit log is empty, although it was given checkpoints: is its mount there? It is given none until it "
+    "has them again, or two officers let it begin anew: segelctl audit adopt"
+)
 _ADOPT: Final = (
     "Nothing is signed until two officers have looked into it and adopted the log: segelctl audit adopt"
 )

@@ -64,10 +64,37 @@ def look_for(
         size = 0
         for one in wanted:
             more, size = await log.find(**one, everything=everything)
+            for each in more:
+                check_asked(each, one)
             found += more
         return found, size
 
     return ask(session, find)
+
+
+def check_asked(found: "Found", wanted: "dict[str, Any]") -> None:
+    """A proof of another letter proves nothing about this one. What a digest leads to only the salt can tell.
+
+    :raises BadProof: if it is about another signature or job.
+    """
+    from segeld.audit.find import Done
+    from segeld.audit.proof import BadProof
+    from segeld.model.names import JobName
+
+    if "signature_sha256" in wanted:
+        right = item(found, None).signature == wanted["signature_sha256"]
+    elif "job" in wanted:
+        this = checked(found, None)
+        name = JobName.parse(wanted["job"])
+        right = (
+            this.act.subject == str(name)
+            if isinstance(this, Done)
+            else any(part.work == name.token for part in this.intent.parts)
+        )
+    else:
+        return
+    if not right:
+        raise BadProof("the daemon answered with something else than it was asked for")
 
 
 def checked(found: "Found", verifier: "Verifier | None") -> "Chunk | Done":

@@ -26,6 +26,11 @@ class WitnessToSettle(Protocol):
     def refusal(self) -> str: ...
 
     @property
+    def lost(self) -> bool:
+        """Whether it has lost what it was given, and is given nothing until that is adopted."""
+        ...
+
+    @property
     def can_be_adopted(self) -> bool:
         """Whether what it holds is another log's, which this one may replace."""
         ...
@@ -75,7 +80,8 @@ class Adoption:
 
     async def describe(self, _action: AdoptLog) -> Description:
         of_witness = self.witness.refusal if self.witness is not None else ""
-        if self._of is None and not of_witness:
+        lost = self.witness is not None and self.witness.lost
+        if self._of is None and not of_witness and not lost:
             raise Fault(Reason.CHANGE_STATE, "The audit log waits for nothing: there is nothing to adopt.")
         if of_witness and self.witness is not None and not self.witness.can_be_adopted:
             raise Fault(Reason.CHANGE_STATE, of_witness)
@@ -91,6 +97,8 @@ class Adoption:
             )
         if of_witness:
             lines.append(f"Let the witness forget what it holds: {of_witness}")
+        if lost:
+            lines.append("Let the witness begin anew: it has lost the checkpoints that it was given")
         return Description(tuple(lines), needs_approval=True, binding=True)
 
     async def run(
@@ -101,6 +109,8 @@ class Adoption:
         facts = {"approved_by": approved_by or "nobody", "restored": self._of or ""}
         if self.witness is not None and self.witness.refusal:
             facts["witness"] = self.witness.refusal[:500]
+        elif self.witness is not None and self.witness.lost:
+            facts["witness"] = "it lost what it was given"
         at = int(time.time() * 1000)
         await self._records.keep({ADOPTION: None}, Act(at, "log adopted", who, self._origin, facts))
         self._of = None

@@ -6,11 +6,12 @@ from typing import Final, Protocol
 
 from segeld.audit.acts import Acts
 from segeld.model.faults import Fault, Reason
-from segeld.model.inventory import Survey, TokenRecord
-from segeld.model.names import TokenName
+from segeld.model.inventory import KeyRecord, Survey, TokenKey, TokenRecord
+from segeld.model.names import KeyName, TokenName
 from segeld.model.secret import Pin
 from segeld.office.actions import InitializeToken, UnblockPin
 from segeld.office.executor import NEW_PIN, SO_PIN, Description, Partly
+from segeld.office.expiry import facts_of
 from segeld.supervisor.clerk import SetUpHalf
 
 _SLOT: Final = re.compile(r"modules/([a-z0-9][a-z0-9-]*)/slots/([0-9]{1,20})")
@@ -20,6 +21,8 @@ class Tokens(Protocol):
     """The supervisor, as these changes need it."""
 
     def token(self, name: TokenName) -> TokenRecord | None: ...
+
+    def key(self, name: KeyName) -> KeyRecord | None: ...
 
     async def survey(self) -> Survey: ...
 
@@ -41,7 +44,7 @@ class InitializingToken:
         """:raises Fault: TOKEN_NOT_FOUND, FIELD_INVALID, SLOT_NOT_FOUND, TOKEN_STATE."""
         token, slot = _known(self._tokens, action.token), _slot(action.slot)
         if slot is None:
-            lost = _lost(token)
+            lost = _lost(self._tokens, token)
             return Description(
                 (
                     f"{action.token} (label {token.label!r}, serial number {token.serial or 'not seen yet'}) is erased: "
@@ -72,7 +75,7 @@ class InitializingToken:
             if found.token != token.name
             else (
                 f"{action.token} in {action.slot} is erased: everything on it is lost, for ever:",
-                *_lost(token),
+                *_lost(self._tokens, token),
             ),
             needs_approval=True,
             binding=True,
@@ -163,14 +166,23 @@ def _made_usable(action: InitializeToken, token: TokenRecord) -> str:
     )
 
 
-def _lost(token: TokenRecord) -> tuple[str, ...]:
+def _lost(tokens: Tokens, token: TokenRecord) -> tuple[str, ...]:
     lines = [
-        f"The key {key.label!r} ({key.kind or 'of an unknown kind'}), {key.name or 'whose public key is not known'}."
+        f"The key {key.label!r} ({key.kind or 'of an unknown kind'}), {key.name or 'whose public key is not known'}"
+        f"{_certificate(tokens, key)}."
         for key in token.keys
     ]
     if lines:  # no count: jobs come and go while others decide
         lines.append("Jobs that wait for these keys go on only if another token holds them.")
     return tuple(lines)
+
+
+def _certificate(tokens: Tokens, key: TokenKey) -> str:
+    """Whose the certificate is, as a sentence's end. One in the state folder counts too."""
+    known = tokens.key(key.name) if key.name is not None else None
+    chain = known.chain if known is not None else key.chain
+    facts = facts_of(chain[0]) if chain else None
+    return f", with the certificate of {facts.subject}" if facts is not None else ", without a certificate"
 
 
 def _facts(approved_by: str) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """Certificates near their end, of keys, of the daemon's own listeners and of who comes to them: for status, notices, figures
-and the log."""
+and the log.
+"""
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator

@@ -34,10 +34,7 @@ def fetch(
     until = time.monotonic() + timeout
     for _ in range(MAX_HOPS + 1):
         try:
-            place = urlsplit(url)
-            if place.scheme not in _SCHEMES or not place.hostname:
-                raise ValueError("neither http nor https")
-            moved, data = _once(place, limit, body, kind, until)
+            moved, data = _once(_place(url), limit, body, kind, until)
         except (OSError, ValueError, http.client.HTTPException) as error:
             late = time.monotonic() >= until
             why = "no answer in time" if late else str(error) or type(error).__name__
@@ -46,6 +43,13 @@ def fetch(
             return data
         url = urljoin(url, moved)
     raise Unfetched(f"{url}: more than {MAX_HOPS} redirects")
+
+
+def _place(url: str) -> SplitResult:
+    place = urlsplit(url)
+    if place.scheme not in _SCHEMES or not place.hostname:
+        raise ValueError("neither http nor https")
+    return place
 
 
 def _once(

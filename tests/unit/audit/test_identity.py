@@ -182,6 +182,47 @@ def test_setting_aside_is_finished_at_the_next_start(made, state_dir, monkeypatc
     assert open_log(state_dir).origin != made.origin
 
 
+@pytest.mark.parametrize("at", range(3))
+def test_a_disk_that_fails_while_the_old_log_is_set_aside(made, state_dir, monkeypatch, at):
+    following, left = prepare_next(state_dir), [at]
+    real = identity.files.sync
+
+    def failing(folders):
+        if not left[0]:
+            raise OSError(5, "Input/output error")
+        left[0] -= 1
+        real(folders)
+
+    monkeypatch.setattr(identity.files, "sync", failing)
+    with pytest.raises(OSError, match="Input/output"):
+        following.begin()
+    monkeypatch.undo()
+    if not at:  # the old private key is still there
+        following.drop()
+        assert open_log(state_dir).origin == made.origin
+        assert sorted(path.name for path in state_dir.iterdir()) == ["audit", "audit.key"]
+    else:
+        assert open_log(state_dir).origin != made.origin
+        assert following.aside.is_dir()
+
+
+def test_what_others_can_read(made, state_dir):
+    assert identity.exposed(made.folder) == []
+    (state_dir / "audit.key").chmod(0o640)
+    (made.folder / "salt").chmod(0o644)
+    assert identity.exposed(made.folder) == [state_dir / "audit.key", made.folder / "salt"]
+    (made.folder / "salt").chmod(0o640)
+    assert identity.exposed(made.folder) == [state_dir / "audit.key"], "auditors may be of the salt's group"
+
+
+def test_nothing_left(made, state_dir):
+    assert not identity.nothing_left(state_dir)
+    shutil.rmtree(made.folder)
+    assert not identity.nothing_left(state_dir)
+    (state_dir / "audit.key").unlink()
+    assert identity.nothing_left(state_dir)
+
+
 def test_what_was_prepared_and_not_used_is_dropped(made, state_dir):
     identity._prepare(state_dir, None, "x", "")
     assert open_log(state_dir).origin == made.origin

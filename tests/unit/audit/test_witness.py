@@ -9,6 +9,7 @@ from audit_fakes import FakeSource, fill, publish
 
 from segeld.audit.identity import open_log, set_aside
 from segeld.audit.merkle import root_at
+from segeld.audit.publisher import Publisher
 from segeld.audit.reader import open_log_folder
 from segeld.audit.witness import CommandPlace, FilePlace, Witness
 
@@ -131,3 +132,53 @@ def test_the_root_of_any_beginning(made):
     hashes = [leaf_hash(tiles.leaf(index)) for index in range(300)]
     for size in (0, 1, 2, 3, 5, 255, 256, 257, 300):
         assert root_at(size, tiles.node) == root_of(hashes[:size])
+
+
+def test_a_witness_that_lost_what_it_was_given(place, log, old, source, tmp_path):
+    kept = tmp_path / "elsewhere" / "checkpoint"
+    remembered = []
+
+    async def remember() -> None:
+        remembered.append(True)
+
+    async def run() -> None:
+        first = Witness(place, log, remember=remember)
+        await first.check()
+        await first.aclose()
+        assert remembered == [True]
+        note = kept.read_bytes()
+        kept.unlink()
+        witness = Witness(place, log, witnessed=True)
+        await witness.check()
+        await witness.aclose()
+        assert witness.refusal == ""
+        assert "is its mount there?" in witness.trouble
+        assert not kept.exists(), "an empty folder was taken for a new witness"
+        kept.write_bytes(note)
+        await witness.aclose()
+        assert (witness.trouble, witness.lost) == ("", False)
+        assert kept.exists()
+
+    asyncio.run(run())
+
+
+def test_a_mount_that_goes_away_while_the_daemon_runs(place, log, old, source, tmp_path):
+    kept = tmp_path / "elsewhere" / "checkpoint"
+
+    async def run() -> None:
+        witness = Witness(place, log)
+        await witness.check()
+        await witness._tell()
+        kept.unlink()
+        fill(source, log, 1)
+        publisher = Publisher(source, log)
+        await publisher.start()
+        await publisher.aclose()
+        await witness._tell()
+        assert "is its mount there?" in witness.trouble
+        assert not kept.exists()
+        await witness.adopt()
+        assert kept.read_bytes() == (log.folder / "checkpoint").read_bytes()
+        assert witness.trouble == ""
+
+    asyncio.run(run())
