@@ -102,7 +102,7 @@ def test_clients_certificates_are_accepted_by_a_running_daemon(tmp_path, bed) ->
     fresh.replace(trusted)
     tls = segel.Tls(ca=server, cert=tmp_path / "tax.pem", key=tmp_path / "tax.key")
     with segel.BlockingClient.connect(bed.target, tls=tls) as connected:
-        assert connected.whoami().principal == "backoffice"
+        assert connected.whoami().caller == "backoffice"
 
 
 def test_the_unit_is_one(tmp_path) -> None:

@@ -21,9 +21,7 @@ def name(text: str) -> x509.Name:
 
 
 class StatusAuthority:
-    def __init__(
-        self, called: str = "Issuing", at: dt.datetime = NOW, age: dt.timedelta = 30 * DAY
-    ) -> None:
+    def __init__(self, called: str = "Issuing", at: dt.datetime = NOW, age: dt.timedelta = 30 * DAY) -> None:
         """:param age: of all its certificates."""
         self.at = at
         self.age = age

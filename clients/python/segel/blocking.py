@@ -16,6 +16,7 @@ from segel._tls import Tls
 from segel.blocking_jobs import BlockingJobs
 from segel.client import Client
 from segel.models import Failure, Key, Signature, Slots, Token, WhoAmI
+from segel.models_objects import PinChanged, TokenObject
 from segel.officer import Officer
 from segel.settings import Settings
 from segel.signer import SIGN_TIMEOUT, Ecdsa, Signer
@@ -179,3 +180,19 @@ class BlockingOfficer(_Owner[Officer]):
     def deactivate(self, name: str, *, only_if_idle: bool = False) -> Token:
         """See `Officer.deactivate`."""
         return self._portal.run(self._inner.deactivate(name, only_if_idle=only_if_idle))
+
+    def change_pin(self, name: str, pin: bytes | bytearray, new_pin: bytes | bytearray) -> PinChanged:
+        """See `Officer.change_pin`."""
+        return self._portal.run(self._inner.change_pin(name, pin, new_pin))
+
+    def quarantine(self, name: str, reason: str) -> Token:
+        """See `Officer.quarantine`."""
+        return self._portal.run(self._inner.quarantine(name, reason))
+
+    def release(self, name: str) -> Token:
+        """See `Officer.release`."""
+        return self._portal.run(self._inner.release(name))
+
+    def objects(self, name: str) -> tuple[TokenObject, ...]:
+        """See `Officer.objects`."""
+        return self._portal.run(self._inner.objects(name))

@@ -198,6 +198,9 @@ class FakeKeys:
     async def list(self) -> tuple[ManagedKey, ...]:
         return self.there
 
+    async def look(self) -> tuple[tuple[ManagedKey, ...], tuple[str, ...]]:
+        return self.there, ()
+
 
 @dataclass
 class FakeOfficer:
