@@ -48,8 +48,8 @@ def sign(daemon) -> list:
 async def published(daemon, more_than: int) -> None:
     """Waits for a checkpoint over more leaves than that."""
     async with asyncio.timeout(20), officer(daemon) as connected:
-        while int((await connected.log.state()).checkpoint.split(b"\n")[1]) <= more_than:
-            await asyncio.sleep(0.1)  # noqa: ASYNC110  # the daemon tells nobody of checkpoints
+        while int((await connected.log.state()).checkpoint.split(b"\n")[1]) <= more_than:  # noqa: ASYNC110
+            await asyncio.sleep(0.1)  # the daemon tells nobody of checkpoints
 
 
 def officer(daemon, who="ketut"):

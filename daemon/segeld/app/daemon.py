@@ -81,7 +81,8 @@ async def serve(config: Config, *, stop: asyncio.Event, ready: Callable[[Endpoin
     async with AsyncExitStack() as stack, _said_in_one_line():
         condition = Condition()
         policy = PolicyDesk(config.policy, follows_file=config.dev)
-        storage = await stack.enter_async_context(open_storage(
+        storage = await stack.enter_async_context(
+            open_storage(
                 config,
                 policy,
                 registry,
@@ -139,7 +140,7 @@ class _Daemon:
             policy.current,
             lambda: self._dispatcher,
             ceremonies=lambda: self._supervisor,
-            beside=lambda: self._watch.beside(),
+            beside=lambda: self._watch.beside(),  # noqa: PLW0108 - it is made below
         )
         self._supervisor = Supervisor(
             config,

@@ -11,6 +11,7 @@ from segeld.jobqueue.store import Records
 from segeld.model.inventory import TokenRecord
 from segeld.model.principal import Role
 from segeld.office.change_desk import ChangeDesk
+from segeld.office.changes import Person
 from segeld.office.conditions import (
     ChangeConditions,
     DiskCondition,
@@ -38,13 +39,13 @@ class Office:
         executors: Mapping[type[Any], Executor],
         *,
         policy: Callable[[], Policy],
-        revoked: Callable[[str], bool],
+        revoked: Callable[[str, bytes], bool],
         tokens: Callable[[], tuple[TokenRecord, ...]],
         jobs: HeldJobs,
         more: Sequence[Source] = (),
     ) -> None:
         """:param executors: by the action's type.
-        :param revoked: whether all certificates of a principal are revoked, by its name.
+        :param revoked: whether a principal of this name, or its certificate, is revoked.
         :param more: what else somebody is told of, such as certificates near their end.
         """
         self._policy = policy
@@ -86,8 +87,10 @@ class Office:
     async def aclose(self) -> None:
         await self.changes.aclose()
 
-    def _is_officer(self, name: str) -> bool:
-        known = any(
-            each.name == name and each.role is Role.OFFICER for each in self._policy().principals.values()
+    def _is_officer(self, who: Person) -> bool:
+        known = self._policy().principals.get(who.identity)
+        return (
+            known is not None
+            and (known.name, known.role) == (who.name, Role.OFFICER)
+            and not self._revoked(who.name, who.fingerprint)
         )
-        return known and not self._revoked(name)

@@ -262,7 +262,9 @@ class Witness:
         await self._tell()
 
     def _unreachable(self, error: BaseException) -> None:
-        self._in_trouble(f"The witness of the audit log cannot be reached: {str(error) or 'it takes too long'}")
+        self._in_trouble(
+            f"The witness of the audit log cannot be reached: {str(error) or 'it takes too long'}"
+        )
 
     def _in_trouble(self, text: str) -> None:
         if text != self.trouble:

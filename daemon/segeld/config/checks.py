@@ -92,9 +92,13 @@ def _token(key: str, name: str, token: Token, modules: Mapping[str, Module]) -> 
     if isinstance(token.pin, PinFile):
         yield from files.check_secret(f"{key}.pin.path", token.pin.path)
     if isinstance(token.pin, PinCredential) and not os.environ.get(CREDENTIALS):
-        yield Problem(f"{key}.pin.name", f"there are no credentials here: systemd sets {CREDENTIALS} for its services")
+        yield Problem(
+            f"{key}.pin.name", f"there are no credentials here: systemd sets {CREDENTIALS} for its services"
+        )
     if isinstance(token.pin, PinPad) and token.workers != 1:
-        yield Problem(f"{key}.workers", 'must be 1 with pin.source = "pad": each worker would want the PIN typed')
+        yield Problem(
+            f"{key}.workers", 'must be 1 with pin.source = "pad": each worker would want the PIN typed'
+        )
     for number, path in enumerate(token.public_keys):
         yield from certificates.check_public_key(f"{key}.public_keys[{number}]", path)
     for number, path in enumerate(token.certificates):

@@ -27,9 +27,7 @@ Ends with 7 if anything is wrong. A warning is not wrong. What was cut off whole
 CODES = (ExitCode.OK, ExitCode.FAILED, ExitCode.USAGE, ExitCode.BAD_SIGNATURE)
 
 
-def verify(
-    session: Session, folder: Dir = None, key: Key = None, archives: Archives = None
-) -> ExitCode:
+def verify(session: Session, folder: Dir = None, key: Key = None, archives: Archives = None) -> ExitCode:
     """Verify a whole log: that nothing was changed, removed or put in, and that it makes sense."""
     from segeld.audit.verify import verify as verify_log
 

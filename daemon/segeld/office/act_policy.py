@@ -69,7 +69,9 @@ def _summary(check: Check) -> tuple[str, ...]:
     if not found:
         return ("The policy comes to the same as the one in force.",)
     more = sum(each.widens for each in found)
-    head = f"The policy is replaced; what gives more than before: {more}, less or the same: {len(found) - more}."
+    head = (
+        f"The policy is replaced; what gives more than before: {more}, less or the same: {len(found) - more}."
+    )
     lines = tuple(f"{'+' if each.widens else '-'} {each.text}" for each in found[:MAX_LINES])
     rest = (f"… and {len(found) - MAX_LINES} more",) if len(found) > MAX_LINES else ()
     return (head, *lines, *rest)

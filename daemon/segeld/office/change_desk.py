@@ -41,13 +41,14 @@ class ChangeDesk:
         executors: Mapping[type[Any], Executor],
         *,
         two_person: Callable[[], bool],
-        is_officer: Callable[[str], bool],
+        is_officer: Callable[[Person], bool],
         changed: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """:param executors: by the action's type; one that is missing here is refused.
         :param two_person: of the policy in force.
-        :param is_officer: whether a name is an officer's of the policy in force, and not revoked.
+        :param is_officer: whether they are still an officer of the policy in force, under the same name, and with a
+            certificate that is not revoked.
         :param changed: called when a change has moved.
         """
         self._records = ChangeRecords(records)
@@ -124,11 +125,7 @@ class ChangeDesk:
         if over is not None:
             return over
         approver = change.decided
-        if (
-            change.state is ChangeState.APPROVED
-            and approver is not None
-            and not self._is_officer(approver.name)
-        ):
+        if change.state is ChangeState.APPROVED and approver is not None and not self._is_officer(approver):
             return changes.lapsed(change)
         return change
 
@@ -202,6 +199,7 @@ class ChangeDesk:
             self._check_secrets(change, secrets)
             described, needs_approval = await self._describe(change.action)
             async with self._lock:
+                needs_approval = needs_approval or (described.needs_approval and self._two_person())
                 change = await self._begin(self.change(number), who, described, needs_approval)
                 self._running[number] = task
             try:

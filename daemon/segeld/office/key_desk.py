@@ -207,8 +207,12 @@ class KeyDesk:
     async def disable(self, key: KeyName, who: str, why: str) -> None:
         """:raises Fault: KEY_NOT_FOUND, KEY_DISABLED if it is already, FIELD_INVALID."""
         self.require(key)
-        if not why.strip():
-            raise Fault(Reason.FIELD_INVALID, "reason: say why; it is kept in the audit log.", field="reason")
+        if not why.strip() or not why.isprintable():
+            raise Fault(
+                Reason.FIELD_INVALID,
+                "reason: say why, in one line of printable characters; it is kept in the audit log.",
+                field="reason",
+            )
         if (note := self._records[key]).disabled_at:
             raise Fault(
                 Reason.KEY_DISABLED, f"{key} was disabled before, by {note.disabled_by}.", key=str(key)

@@ -138,10 +138,6 @@ class PolicyDesk:
     def two_person(self) -> bool:
         return self._policy.two_person
 
-    def is_officer(self, name: str) -> bool:
-        """Whether a name is an officer's, and may act."""
-        return self._policy.role(name) is Role.OFFICER and not self.is_revoked(name)
-
     @property
     def revocations(self) -> Revocations:
         return self._revocations
@@ -254,8 +250,8 @@ class PolicyDesk:
         """
         if subject in (who.name, fingerprint_text(fingerprint)):
             raise _invalid("caller", "that is yourself: ask another officer")
-        if not why.strip() or len(why) > MAX_REASON:
-            raise _invalid("reason", f"is 1 to {MAX_REASON} characters, for the audit log")
+        if not why.strip() or len(why) > MAX_REASON or not why.isprintable():
+            raise _invalid("reason", f"is 1 to {MAX_REASON} printable characters, for the audit log")
         if not is_fingerprint(subject):
             self._require_name(subject)
         async with self._lock:

@@ -134,7 +134,9 @@ class Audit(audit_pb2_grpc.AuditServicer):
             ]
         if log.unread and not found:
             first = log.unread[0] * WIDTH
-            raise LogUnreadable(f"leaves {first} to {first + WIDTH - 1}, or others, may say it, and were archived")
+            raise LogUnreadable(
+                f"leaves {first} to {first + WIDTH - 1}, or others, may say it, and were archived"
+            )
         return audit_pb2.FindEntriesResponse(
             entries=found[:MOST_FOUND], more=len(found) > MOST_FOUND, size=log.checkpoint.size
         )

@@ -15,6 +15,8 @@ class Call:
     request_id: str
     principal: Principal | None = None
     """None until the peer is known; a service never sees None."""
+    fingerprint: bytes = b""
+    """SHA-256 of the peer's certificate."""
     items: int = 0
     """Inputs that the call brought, for the access log."""
 

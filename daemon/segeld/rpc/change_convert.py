@@ -62,6 +62,8 @@ def _initialize(wanted: changes_pb2.InitializeToken) -> InitializeToken:
         raise convert.invalid("action.initialize_token.slot", "is not modules/{module}/slots/{slot id}")
     if len(wanted.label.encode()) > _LABEL:
         raise convert.invalid("action.initialize_token.label", f"is longer than {_LABEL} octets")
+    if not wanted.label.isprintable():
+        raise convert.invalid("action.initialize_token.label", "has characters that cannot be printed")
     return InitializeToken(str(token), wanted.slot, wanted.label)
 
 

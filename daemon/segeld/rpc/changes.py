@@ -63,6 +63,8 @@ class Changes(changes_pb2_grpc.ChangesServicer):
     ) -> changes_pb2.Change:
         if len(request.reason) > MAX_REASON:
             raise convert.invalid("reason", f"has more than {MAX_REASON} characters")
+        if not request.reason.isprintable():
+            raise convert.invalid("reason", "is one line of printable characters")
         return change_message(
             self._desk, await self._desk.reject(_number(request.name), _who(), request.reason)
         )
@@ -101,7 +103,7 @@ def take_secrets(request: changes_pb2.RunChangeRequest) -> dict[str, Pin]:
 
 def _who() -> Person:
     who = calls.principal()
-    return Person(who.name, who.identity)
+    return Person(who.name, who.identity, calls.current().fingerprint)
 
 
 def _number(name: str) -> int:

@@ -120,6 +120,7 @@ class Guard(grpc.aio.ServerInterceptor):
         opened: OpenCall | None = None
         try:
             certificate = certificate_of(context.auth_context())
+            call.fingerprint = certificate.fingerprint
             who = call.principal = self._calls.admit(certificate)
             require_role(method, who)
             with self._calls.serving(who, certificate) as opened:

@@ -143,8 +143,7 @@ class PolicyAdmin(policy_admin_pb2_grpc.PolicyAdminServicer):
     ) -> wire.RevokeCallerResponse:
         convert.check_name_length(request.caller, "caller")
         subject, who = request.caller, calls.principal()
-        mine = self._open_calls.last_seen(who.name)
-        await self._desk.revoke(subject, who, request.reason, b"" if mine is None else mine.fingerprint)
+        await self._desk.revoke(subject, who, request.reason, calls.current().fingerprint)
         return wire.RevokeCallerResponse(
             cut=self._open_calls.cut(subject),
             jobs_held=0 if is_fingerprint(subject) else self._jobs_of(subject),

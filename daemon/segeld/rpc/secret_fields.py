@@ -22,6 +22,13 @@ def take(request: Message, field: str) -> Pin | None:
         request.ClearField(field)
 
 
+def _required(request: Message, field: str) -> Pin:
+    pin = take(request, field)
+    if pin is None:
+        raise Fault(Reason.PIN_LENGTH, f"{field}: is missing.", field=field)
+    return pin
+
+
 def take_both(request: Message, first: str, second: str) -> tuple[Pin, Pin]:
     """Two that are required. Both fields are cleared, whatever comes of it.
 
@@ -30,10 +37,7 @@ def take_both(request: Message, first: str, second: str) -> tuple[Pin, Pin]:
     taken: list[Pin] = []
     try:
         for field in (first, second):
-            pin = take(request, field)
-            if pin is None:
-                raise Fault(Reason.PIN_LENGTH, f"{field}: is missing.", field=field)
-            taken.append(pin)
+            taken.append(_required(request, field))  # noqa: PERF401 - what was taken is wiped if the next is missing
     except Fault:
         for pin in taken:
             pin.wipe()

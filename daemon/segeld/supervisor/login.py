@@ -38,8 +38,10 @@ def refusal(token: TokenName, lent: Lent, command: str = "activate") -> Fault:
         case LoginOutcome.CANCELLED:
             reason, text = (
                 Reason.CANCELLED,
-                (f"The login of {token} was cancelled at the reader's PIN pad. To try again, run: segelctl token activate "
-                f"{token.word}"),
+                (
+                    f"The login of {token} was cancelled at the reader's PIN pad. To try again, run: segelctl token activate "
+                    f"{token.word}"
+                ),
             )
         case LoginOutcome.LENGTH:
             reason = Reason.PIN_LENGTH

@@ -333,7 +333,9 @@ class TokenSupervisor:
             reason = self._term.why
         if state is TokenState.QUARANTINED and self._quarantine_reason:
             why = self._quarantine_reason.rstrip(".")
-            reason = f"An officer has put it in quarantine: {why}. Run: segelctl token release {self.name.word}"
+            reason = (
+                f"An officer has put it in quarantine: {why}. Run: segelctl token release {self.name.word}"
+            )
         elif reason and state in (TokenState.ACTIVE, TokenState.INACTIVE, TokenState.QUARANTINED):
             reason = f"{reason} Run: segelctl token activate {self.name.word}"
         if self._advice and state in (TokenState.INACTIVE, TokenState.LOCKED):

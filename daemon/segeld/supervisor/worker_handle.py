@@ -164,7 +164,9 @@ class WorkerHandle:
         request = worker_wire.Sign(next(self._ids), key, algorithm, encoding, urgent, deadlines, inputs)
         return await self._ask(request, worker_wire.Signed, patience)
 
-    async def perform(self, request: Callable[[int], worker_wire.Request], expected: type[A], patience: float) -> A:
+    async def perform(
+        self, request: Callable[[int], worker_wire.Request], expected: type[A], patience: float
+    ) -> A:
         """One ceremony.
 
         :param request: makes it of its number.

@@ -45,7 +45,9 @@ class Token:
         self._module: Final = module
         self.slot_id, self.info = _find(module, request)
         self._by_pad = False
-        self.sessions: Final = _open(module, self.slot_id, request.sessions if module.locking else 1, writable=request.writable)
+        self.sessions: Final = _open(
+            module, self.slot_id, request.sessions if module.locking else 1, writable=request.writable
+        )
 
     def login(self, frame: Login | PadLogin) -> LoginEnded:
         """One C_Login as the user, if the token's own flags do not speak against it.

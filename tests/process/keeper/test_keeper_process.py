@@ -358,7 +358,9 @@ async def test_a_worker_that_asks_and_never_reads_stops_nobody(keeper, borrow) -
     await keeper.hold(TOKEN, Pin(b"123456"), SERIAL)
 
 
-async def test_a_worker_that_was_ended_is_given_up_although_something_holds_its_socket(keeper, borrow) -> None:
+async def test_a_worker_that_was_ended_is_given_up_although_something_holds_its_socket(
+    keeper, borrow
+) -> None:
     await keeper.hold(TOKEN, Pin(b"123456"), SERIAL)
     worker = await borrow()
     await worker.receive()
@@ -367,7 +369,9 @@ async def test_a_worker_that_was_ended_is_given_up_although_something_holds_its_
     assert await (await borrow()).receive() == (b"123456", False)
 
 
-async def test_a_keeper_that_hangs_is_ended_with_the_login_that_waits_for_it(keeper, borrow, monkeypatch) -> None:
+async def test_a_keeper_that_hangs_is_ended_with_the_login_that_waits_for_it(
+    keeper, borrow, monkeypatch
+) -> None:
     await keeper.hold(TOKEN, Pin(b"123456"), SERIAL)
     worker = await borrow()
     await worker.receive()
@@ -377,7 +381,9 @@ async def test_a_keeper_that_hangs_is_ended_with_the_login_that_waits_for_it(kee
         await asyncio.wait_for(keeper.severed(TOKEN, worker.number, worker.lending), TIMEOUT)
 
 
-async def test_an_answer_that_nobody_waits_for_any_more_is_not_taken_for_the_next_ones(keeper, missing) -> None:
+async def test_an_answer_that_nobody_waits_for_any_more_is_not_taken_for_the_next_ones(
+    keeper, missing
+) -> None:
     os.kill(keeper.pid, signal.SIGSTOP)
     impatient = asyncio.create_task(keeper.forget(TOKEN, refused_too=False))
     await asyncio.sleep(0)
@@ -402,7 +408,9 @@ async def test_an_officer_who_does_not_wait_leaves_a_pin_that_is_held_or_is_not(
     await keeper.hold_pad(TOKEN)  # it still listens
 
 
-async def test_an_attempt_that_begins_with_a_change_of_the_pin_is_not_written_over(keeper, borrow, guard) -> None:
+async def test_an_attempt_that_begins_with_a_change_of_the_pin_is_not_written_over(
+    keeper, borrow, guard
+) -> None:
     """The keeper tells of both at once, and the attempt is the later one."""
     await keeper.hold(TOKEN, Pin(b"123456"), SERIAL)
     os.kill(keeper.pid, signal.SIGSTOP)

@@ -57,7 +57,10 @@ class Rig:
         config = Config(
             listen=Listen(tls=Tls(nowhere, nowhere, nowhere)),
             modules={"card": Module(path=self.module.path, environment=self._environment)},
-            tokens={"card": token, **{name: Token("card", pin=token.pin, **named) for name, named in more.items()}},
+            tokens={
+                "card": token,
+                **{name: Token("card", pin=token.pin, **named) for name, named in more.items()},
+            },
             state_dir=self.state_dir,
         )
 
@@ -148,7 +151,9 @@ async def test_what_is_left_of_the_tries_is_said(rig: Rig) -> None:
     async with rig.daemon(flags_trusted=False) as supervisor:
         await until(supervisor, TokenState.LOCKED)
         said = supervisor.token(CARD).pin_tries
-        assert said == "The token says that few PIN tries are left. Its flags are not known to tell the truth."
+        assert (
+            said == "The token says that few PIN tries are left. Its flags are not known to tell the truth."
+        )
 
 
 async def test_attended_tokens_wait_at_the_start_and_need_no_typed_pin(rig: Rig) -> None:

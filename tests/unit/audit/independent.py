@@ -137,7 +137,10 @@ def _mth(hashes: list[bytes]) -> bytes:
 
 def _sense(leaves: list[list[Any] | None], origin: str, salt: bytes | None) -> None:
     first = leaves[0] if leaves else []
-    _need(first is None or (bool(first) and first[0] == OPENED and first[2] == origin), "not opened by its first leaf")
+    _need(
+        first is None or (bool(first) and first[0] == OPENED and first[2] == origin),
+        "not opened by its first leaf",
+    )
     settled = set()
     for index, leaf in enumerate(leaves):
         if leaf is None:

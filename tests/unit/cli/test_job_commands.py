@@ -290,7 +290,13 @@ def test_approve_shows_and_asks(said, state, jobs, run, lines, monkeypatch):
     assert "give --yes" in run("job", "approve", job).stderr
     monkeypatch.setattr("segel.cli.job_ask._is_asked_on_a_terminal", lambda: True)
     answer = run("job", "approve", job, input=said)
-    for shown in ("labels: batch=july", "caller: ", "items: 20", "waits: for", jobs.only.job.items_hash.hex()):
+    for shown in (
+        "labels: batch=july",
+        "caller: ",
+        "items: 20",
+        "waits: for",
+        jobs.only.job.items_hash.hex(),
+    ):
         assert shown in answer.stderr
     assert "Sign 20 items with keys/sha256-" in answer.stderr
     assert json.loads(run("job", "status", job, "--json").stdout)["state"] == state

@@ -157,7 +157,9 @@ class FakePolicy:
     """The policy in force, what a check says, and who was revoked."""
 
     in_force: Policy = field(
-        default_factory=lambda: Policy("x = 1\n", b"h" * 32, datetime(2026, 11, 2, tzinfo=UTC), "siti", "", True, ())
+        default_factory=lambda: Policy(
+            "x = 1\n", b"h" * 32, datetime(2026, 11, 2, tzinfo=UTC), "siti", "", True, ()
+        )
     )
     found: PolicyCheck = field(default_factory=lambda: PolicyCheck((), (), False, ()))
     explanation: Explanation = field(default_factory=lambda: Explanation(True, ("Yes.",)))

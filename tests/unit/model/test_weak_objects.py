@@ -8,7 +8,9 @@ STRONG = frozenset({"SENSITIVE", "PRIVATE", "SIGN", "LOCAL", "ALWAYS_SENSITIVE",
 WEAK = frozenset({"EXTRACTABLE", "DECRYPT", "UNWRAP", "DERIVE"})
 
 
-def private(cka_id: bytes = b"1", key: bytes | None = b"k", *, true=STRONG, false=WEAK, bits: int = 0) -> Facts:
+def private(
+    cka_id: bytes = b"1", key: bytes | None = b"k", *, true=STRONG, false=WEAK, bits: int = 0
+) -> Facts:
     return Facts(PRIVATE, cka_id, bits, key, frozenset(true), frozenset(false))
 
 

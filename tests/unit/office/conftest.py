@@ -23,6 +23,8 @@ class Office:
         self.policy = FakeExecutor()
         self.token = FakeExecutor(secrets=("so_pin", "new_pin"))
         self.officers = {"wayan", "made"}
+        self.revoked: set[bytes] = set()
+        """Certificates."""
         self.two_person = True
         self.now = 1_000_000.0
         self.moved = asyncio.Event()
@@ -38,7 +40,7 @@ class Office:
                 InitializeToken: self.token,
             },
             two_person=lambda: self.two_person,
-            is_officer=self.officers.__contains__,
+            is_officer=lambda who: who.name in self.officers and who.fingerprint not in self.revoked,
             changed=self.moved.set,
             clock=lambda: self.now,
         )

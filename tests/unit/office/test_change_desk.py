@@ -12,10 +12,10 @@ from segeld.office.change_records import KEPT, MAX_ENDED
 from segeld.office.changes import LIFETIME, ChangeState, Person
 from segeld.office.executor import Partly
 
-WAYAN = Person("wayan", "uri:wayan")
+WAYAN = Person("wayan", "uri:wayan", b"w" * 32)
 WAYAN_TOO = Person("wayan", "email:wayan@example.org")
-MADE = Person("made", "uri:made")
-KETUT = Person("ketut", "uri:ketut")
+MADE = Person("made", "uri:made", b"m" * 32)
+KETUT = Person("ketut", "uri:ketut", b"k" * 32)
 AWAY = Fault(Reason.TOKEN_NOT_PRESENT, "The token is away. Put it in.")
 
 
@@ -28,6 +28,25 @@ async def refused(waiting, reason: Reason) -> Fault:
         await waiting
     assert caught.value.reason is reason
     return caught.value
+
+
+async def test_an_approval_is_gone_with_the_certificate_that_gave_it(office):
+    change = await office.asked(UnblockPin("tokens/seal"))
+    await office.desk.approve(1, MADE, change.hash)
+    office.revoked.add(MADE.fingerprint)
+    assert office.desk.change(1).state is ChangeState.WAITING
+    fault = await refused(office.desk.run_change(1, WAYAN, secrets()), Reason.CHANGE_STATE)
+    assert "waits for another officer" in fault.text
+    assert office.token.runs == []
+    office.officers.add(KETUT.name)
+    await office.desk.approve(1, KETUT, change.hash)
+    assert (await office.desk.run_change(1, WAYAN, secrets())).state is ChangeState.DONE
+
+
+async def test_one_certificate_under_two_names_is_one_person(office):
+    change = await office.desk.propose(UnblockPin("tokens/seal"), WAYAN)
+    other = Person("made", "uri:made", WAYAN.fingerprint)
+    await refused(office.desk.approve(1, other, change.hash), Reason.SECOND_PERSON_REQUIRED)
 
 
 async def test_two_officers_change_something(office):

@@ -65,7 +65,7 @@ class ChangeMachine(RuleBasedStateMachine):
             self.records,
             {ApplyPolicy: self.executor, AdoptLog: self.executor},
             two_person=lambda: self.two_person,
-            is_officer=self.officers.__contains__,
+            is_officer=lambda who: who.name in self.officers,
             clock=lambda: self.now,
         )
 

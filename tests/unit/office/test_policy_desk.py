@@ -201,8 +201,8 @@ async def test_one_certificate_is_shut_out_and_the_caller_is_not(file, records, 
         ("rahmat", "stolen", "is an officer"),
         ("siti", "stolen", "yourself"),
         (f"sha256-{PRINT.hex()}", "stolen", "yourself"),
-        ("one", " ", "1 to 500 characters"),
-        ("one", "x" * 501, "1 to 500 characters"),
+        ("one", " ", "1 to 500 printable characters"),
+        ("one", "x" * 501, "1 to 500 printable characters"),
     ],
 )
 async def test_who_cannot_be_shut_out_so(records, desk, subject, why, says):
@@ -241,7 +241,12 @@ async def test_a_description_shows_what_gives_more_first(desk):
 
 @pytest.mark.parametrize(
     ("more", "says"),
-    [("[", "not TOML"), ("x = 1", "x: is not known"), ("weight = inf", "weight"), ("sans = 07:32:00", "sans")],
+    [
+        ("[", "not TOML"),
+        ("x = 1", "x: is not known"),
+        ("weight = inf", "weight"),
+        ("sans = 07:32:00", "sans"),
+    ],
 )
 async def test_a_large_policy_has_its_faults_named_as_a_small_one_has(desk, more, says):
     many = "".join(f'[[callers]]\nname = "c{n}"\nsans = ["dns:c{n}"]\n' for n in range(500))

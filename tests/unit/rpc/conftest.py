@@ -281,7 +281,8 @@ class Daemon:
         self.services = ()
         self.shut_out = lambda who, fingerprint: None
         self.open_calls = OpenCalls(
-            lambda: self.policy, lambda who, fingerprint: self.shut_out(who, fingerprint)
+            lambda: self.policy,
+            lambda who, fingerprint: self.shut_out(who, fingerprint),  # noqa: PLW0108 - tests exchange it
         )
         self.servers: Servers | None = None
         self._channels = contextlib.AsyncExitStack()

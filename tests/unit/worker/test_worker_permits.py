@@ -73,7 +73,12 @@ def test_the_worker_asks_the_table_before_it_does_anything() -> None:
 
 
 def test_what_changes_a_token_needs_a_login_or_none_at_all() -> None:
-    for request in (ceremony.ChangePin, ceremony.GenerateKey, ceremony.StoreCertificates, ceremony.DestroyKey):
+    for request in (
+        ceremony.ChangePin,
+        ceremony.GenerateKey,
+        ceremony.StoreCertificates,
+        ceremony.DestroyKey,
+    ):
         assert PERMITS[request] == {State.USER}
     for request in (ceremony.InitToken, ceremony.InitPin):
         assert PERMITS[request] == {State.LOADED}
