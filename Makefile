@@ -35,7 +35,7 @@ demo: $(VENV)/ready ## Sign PDF letters and 10,000 digests on SoftHSM2 and verif
 test: $(VENV)/ready ## Run the test suite (build/test/junit.xml)
 	@PYTHON="$(PYTHON)" softhsm/system-packages test
 	@mkdir -p build/test
-	@$(RUN) -m pytest --numprocesses=$(SIDE_BY_SIDE) --dist=loadfile --junit-xml=build/test/junit.xml $(ARGS)
+	@$(RUN) -m pytest --numprocesses=$(SIDE_BY_SIDE) --dist=loadfile --no-loadscope-reorder --junit-xml=build/test/junit.xml $(ARGS)
 
 soak: $(VENV)/ready ## Restart with a stale PIN, then kill daemon and workers for hours (CYCLES=10000); check what is left
 	@PYTHON="$(PYTHON)" softhsm/system-packages test

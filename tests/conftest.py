@@ -2,6 +2,7 @@
 
 import datetime as dt
 import os
+import shutil
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
@@ -37,7 +38,27 @@ BLOCKS_ONCE = (
 @pytest.fixture(scope="session")
 def testbed(tmp_path_factory: pytest.TempPathFactory) -> Testbed:
     """Two tokens with keys of every kind, and a PKI. Shared: tests that change tokens add their own."""
-    return provision(tmp_path_factory.mktemp("testbed"))
+    bed = provision(tmp_path_factory.mktemp("testbed"))
+    shutil.copytree(bed.directory / "tokens", bed.directory / PRISTINE)
+    return bed
+
+
+PRISTINE = "tokens-as-made"
+
+
+@pytest.fixture(autouse=True)
+def _no_token_stays_empty(request: pytest.FixtureRequest) -> Iterator[None]:
+    """SoftHSM2 writes a token's file anew at each login: a process that is killed then leaves it empty."""
+    yield
+    if "testbed" not in request.fixturenames:
+        return
+    bed = request.getfixturevalue("testbed")
+    if not isinstance(bed, Testbed) or not (pristine := bed.directory / PRISTINE).is_dir():
+        return
+    for file in pristine.glob("*/token.object"):
+        there = bed.directory / "tokens" / file.relative_to(pristine)
+        if not there.exists() or not there.stat().st_size:
+            shutil.copyfile(file, there)
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,6 @@ import asyncio
 import hashlib
 import json
 import os
-import shutil
 import subprocess
 import sys
 
@@ -45,10 +44,16 @@ def sign(daemon) -> list:
         return client.signer(daemon.key).sign_digests(DIGESTS)
 
 
+def size(state) -> int:
+    """Leaves of the newest checkpoint; 0 before the first."""
+    lines = state.checkpoint.split(b"\n")
+    return int(lines[1]) if len(lines) > 1 else 0
+
+
 async def published(daemon, more_than: int) -> None:
     """Waits for a checkpoint over more leaves than that."""
     async with asyncio.timeout(20), officer(daemon) as connected:
-        while int((await connected.log.state()).checkpoint.split(b"\n")[1]) <= more_than:  # noqa: ASYNC110
+        while size(await connected.log.state()) <= more_than:  # noqa: ASYNC110
             await asyncio.sleep(0.1)  # the daemon tells nobody of checkpoints
 
 
@@ -142,41 +147,3 @@ def outcomes(folder) -> list:
 
     log = open_log_folder(folder, None)
     return [leaf for leaf in map(log.leaf, range(log.checkpoint.size)) if isinstance(leaf, Outcome)]
-
-
-def test_database_and_log_put_back_together(bed, tmp_path):
-    """Files alone cannot show it; the witness does. Nothing is signed until a restore was adopted by two."""
-    config, state, witness = bed / "segeld.toml", bed / "state", tmp_path / "elsewhere" / "checkpoint"
-    witness.parent.mkdir()
-    with dev_daemon("--workers", "1", directory=bed):
-        pass
-    with config.open("a") as file:
-        file.write(f'\n[audit.witness]\nfile = "{witness}"\ninterval = 1.0\n')
-    with dev_daemon("--workers", "1", directory=bed) as daemon:
-        sign(daemon)
-    older = tmp_path / "older"
-    shutil.copytree(state, older)
-    with dev_daemon("--workers", "1", directory=bed) as daemon:
-        sign(daemon)
-    evidence = witness.read_bytes()
-    shutil.rmtree(state)
-    shutil.copytree(older, state)
-    before = len(outcomes(state / "audit"))
-    with dev_daemon("--workers", "1", directory=bed) as daemon:
-        assert "both put back to an older state" in run(daemon, "status", code=9)
-        assert all("older state" in str(one) for one in attempt(daemon))
-        with pytest.raises(errors.SegelError, match="older state"):
-            asyncio.run(adopt(daemon))
-    assert len(outcomes(state / "audit")) == before
-    assert witness.read_bytes() == evidence
-    backup = tmp_path / "backup.db"
-    for command in ("backup", "restore"):
-        subprocess.run(
-            [sys.executable, "-m", "segeld", command, backup, "--config", config], check=True, timeout=60
-        )
-    with dev_daemon("--workers", "1", directory=bed) as daemon:
-        assert "segelctl audit adopt" in run(daemon, "status", code=9)
-        asyncio.run(adopt(daemon))
-        assert len(sign(daemon)) == len(DIGESTS)
-        run(daemon, "status")
-    assert witness.read_bytes().partition(b"\n")[0] != evidence.partition(b"\n")[0]

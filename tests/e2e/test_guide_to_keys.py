@@ -118,8 +118,9 @@ def test_the_unit_is_one(tmp_path) -> None:
     assert command[2] in known.stdout
     if analyze is None:
         return  # a machine without systemd: what of it can be looked at here was
-    unit = tmp_path / "segeld.service"
-    unit.write_text(text.replace(command[0], segeld).replace("User=segel", "User=root"))
+    unit, program = tmp_path / "segeld.service", tmp_path / "segeld"
+    program.symlink_to(segeld)  # its own path may have blanks, which a unit would have to quote
+    unit.write_text(text.replace(command[0], str(program)).replace("User=segel", "User=root"))
     checked = subprocess.run(
         [analyze, "verify", "--man=no", unit], capture_output=True, text=True, check=False, timeout=TIMEOUT
     )

@@ -58,7 +58,7 @@ def test_the_guide_to_jobs(tmp_path, bed) -> None:
     (tmp_path / "signatures.jsonl").unlink()
     digests = tmp_path / "digests.txt"
     digests.write_text("".join(digests.read_text().splitlines(keepends=True)[1:]))  # another job
-    told = run(follow + failed + decide.splitlines()[0] + " --yes || true", tmp_path, bed)
+    told = run(follow + failed + decide.splitlines()[1] + " --yes || true", tmp_path, bed)
     assert "every item has its signature" in told
     assert "approver" in told
     assert len((tmp_path / "signatures.jsonl").read_text().splitlines()) == len(results) - 1

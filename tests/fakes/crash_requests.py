@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import random
+from collections import Counter
 
 import grpc.aio
 from crash_calls import ANSWER_WITHIN, PASSES, PAUSE, Caller, Refused, reason_of, reason_of_call
@@ -11,6 +12,8 @@ from crash_journal import Asked, Journal, digests_of
 from segel.v1 import resources_pb2 as resources
 from segel.v1 import signing_pb2 as messages
 
+TOLD_LOST = 20
+"""More often than an item is tried: then WORKER_LOST is what is kept of it."""
 P256 = resources.SIGNATURE_ALGORITHM_ECDSA_P256_SHA256
 
 
@@ -20,6 +23,8 @@ class Requests:
     def __init__(self, caller: Caller, key: str, journal: Journal, chance: random.Random, name: str) -> None:
         self.caller, self.key, self.journal, self.chance, self.name = caller, key, journal, chance, name
         self.mine: list[Asked] = []
+        self._lost: Counter[str] = Counter()
+        """How often in a row all that was missing of a request was told to be lost."""
 
     def new(self) -> Asked:
         number = len(self.mine)
@@ -60,23 +65,26 @@ class Requests:
         )
 
     def take(self, asked: Asked, response: messages.SignResponse) -> bool:
-        """Whether everything is signed.
+        """Whether everything has ended: signed, or lost with the worker so often that it is not tried again.
 
         :raises Refused: if one was refused for good.
         """
         if len(response.results) != len(asked.digests):
             self.journal.say(f"{asked.request_id} has {len(response.results)} results")
             return True
-        whole = True
+        whole, final = True, True
         for position, result in enumerate(response.results):
             if result.WhichOneof("outcome") == "signature":
                 told = (result.signature, result.leaf_index, result.leaf_position)
                 self.journal.note(asked, position, told)
                 continue
             whole = False
-            if reason_of(result.error) not in PASSES:
-                raise Refused(reason_of(result.error), result.error.message)
-        return whole
+            reason = reason_of(result.error)
+            final = final and reason == "WORKER_LOST"
+            if reason not in PASSES:
+                raise Refused(reason, result.error.message)
+        self._lost[asked.request_id] = self._lost[asked.request_id] + 1 if final else 0
+        return whole or self._lost[asked.request_id] > TOLD_LOST
 
     async def run_streams(self, stop: asyncio.Event) -> None:
         waiting: dict[str, Asked] = {}
