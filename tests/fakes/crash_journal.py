@@ -16,10 +16,12 @@ class Asked:
     request_id: str
     digests: tuple[bytes, ...]
     got: dict[int, Receipt] = field(default_factory=dict)
+    lost: bool = False
+    """What is missing was lost with its worker so often that it is not tried again."""
 
     @property
     def answered(self) -> bool:
-        return len(self.got) == len(self.digests)
+        return self.lost or len(self.got) == len(self.digests)
 
 
 @dataclass

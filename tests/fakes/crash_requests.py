@@ -84,7 +84,8 @@ class Requests:
             if reason not in PASSES:
                 raise Refused(reason, result.error.message)
         self._lost[asked.request_id] = self._lost[asked.request_id] + 1 if final else 0
-        return whole or self._lost[asked.request_id] > TOLD_LOST
+        asked.lost = self._lost[asked.request_id] > TOLD_LOST
+        return whole or asked.lost
 
     async def run_streams(self, stop: asyncio.Event) -> None:
         waiting: dict[str, Asked] = {}

@@ -118,10 +118,11 @@ class Round:
     def figures(self) -> str:
         values = list(released(self.journal))
         lost = sum(told == "WORKER_LOST" for story in self.journal.stories for told in story.got.values())
+        given_up = sum(asked.lost for asked in self.journal.asked)
         return (
             f"{self.killer.done.total()} kills in {self.minutes:.1f} min {dict(self.killer.done)}; {len(self.journal.stories)} jobs, "
             f"{len(self.journal.asked)} requests, {self.journal.resent} sent again, {self.journal.repeated} asked "
-            f"again; {len(values)} signatures released, {lost} items lost three times; "
+            f"again; {len(values)} signatures released, {lost} items and {given_up} requests lost three times; "
             f"{len(self.log.leaves)} leaves, {len(self.checkpoints)} checkpoints"
         )
 
