@@ -5,11 +5,10 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 from segeld.ipc.ceremony_wire import FoundObject
-from segeld.ipc.worker_wire import SlotInfo
 from segeld.model import weak_objects
 from segeld.model.algorithm import KeyKind
 from segeld.model.faults import Fault, Reason
-from segeld.model.inventory import KeyRecord, ObjectRecord, SlotRecord, TokenRecord
+from segeld.model.inventory import KeyRecord, ObjectRecord, TokenRecord
 from segeld.model.names import KeyName, TokenName
 from segeld.model.secret import Pin
 from segeld.supervisor.token import TokenSupervisor
@@ -45,9 +44,6 @@ class Ceremonies:
     def _require(self, name: TokenName) -> TokenSupervisor:
         raise NotImplementedError
 
-    def _slot(self, module: str, slot: SlotInfo) -> SlotRecord:
-        raise NotImplementedError
-
     def _now(self, name: TokenName) -> TokenRecord:
         record = self.token(name)
         assert record is not None
@@ -64,16 +60,6 @@ class Ceremonies:
         """
         await self._require(token).clerk.initialize(slot, label, so_pin, new_pin)
         return self._now(token)
-
-    async def candidate(
-        self, token: TokenName, slot: tuple[str, int] | None, label: str | None
-    ) -> SlotRecord:
-        """The slot that `initialize` would take now.
-
-        :raises Fault: TOKEN_NOT_FOUND, TOKEN_NOT_PRESENT, SLOT_NOT_FOUND, TOKEN_STATE, FIELD_INVALID.
-        """
-        known = self._require(token)
-        return self._slot(known.config.module, await known.clerk.candidate(slot, label))
 
     async def unblock(self, token: TokenName, so_pin: Pin, new_pin: Pin) -> TokenRecord:
         """:raises Fault: the PIN is what it was."""

@@ -117,15 +117,6 @@ class Clerk:
         if not self._host.is_active():
             raise not_active(self._host.name)
 
-    async def candidate(self, slot: tuple[str, int] | None, label: str | None) -> SlotInfo:
-        """The slot that `initialize` would take.
-
-        :raises Fault: SLOT_NOT_FOUND, TOKEN_NOT_PRESENT, TOKEN_STATE, FIELD_INVALID.
-        """
-        self._label(label)
-        async with self._worker() as worker:
-            return self._choose(slot, (await worker.survey(self._host.config.timeouts.start)).slots)
-
     async def _to_the_end(self, work: Coroutine[Any, Any, T]) -> T:
         async def in_turn() -> T:
             async with self._turn:
