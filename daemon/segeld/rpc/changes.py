@@ -8,13 +8,13 @@ from typing import Any, Final
 import grpc
 
 from segel.v1 import changes_pb2, changes_pb2_grpc
-from segeld.model.faults import Fault, Reason
-from segeld.model.secret import Pin, PinLengthError
+from segeld.model.faults import Fault
+from segeld.model.secret import Pin
 from segeld.office.change_desk import MAX_REASON, ChangeDesk
 from segeld.office.changes import Person
 from segeld.office.executor import NEW_PIN, SO_PIN
 from segeld.rpc import call as calls
-from segeld.rpc import convert
+from segeld.rpc import convert, secret_fields
 from segeld.rpc.change_convert import action_of, change_message
 from segeld.rpc.service import OfficerService
 
@@ -81,20 +81,19 @@ class Changes(changes_pb2_grpc.ChangesServicer):
 
 
 def take_secrets(request: changes_pb2.RunChangeRequest) -> dict[str, Pin]:
-    """The secrets out of the message, as far as there are any. What gRPC and protobuf made of them on the way cannot be
-    wiped from Python: it is freed with the call, and core files of the front are off.
+    """The secrets out of the message, as far as there are any. Both fields are cleared, whatever comes of it.
 
     :raises Fault: PIN_LENGTH.
     """
     taken: dict[str, Pin] = {}
     try:
         for field in (SO_PIN, NEW_PIN):
-            if getattr(request, field):
-                taken[field] = Pin(getattr(request, field))
-    except PinLengthError as error:
+            if (pin := secret_fields.take(request, field)) is not None:
+                taken[field] = pin
+    except Fault:
         for pin in taken.values():
             pin.wipe()
-        raise Fault(Reason.PIN_LENGTH, f"{error}.".replace("a PIN", "A PIN", 1), field=field) from None
+        raise
     finally:
         request.ClearField("so_pin")
         request.ClearField("new_pin")
