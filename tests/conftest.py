@@ -36,25 +36,25 @@ BLOCKS_ONCE = (
 
 
 @pytest.fixture(scope="session")
-def testbed(tmp_path_factory: pytest.TempPathFactory) -> Testbed:
+def testbed(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Testbed:
     """Two tokens with keys of every kind, and a PKI. Shared: tests that change tokens add their own."""
     bed = provision(tmp_path_factory.mktemp("testbed"))
     shutil.copytree(bed.directory / "tokens", bed.directory / PRISTINE)
+    pytestconfig.stash[SHARED] = bed
     return bed
 
 
 PRISTINE = "tokens-as-made"
+SHARED = pytest.StashKey[Testbed]()
 
 
 @pytest.fixture(autouse=True)
-def _no_token_stays_empty(request: pytest.FixtureRequest) -> Iterator[None]:
+def _no_token_stays_empty(pytestconfig: pytest.Config) -> Iterator[None]:
     """SoftHSM2 writes a token's file anew at each login: a process that is killed then leaves it empty."""
     yield
-    if "testbed" not in request.fixturenames:
+    if (bed := pytestconfig.stash.get(SHARED, None)) is None:
         return
-    bed = request.getfixturevalue("testbed")
-    if not isinstance(bed, Testbed) or not (pristine := bed.directory / PRISTINE).is_dir():
-        return
+    pristine = bed.directory / PRISTINE
     for file in pristine.glob("*/token.object"):
         there = bed.directory / "tokens" / file.relative_to(pristine)
         if not there.exists() or not there.stat().st_size:
