@@ -148,15 +148,15 @@ class _Daemon:
             self._changed,
             storage.acts,
             waiting=self._dispatcher.waiting,
-            custody=self._keys,
+            custody=self._keys.standing,
         )
         self._withdrawal = Withdrawal(self._oversight, policy.condemned)
         open_calls = OpenCalls(policy.current, policy.refusal)
         # Open calls first: who is shut out should see why, and not how one item after another is refused.
         policy.changed.extend((open_calls.review, self._dispatcher.review_callers, self._withdrawal.look))
-        self._watch = CertificateWatch(config, self._keys, registry, time.time, open_calls.ends)
+        self._watch = CertificateWatch(config, self._keys.standing, registry, time.time, open_calls.ends)
         self._revocation = RevocationCheck(
-            self._keys, self._supervisor.keys, config.certificates.revocation_interval, time.time
+            self._keys.standing, self._supervisor.keys, config.certificates.revocation_interval, time.time
         )
         self._office = Office(
             config,
@@ -165,8 +165,8 @@ class _Daemon:
             {
                 ApplyPolicy: ApplyingPolicy(policy),
                 UnrevokeCaller: LettingIn(policy),
-                EnableKey: EnablingKey(self._keys),
-                DestroyKey: DestroyingKey(self._keys),
+                EnableKey: EnablingKey(self._keys.withdrawal),
+                DestroyKey: DestroyingKey(self._keys.withdrawal),
                 InitializeToken: InitializingToken(self._supervisor, storage.acts),
                 UnblockPin: UnblockingPin(self._supervisor, storage.acts),
                 AdoptLog: storage.adoption,
@@ -194,7 +194,11 @@ class _Daemon:
                 *self._office.services,
                 audit_service(storage.log.folder, storage.log.commitments, storage.state),
                 policy_service(
-                    policy, open_calls, self._supervisor, jobs_of=jobs.held_of, barred=self._keys.refusal
+                    policy,
+                    open_calls,
+                    self._supervisor,
+                    jobs_of=jobs.held_of,
+                    barred=self._keys.standing.refusal,
                 ),
             ),
             open_calls=open_calls,

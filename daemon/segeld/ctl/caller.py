@@ -10,6 +10,7 @@ from segel.cli.exit_codes import ExitCode
 from segel.cli.job_ask import Yes, sure
 from segel.cli.session import Session, session_command
 from segeld.ctl.change_view import moment
+from segeld.ctl.completing import complete_caller
 from segeld.ctl.proposing import DryRun, propose_and_run
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ Name = Annotated[
         metavar="NAME",
         help="Its name in the policy, or sha256-… of a certificate; colons and upper case may stay.",
         show_default=False,
+        autocompletion=complete_caller,
     ),
 ]
 Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; it goes into the audit log.")]

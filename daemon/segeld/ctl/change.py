@@ -12,6 +12,7 @@ from segel.cli.failures import UsageError
 from segel.cli.job_ask import Yes, sure
 from segel.cli.session import Session, session_command
 from segeld.ctl.change_view import COLUMNS, facts, record, row
+from segeld.ctl.completing import complete_change
 from segeld.ctl.proposing import NewPinFd, NewPinFile, SecretOptions, SoPinFd, SoPinFile, say, wipe
 
 if TYPE_CHECKING:
@@ -51,7 +52,13 @@ Examples:
 For whoever asked for it, once it is approved. Asks for the secrets that it needs. Nothing is repeated by itself: a wrong SO PIN costs one of the token's tries."""
 
 Number = Annotated[
-    str, typer.Argument(metavar="NUMBER", help="Its number, with or without changes/.", show_default=False)
+    str,
+    typer.Argument(
+        metavar="NUMBER",
+        help="Its number, with or without changes/.",
+        show_default=False,
+        autocompletion=complete_change,
+    ),
 ]
 Ended = Annotated[bool, typer.Option("--ended", help="Those of the last 90 days that have ended, too.")]
 Hash = Annotated[

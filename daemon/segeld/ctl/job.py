@@ -7,8 +7,9 @@ import typer
 from segel.cli.exit_codes import ExitCode
 from segel.cli.failures import UsageError
 from segel.cli.job_ask import Yes, sure
-from segel.cli.job_view import JobName, full_job_name, record, shown_labels
+from segel.cli.job_view import full_job_name, record, shown_labels
 from segel.cli.session import Session, session_command
+from segeld.ctl.completing import complete_caller, complete_job, complete_key
 
 if TYPE_CHECKING:
     from segel import Job
@@ -44,8 +45,24 @@ COLUMNS: Final = ("JOB", "CALLER", "STATE", "ITEMS", "SIGNED", "FAILED", "LABELS
 States = Annotated[
     list[str] | None, typer.Option("--state", metavar="STATE", help="Can be given several times.")
 ]
-Caller = Annotated[str, typer.Option("--caller", metavar="NAME", help="Of this caller only.")]
-Key = Annotated[str, typer.Option("--key", metavar="KEY", help="With this key only, by its immutable name.")]
+Caller = Annotated[
+    str, typer.Option("--caller", metavar="NAME", help="Of this caller only.", autocompletion=complete_caller)
+]
+Key = Annotated[
+    str,
+    typer.Option(
+        "--key", metavar="KEY", help="With this key only, by its immutable name.", autocompletion=complete_key
+    ),
+]
+JobName = Annotated[
+    str,
+    typer.Argument(
+        metavar="JOB",
+        help="Its name, with or without jobs/.",
+        show_default=False,
+        autocompletion=complete_job,
+    ),
+]
 Limit = Annotated[int, typer.Option("--limit", min=1, metavar="N", help="At most so many.")]
 Reason = Annotated[
     str, typer.Option("--reason", metavar="TEXT", help="Why; its caller reads this.", show_default=False)

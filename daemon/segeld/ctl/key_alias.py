@@ -10,6 +10,7 @@ from segel.cli.exit_codes import ExitCode
 from segel.cli.failures import UsageError
 from segel.cli.job_ask import Yes
 from segel.cli.session import Session, full_key_name, session_command
+from segeld.ctl.completing import complete_key
 from segeld.ctl.key_names import immutable_name
 from segeld.ctl.proposing import DryRun, propose_and_run
 
@@ -21,7 +22,12 @@ Examples:
 
 An alias that does not exist is made; one from which the last key is taken goes. To add a key gives its use to all who may use the alias, and needs another officer; to take one out needs nobody else."""
 
-Name = Annotated[str, typer.Argument(metavar="ALIAS", help="With or without keys/.", show_default=False)]
+Name = Annotated[
+    str,
+    typer.Argument(
+        metavar="ALIAS", help="With or without keys/.", show_default=False, autocompletion=complete_key
+    ),
+]
 Add = Annotated[list[str] | None, typer.Option("--add", metavar="KEY", help="Repeatable.")]
 Remove = Annotated[list[str] | None, typer.Option("--remove", metavar="KEY", help="Repeatable.")]
 

@@ -10,6 +10,7 @@ import typer
 from segel.cli.failures import UsageError
 from segel.cli.output import plain
 from segel.cli.session import Session, full_key_name, session_command
+from segeld.ctl.completing import complete_key
 from segeld.ctl.key_names import Key
 from segeld.ctl.key_view import record
 
@@ -41,7 +42,12 @@ File = Annotated[
 ]
 ForKey = Annotated[
     str | None,
-    typer.Option("--key", metavar="KEY", help="The key that it must be for; left out: whichever it is for."),
+    typer.Option(
+        "--key",
+        metavar="KEY",
+        help="The key that it must be for; left out: whichever it is for.",
+        autocompletion=complete_key,
+    ),
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be stored; store nothing.")]
 _MAX_FILE = 262_144

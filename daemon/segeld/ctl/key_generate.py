@@ -7,6 +7,7 @@ import typer
 from segel.cli.failures import UsageError
 from segel.cli.output import plain
 from segel.cli.session import Session, session_command
+from segeld.ctl.completing import complete_token
 from segeld.ctl.key_view import record
 from segeld.ctl.token_names import full_name
 
@@ -18,7 +19,10 @@ Examples:
 Kinds: rsa2048, rsa3072, rsa4096, p256, p384, p521, ed25519. The key is made on the token, which must be active. It never \
 leaves it, and can sign and nothing else. Small devices take minutes for a long RSA key. Next: segelctl key csr."""
 
-TokenName = Annotated[str, typer.Option("--token", metavar="TOKEN", help="The token it is made on.")]
+TokenName = Annotated[
+    str,
+    typer.Option("--token", metavar="TOKEN", help="The token it is made on.", autocompletion=complete_token),
+]
 Label = Annotated[
     str, typer.Option("--label", metavar="TEXT", help="Its label, which no other key there has.")
 ]

@@ -8,12 +8,19 @@ import typer
 
 from segel.cli.failures import UsageError
 from segel.cli.session import Session, full_key_name
+from segeld.ctl.completing import complete_key
 
 if TYPE_CHECKING:
     from segel.models_keys import ManagedKey
 
 Key = Annotated[
-    str, typer.Argument(metavar="KEY", help="ALIAS or sha256-…, with or without keys/.", show_default=False)
+    str,
+    typer.Argument(
+        metavar="KEY",
+        help="ALIAS or sha256-…, with or without keys/.",
+        show_default=False,
+        autocompletion=complete_key,
+    ),
 ]
 
 

@@ -14,6 +14,7 @@ from segel.cli.job_ask import Yes
 from segel.cli.output import plain
 from segel.cli.session import Session, full_key_name, session_command
 from segeld.ctl.change_view import moment
+from segeld.ctl.completing import complete_caller, complete_key
 from segeld.ctl.proposing import DryRun, propose_and_run
 
 if TYPE_CHECKING:
@@ -61,8 +62,16 @@ File = Annotated[Path, typer.Argument(metavar="FILE", help="The policy, TOML.", 
 OutputFile = Annotated[
     Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write it there; a file is replaced.")
 ]
-Caller = Annotated[str, typer.Option("--caller", metavar="NAME", help="Its name in the policy.")]
-Key = Annotated[str | None, typer.Option("--key", metavar="KEY", help="Alias or name; left out: all keys.")]
+Caller = Annotated[
+    str,
+    typer.Option("--caller", metavar="NAME", help="Its name in the policy.", autocompletion=complete_caller),
+]
+Key = Annotated[
+    str | None,
+    typer.Option(
+        "--key", metavar="KEY", help="Alias or name; left out: all keys.", autocompletion=complete_key
+    ),
+]
 Algorithm = Annotated[
     str | None, typer.Option("--algorithm", metavar="NAME", help="Such as ECDSA_P256_SHA256; left out: all.")
 ]

@@ -5,8 +5,16 @@ from typing import Annotated
 
 import typer
 
+from segeld.ctl.completing import complete_token
+
 Name = Annotated[
-    str, typer.Argument(metavar="NAME", help="The token's name, with or without tokens/.", show_default=False)
+    str,
+    typer.Argument(
+        metavar="NAME",
+        help="The token's name, with or without tokens/.",
+        show_default=False,
+        autocompletion=complete_token,
+    ),
 ]
 PinFile = Annotated[
     Path | None, typer.Option("--pin-file", help="A file with the PIN that only you or root can read.")

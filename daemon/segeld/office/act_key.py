@@ -7,15 +7,15 @@ from segeld.model.names import KeyName
 from segeld.model.secret import Pin
 from segeld.office.actions import DestroyKey, EnableKey
 from segeld.office.executor import Description, Partly
-from segeld.office.expiry import day_of
-from segeld.office.key_desk import KeyDesk
+from segeld.office.expiry import day_of, facts_of
+from segeld.office.key_withdrawal import KeyWithdrawal
 from segeld.supervisor.ceremonies import DestroyedHalf
 
 
 class EnablingKey:
     secrets: tuple[str, ...] = ()
 
-    def __init__(self, desk: KeyDesk) -> None:
+    def __init__(self, desk: KeyWithdrawal) -> None:
         self._desk = desk
 
     async def describe(self, action: EnableKey) -> Description:
@@ -42,13 +42,14 @@ class EnablingKey:
 class DestroyingKey:
     secrets: tuple[str, ...] = ()
 
-    def __init__(self, desk: KeyDesk) -> None:
+    def __init__(self, desk: KeyWithdrawal) -> None:
         self._desk = desk
 
     async def describe(self, action: DestroyKey) -> Description:
         """:raises Fault: KEY_NOT_FOUND, CHANGE_STATE."""
         record = self._desk.require_destroyable(KeyName.parse(action.key))
-        facts, note = self._desk.facts(record), self._desk.note(record.name)
+        facts = facts_of(record.chain[0]) if record.chain else None
+        note = self._desk.require_disabled(record.name)
         tokens = ", ".join(str(token) for token, _ in record.tokens) or "tokens that are not there now"
         lost = [
             f"{action.key} ({record.kind}) is removed from {tokens}, for ever. No copy of it is known to segel."

@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry, Gauge
 
 from segeld.config.schema import Config
 from segeld.office.expiry import Facts, facts_of, warning
-from segeld.office.key_desk import KeyDesk
+from segeld.office.key_standing import KeyStanding
 
 _KEY: Final = "key"
 _LISTENER: Final = "tls"
@@ -30,13 +30,13 @@ class CertificateWatch:
     def __init__(
         self,
         config: Config,
-        desk: KeyDesk,
+        keys: KeyStanding,
         registry: CollectorRegistry,
         clock: Callable[[], float],
         clients: Callable[[], Iterable[tuple[str, float]]],
     ) -> None:
         """:param clients: who came, by name, and when their certificates end."""
-        self._desk = desk
+        self._keys = keys
         self._clock = clock
         self._clients = clients
         self._last: dict[str, Facts] = {}
@@ -74,7 +74,7 @@ class CertificateWatch:
         return tuple(text for _, text in (*self._of_listeners(self._last), *self._of_clients()))
 
     def _of_keys(self) -> Iterator[tuple[str, str]]:
-        for name, text in self._desk.warned():
+        for name, text in self._keys.warned():
             yield name, f"{name}: {text} Run: segelctl key csr {name} --like OLD.pem"
 
     def _of_listeners(self, listeners: dict[str, Facts]) -> Iterator[tuple[str, str]]:
@@ -103,7 +103,7 @@ class CertificateWatch:
     def _show(self, listeners: dict[str, Facts]) -> None:
         self._last = listeners
         self._ends.clear()
-        for name, facts in self._desk.ends():
+        for name, facts in self._keys.ends():
             self._ends.labels(_KEY, name).set(facts.not_after)
         for name, facts in listeners.items():
             self._ends.labels(_LISTENER, name).set(facts.not_after)

@@ -41,19 +41,19 @@ class KeyAdmin:
     ) -> token_admin_pb2.CreateCsrResponse:
         key = self._key(request.key, "key")
         who = calls.principal().name
-        pem, subject = await self._key_desk.request(key, who, request.subject, request.like)
+        pem, subject = await self._key_desk.certificates.request(key, who, request.subject, request.like)
         return token_admin_pb2.CreateCsrResponse(pem=pem, subject=subject)
 
     async def ImportCertificate(
         self, request: token_admin_pb2.ImportCertificateRequest, context: Context
     ) -> token_admin_pb2.ImportCertificateResponse:
         wanted = self._key(request.key, "key") if request.key else None
-        taken = self._key_desk.examine(request.data, wanted)
+        taken = self._key_desk.certificates.examine(request.data, wanted)
         stored: tuple[str, ...] = ()
         more: tuple[str, ...] = ()
         if not request.dry_run:
-            stored, more = await self._key_desk.take(taken, calls.principal().name)
-        record = self._key_desk.require(taken.key)
+            stored, more = await self._key_desk.certificates.take(taken, calls.principal().name)
+        record = self._key_desk.standing.require(taken.key)
         if not request.dry_run and record.chain[:1] != taken.der[:1]:
             more = (*more, "A younger certificate of the key is on its token, and goes on being used.")
         message = self._managed(record)
@@ -69,8 +69,8 @@ class KeyAdmin:
         self, request: token_admin_pb2.DisableKeyRequest, context: Context
     ) -> token_admin_pb2.ManagedKey:
         key = self._key(request.key, "key")
-        await self._key_desk.disable(key, calls.principal().name, request.reason)
-        return self._managed(self._key_desk.require(key))
+        await self._key_desk.withdrawal.disable(key, calls.principal().name, request.reason)
+        return self._managed(self._key_desk.standing.require(key))
 
     def _key(self, text: str, field: str) -> KeyName:
         """:raises Fault: FIELD_INVALID, KEY_NOT_FOUND, KEY_AMBIGUOUS for an alias of several keys."""
@@ -88,15 +88,15 @@ class KeyAdmin:
         return named[0]
 
     def _managed(self, record: KeyRecord) -> token_admin_pb2.ManagedKey:
-        policy, desk = self._policy(), self._key_desk
-        note = desk.note(record.name)
+        policy, standing = self._policy(), self._key_desk.standing
+        note = standing.note(record.name)
         aliases = sorted(str(alias) for alias, named in policy.aliases.items() if record.name in named)
         message = token_admin_pb2.ManagedKey(
             key=keys.whole_message(record, aliases),
             places=self._places(record.name),
             disabled_by=note.disabled_by,
-            revocation=desk.revocation(record),
-            warnings=desk.key_warnings(record),
+            revocation=standing.revocation(record),
+            warnings=standing.warnings(record),
             callers=sorted(name for name, grants in policy.grants.items() if grants.on(record.name)),
         )
         if note.disabled_at:

@@ -86,7 +86,7 @@ class TokenCeremonies(KeyAdmin):
             self._acts.later("key generation failed", who=who, subject=str(token), reason=fault.reason)
             raise
         self._acts.later("key generated", who=who, subject=str(key), token=str(token), **facts)
-        return self._managed(self._key_desk.require(key))
+        return self._managed(self._key_desk.standing.require(key))
 
 
 def _object_message(record: ObjectRecord) -> token_admin_pb2.TokenObject:

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 import structlog
+from key_bench import KeyBench
 from office_fakes import FakeExecutor, FakeRecords
 
 from segeld.office.actions import AdoptLog, ApplyPolicy, InitializeToken, UnblockPin
@@ -67,3 +68,11 @@ def events():
 @pytest.fixture
 def office() -> Office:
     return Office()
+
+
+@pytest.fixture
+async def bench(tmp_path) -> KeyBench:
+    """A desk of keys that was loaded."""
+    bench = KeyBench(tmp_path)
+    await bench.desk.load(bench.records)
+    return bench

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from segel.cli.completing import complete_key
 from segel.cli.exit_codes import ExitCode
 from segel.cli.failures import UsageError
 from segel.cli.job_ask import Yes, sure
@@ -50,7 +51,9 @@ The job must have ended, or never have been complete. Its results are gone with 
 States = Annotated[
     list[str] | None, typer.Option("--state", metavar="STATE", help="Can be given several times.")
 ]
-Key = Annotated[str | None, typer.Option("--key", "-k", metavar="KEY", help="With this key.")]
+Key = Annotated[
+    str | None, typer.Option("--key", "-k", metavar="KEY", help="With this key.", autocompletion=complete_key)
+]
 Request = Annotated[str | None, typer.Option("--request-id", metavar="ID", help="Created by this request.")]
 Limit = Annotated[int, typer.Option("--limit", min=1, metavar="N", help="At most so many.")]
 

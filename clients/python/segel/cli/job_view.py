@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from segel.cli.completing import complete_job
 from segel.cli.exit_codes import ExitCode
 from segel.cli.failures import UsageError
 
@@ -33,7 +34,13 @@ _CODE: Final = {
 }
 
 JobName = Annotated[
-    str, typer.Argument(metavar="JOB", help="Its name, with or without jobs/.", show_default=False)
+    str,
+    typer.Argument(
+        metavar="JOB",
+        help="Its name, with or without jobs/.",
+        show_default=False,
+        autocompletion=complete_job,
+    ),
 ]
 Labels = Annotated[
     list[str] | None, typer.Option("--label", metavar="NAME=VALUE", help="Can be given several times.")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from segel.cli.completing import complete_key
 from segel.cli.failures import naming
 from segel.cli.session import Session, full_key_name, session_command
 
@@ -30,7 +31,13 @@ Examples:
   segel key show keys/seal-2026 --pem > chain.pem"""
 
 Name = Annotated[
-    str, typer.Argument(metavar="KEY", help="ALIAS or sha256-…, with or without keys/.", show_default=False)
+    str,
+    typer.Argument(
+        metavar="KEY",
+        help="ALIAS or sha256-…, with or without keys/.",
+        show_default=False,
+        autocompletion=complete_key,
+    ),
 ]
 Wide = Annotated[bool, typer.Option("--wide", help="Every column in full, however long the lines get.")]
 Pem = Annotated[bool, typer.Option("--pem", help="The certificate chain in PEM, and nothing else.")]

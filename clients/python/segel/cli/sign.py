@@ -11,6 +11,7 @@ import typer
 
 from segel.cli.asking import AskedSigner
 from segel.cli.batch import work_on
+from segel.cli.completing import complete_key
 from segel.cli.drafts import draft
 from segel.cli.exit_codes import ExitCode
 from segel.cli.failures import FileRefused, UsageError, naming
@@ -51,7 +52,11 @@ Files = Annotated[
 KeyName = Annotated[
     str | None,
     typer.Option(
-        "--key", "-k", metavar="KEY", help="ALIAS or sha256-…, with or without keys/. Else SEGEL_KEY."
+        "--key",
+        "-k",
+        metavar="KEY",
+        help="ALIAS or sha256-…, with or without keys/. Else SEGEL_KEY.",
+        autocompletion=complete_key,
     ),
 ]
 Algorithm = Annotated[

@@ -1,0 +1,141 @@
+"""Certificates of keys: asking an authority for one, and taking what comes back."""
+
+import asyncio
+import datetime as dt
+import hashlib
+from collections.abc import Callable
+from typing import Final
+
+from segeld.model.algorithm import EcdsaEncoding
+from segeld.model.chains import OddCertificate
+from segeld.model.deadline import Deadline
+from segeld.model.faults import Fault, Reason
+from segeld.model.inventory import Order
+from segeld.model.names import KeyName
+from segeld.office import csr, import_chain
+from segeld.office.certificate_files import CertificateFileError, read_certificates
+from segeld.office.certificate_folder import CertificateFolder
+from segeld.office.key_ports import Ceremonies, Signer
+from segeld.office.key_records import KeyRecords
+from segeld.office.key_standing import KeyStanding
+from segeld.office.subject import BadSubject
+
+IN_STATE_FOLDER: Final = "state folder"
+_CSR_TIME: Final = 30.0
+
+
+class CertificateDesk:
+    def __init__(
+        self,
+        standing: KeyStanding,
+        records: KeyRecords,
+        folder: CertificateFolder,
+        changed: Callable[[], None],
+        signer: Callable[[], Signer],
+        ceremonies: Callable[[], Ceremonies] | None,
+        clock: Callable[[], float],
+    ) -> None:
+        """:param changed: called when a key has another certificate.
+        :param ceremonies: None: certificates are kept in the state folder.
+        """
+        self._standing = standing
+        self._records = records
+        self._folder = folder
+        self._changed = changed
+        self._signer = signer
+        self._ceremonies = ceremonies
+        self._clock = clock
+
+    async def request(self, key: KeyName, who: str, subject: str, like: bytes) -> tuple[str, str]:
+        """A request for a certificate, PEM, and its subject, RFC 4514. Recorded, and remembered until one comes.
+
+        :raises Fault: KEY_NOT_FOUND, KEY_DISABLED, FIELD_INVALID; what the dispatcher says.
+        """
+        record = self._standing.require(key)
+        if record.kind is None:
+            raise Fault(
+                Reason.KEY_UNUSABLE, f"{key} is of a kind that segel does not sign with.", key=str(key)
+            )
+        field = "like" if like else "subject"
+        if bool(like) == bool(subject):
+            raise Fault(
+                Reason.FIELD_INVALID, "subject: give either a subject or a certificate.", field="subject"
+            )
+        try:
+            draft = (
+                csr.draft_like(record.public_key, record.kind, like)
+                if like
+                else csr.draft(record.public_key, record.kind, subject)
+            )
+        except BadSubject as error:
+            raise Fault(
+                Reason.FIELD_INVALID, f"{field}: the subject is not valid: {error}.", field=field
+            ) from None
+        order = Order(
+            caller=who,
+            key=key,
+            algorithm=draft.algorithm,
+            encoding=EcdsaEncoding.DER,
+            inputs=(draft.input,),
+            deadline=Deadline.after(_CSR_TIME),
+            request_id="",
+            uncertified=True,
+        )
+        outcome = (await self._signer().sign(order)).outcomes[0]
+        if isinstance(outcome, Fault):
+            raise outcome
+        pem = draft.signed(outcome.value).decode()
+        changes = {"csr_at": self._clock(), "csr_by": who}
+        await self._records.change(key, "certificate request made", who, changes, subject=draft.subject)
+        return pem, draft.subject
+
+    def examine(self, data: bytes, wanted: KeyName | None) -> import_chain.Import:
+        """What would be taken of a file. Changes nothing.
+
+        :raises Fault: CERTIFICATE_INVALID, KEY_NOT_FOUND.
+        """
+        if wanted is not None:
+            self._standing.require(wanted)
+        try:
+            certificates = read_certificates(data)
+            keys = {record.name for record in self._standing.keys()}  # noqa: SIM118 # a method
+            at = dt.datetime.fromtimestamp(self._clock(), dt.UTC)
+            return import_chain.examine(certificates, keys, wanted, at, self._folder.all())
+        except (CertificateFileError, OddCertificate, import_chain.Unfit) as error:
+            text = str(error)
+            raise Fault(Reason.CERTIFICATE_INVALID, f"{text[:1].upper()}{text[1:]}.", field="data") from None
+
+    async def take(self, taken: import_chain.Import, who: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Keeps what was examined; where, and what else there is to say.
+
+        :raises Fault: STORAGE_UNAVAILABLE, STORAGE_FULL.
+        """
+        key, fingerprint = taken.key, hashlib.sha256(taken.der[0]).hexdigest()
+        changes = {"csr_at": 0.0, "csr_by": "", "revocation": "", "revocation_at": 0.0, "revocation_of": b""}
+        facts = {"certificate": f"sha256-{fingerprint}", "subject": taken.chain[0].subject.rfc4514_string()}
+        await self._records.change(key, "certificate import begun", who, {}, **facts)
+        warnings: list[str] = []
+        stored = await self._on_tokens(taken, warnings)
+        if not stored:
+            try:
+                await asyncio.to_thread(self._folder.write, key, taken.chain)
+            except OSError as error:
+                raise Fault(
+                    Reason.STORAGE_UNAVAILABLE,
+                    f"The certificate cannot be kept in the state folder: {error.strerror}.",
+                ) from error
+            stored = (IN_STATE_FOLDER,)
+        await self._records.change(
+            key, "certificate imported", who, changes, stored=", ".join(stored), **facts
+        )
+        self._changed()
+        return stored, tuple(warnings)
+
+    async def _on_tokens(self, taken: import_chain.Import, warnings: list[str]) -> tuple[str, ...]:
+        if self._ceremonies is None:
+            return ()
+        try:
+            return tuple(map(str, await self._ceremonies().store_certificates(taken.key, taken.der)))
+        except Fault as fault:
+            warnings.append(f"It is kept in the state folder, not on the token: {fault.text}")
+            return ()

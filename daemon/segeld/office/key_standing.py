@@ -1,0 +1,128 @@
+"""How keys stand: the chain of each, whether anything is signed with it, and what officers should know of it."""
+
+import hashlib
+from collections.abc import Callable
+
+from segeld.model.faults import Fault, Reason
+from segeld.model.inventory import KeyRecord
+from segeld.model.names import KeyName
+from segeld.office.certificate_folder import CertificateFolder
+from segeld.office.expiry import Facts, facts_of, warning
+from segeld.office.key_ports import Policy, Tokens
+from segeld.office.key_records import KeyNote, KeyRecords
+from segeld.office.key_rules import refusal
+
+
+class KeyStanding:
+    """Answers from what is in memory. The supervisor's `Custody` is this."""
+
+    def __init__(
+        self,
+        tokens: Callable[[], Tokens],
+        policy: Callable[[], Policy],
+        records: KeyRecords,
+        folder: CertificateFolder,
+        clock: Callable[[], float],
+    ) -> None:
+        self._tokens = tokens
+        self._policy = policy
+        self._records = records
+        self._folder = folder
+        self._clock = clock
+
+    # --- for the supervisor
+
+    def chain(self, key: KeyName, found: tuple[bytes, ...]) -> tuple[bytes, ...]:
+        """The key's chain: of what is on its tokens and what is in the state folder, the younger."""
+        kept = self._folder.chain(key)
+        if not kept:
+            return found
+        mine, theirs = facts_of(kept[0]), facts_of(found[0]) if found else None
+        if theirs is None or (mine is not None and mine.not_before >= theirs.not_before):
+            return kept
+        return found
+
+    def bar(self, record: KeyRecord) -> Fault | None:
+        """Why nothing is signed with a key, whatever its tokens can; None if it may be."""
+        return refusal(
+            record.name,
+            self._records[record.name],
+            self.facts(record),
+            self._policy().options_of(record.name),
+            self._clock(),
+            revoked=self.revocation(record) == "revoked",
+        )
+
+    # --- reading
+
+    def keys(self) -> tuple[KeyRecord, ...]:
+        return self._tokens().keys()
+
+    def require(self, key: KeyName) -> KeyRecord:
+        """:raises Fault: KEY_NOT_FOUND."""
+        record = self._tokens().key(key)
+        if record is None:
+            raise Fault(Reason.KEY_NOT_FOUND, f"No token that was seen holds {key}.", key=str(key))
+        return record
+
+    def refusal(self, key: KeyName) -> Fault | None:
+        """The same as `bar`, by name; None for a key that is not there."""
+        record = self._tokens().key(key)
+        return self.bar(record) if record is not None else None
+
+    def note(self, key: KeyName) -> KeyNote:
+        return self._records[key]
+
+    def facts(self, record: KeyRecord) -> Facts | None:
+        return facts_of(record.chain[0]) if record.chain else None
+
+    def revocation(self, record: KeyRecord) -> str:
+        """What was last heard of its certificate; empty if nothing was asked."""
+        note = self._records[record.name]
+        der = record.chain[0] if record.chain else b""
+        return note.revocation if note.revocation_of == hashlib.sha256(der).digest() else ""
+
+    def warnings(self, record: KeyRecord) -> tuple[str, ...]:
+        """What officers should know of a key, a sentence each."""
+        facts, found = self.facts(record), []
+        if facts is None:
+            found.append("It has no certificate.")
+        elif (text := warning("Its certificate", facts.not_after, self._clock())) is not None:
+            found.append(text)
+        if self.revocation(record) == "revoked":
+            found.append("Its certificate was revoked.")
+        return tuple(found)
+
+    def warned(self) -> list[tuple[str, str]]:
+        """Of all keys with a certificate: which is near its end, over, or revoked."""
+        return [
+            (str(record.name), text)
+            for record in self.keys()
+            if record.chain
+            for text in self.warnings(record)
+        ]
+
+    def ends(self) -> list[tuple[str, Facts]]:
+        """The certificates of all keys."""
+        found = ((record.name, self.facts(record)) for record in self.keys())
+        return [(str(name), facts) for name, facts in found if facts is not None]
+
+    # --- what others say of it
+
+    async def heard(self, record: KeyRecord, status: str) -> None:
+        """What an authority says of the key's certificate.
+
+        :raises Fault: STORAGE_…
+        """
+        before = self.revocation(record)
+        if before == status:
+            return  # nothing that the log should say again
+        if before == "revoked" and status == "unknown":
+            return  # else whoever cuts the network would let it sign again
+        changes = {
+            "revocation": status,
+            "revocation_at": self._clock(),
+            "revocation_of": hashlib.sha256(record.chain[0]).digest(),
+        }
+        await self._records.change(record.name, "certificate status", "", changes, status=status)
+        self._tokens().review()

@@ -1,0 +1,126 @@
+"""Withdrawing keys: disabling one at once, letting it sign again, destroying it in the end."""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from typing import Final
+
+from segeld.model.faults import Fault, Reason
+from segeld.model.inventory import KeyRecord
+from segeld.model.names import KeyName, TokenName
+from segeld.office.certificate_folder import CertificateFolder
+from segeld.office.key_ports import Ceremonies
+from segeld.office.key_records import KeyNote, KeyRecords
+from segeld.office.key_standing import KeyStanding
+from segeld.supervisor.ceremonies import DestroyedHalf
+
+_DAY: Final = 86_400.0
+DESTROY_AFTER: Final = 30 * _DAY
+"""Seconds that a key must have been disabled before it may be destroyed."""
+MAX_REASON: Final = 500
+"""Characters."""
+
+
+class KeyWithdrawal:
+    def __init__(
+        self,
+        standing: KeyStanding,
+        records: KeyRecords,
+        folder: CertificateFolder,
+        changed: Callable[[], None],
+        ceremonies: Callable[[], Ceremonies] | None,
+        clock: Callable[[], float],
+    ) -> None:
+        """:param changed: called when a key may sign that might not, or the other way round.
+        :param ceremonies: None: no key is destroyed.
+        """
+        self._standing = standing
+        self._records = records
+        self._folder = folder
+        self._changed = changed
+        self._ceremonies = ceremonies
+        self._clock = clock
+
+    async def disable(self, key: KeyName, who: str, why: str) -> None:
+        """:raises Fault: KEY_NOT_FOUND, KEY_DISABLED if it is already, FIELD_INVALID."""
+        self._standing.require(key)
+        if not why.strip() or not why.isprintable():
+            raise Fault(
+                Reason.FIELD_INVALID,
+                "reason: say why, in one line of printable characters; it is kept in the audit log.",
+                field="reason",
+            )
+        if (note := self._records[key]).disabled_at:
+            raise Fault(
+                Reason.KEY_DISABLED, f"{key} was disabled before, by {note.disabled_by}.", key=str(key)
+            )
+        why = why[:MAX_REASON]
+        changes = {"disabled_at": self._clock(), "disabled_by": who, "disabled_why": why}
+        await self._records.change(key, "key disabled", who, changes, reason=why)
+        self._changed()
+
+    async def enable(self, key: KeyName, who: str, approved_by: str = "") -> None:
+        """:raises Fault: KEY_NOT_FOUND, CHANGE_STATE if it is enabled."""
+        self.require_disabled(key)
+        changes = {"disabled_at": 0.0, "disabled_by": "", "disabled_why": ""}
+        facts = {"approved_by": approved_by} if approved_by else {}
+        await self._records.change(key, "key enabled", who, changes, **facts)
+        self._changed()
+
+    def require_disabled(self, key: KeyName) -> KeyNote:
+        """:raises Fault: KEY_NOT_FOUND, CHANGE_STATE."""
+        self._standing.require(key)
+        note = self._records[key]
+        if not note.disabled_at:
+            raise Fault(
+                Reason.CHANGE_STATE,
+                f"{key} is not disabled. Run: segelctl key disable {key}",
+                key=str(key),
+            )
+        return note
+
+    def require_destroyable(self, key: KeyName) -> KeyRecord:
+        """:raises Fault: KEY_NOT_FOUND; CHANGE_STATE if it has not been disabled for 30 days."""
+        record, note = self._standing.require(key), self.require_disabled(key)
+        left = note.disabled_at + DESTROY_AFTER - self._clock()
+        if left > 0:
+            raise Fault(
+                Reason.CHANGE_STATE,
+                f"{key} may be destroyed when it has been disabled for 30 days: in {int(left // _DAY) + 1} days.",
+                key=str(key),
+            )
+        return record
+
+    async def destroy(self, key: KeyName, who: str, approved_by: str = "") -> tuple[TokenName, ...]:
+        """Removes it from its tokens.
+
+        :raises Fault: as `require_destroyable`, and what its tokens say: it is where it was.
+        :raises DestroyedHalf: what failed after it was removed from some token.
+        """
+        self.require_destroyable(key)
+        if self._ceremonies is None:
+            raise Fault(Reason.TOKEN_STATE, "This daemon removes nothing from its tokens.", key=str(key))
+        facts = {"approved_by": approved_by} if approved_by else {}
+        await self._records.change(key, "key destruction begun", who, {}, **facts)
+        try:
+            gone = await self._ceremonies().destroy_key(key)
+        except DestroyedHalf as half:
+            with suppress(Fault):  # what befell the key is worse
+                await self._records.change(
+                    key, "key destroyed in part", who, {}, tokens=_words(half.gone), **facts
+                )
+            raise
+        try:
+            await asyncio.to_thread(self._folder.remove, key)
+            changes = {"destroyed_at": self._clock(), "destroyed_by": who}
+            await self._records.change(key, "key destroyed", who, changes, tokens=_words(gone), **facts)
+        except Fault as fault:
+            raise DestroyedHalf(fault, gone) from fault
+        except OSError as error:
+            text = f"Its certificate in the state folder cannot be removed: {error.strerror}."
+            raise DestroyedHalf(Fault(Reason.STORAGE_UNAVAILABLE, text), gone) from error
+        return gone
+
+
+def _words(tokens: Iterable[TokenName]) -> str:
+    return ", ".join(map(str, tokens))

@@ -1,0 +1,70 @@
+"""Taking what authorities send."""
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+from key_bench import CA, KEY, NAME, SEAL
+from status_authority import der
+
+from segeld.model.faults import Fault, Reason
+
+
+def pem(*certificates: x509.Certificate) -> bytes:
+    return b"".join(each.public_bytes(Encoding.PEM) for each in certificates)
+
+
+async def test_a_certificate_goes_to_the_token_or_else_to_the_folder(bench):
+    fresh = CA.seal(public_key=KEY)
+    taken = bench.desk.certificates.examine(pem(fresh, CA.certificate), None)
+    assert await bench.desk.certificates.take(taken, "wayan") == (("tokens/a", "tokens/b"), ())
+    assert bench.tokens.chain == der(fresh, CA.certificate)
+    assert not list(bench.folder.rglob("*.pem"))
+    bench.tokens.full = True
+    stored, (warning,) = await bench.desk.certificates.take(taken, "wayan")
+    assert stored == ("state folder",)
+    assert "it has no room" in warning
+    await bench.restart()
+    assert bench.desk.standing.chain(NAME, ()) == der(fresh, CA.certificate)
+
+
+@pytest.mark.parametrize("encoding", [Encoding.PEM, Encoding.DER])
+async def test_pem_and_der_are_taken(bench, encoding):
+    taken = bench.desk.certificates.examine(SEAL.public_bytes(encoding), NAME)
+    assert taken.der == der(SEAL)
+    assert "CN=Issuing is missing" in taken.warnings[0]
+
+
+async def test_an_authoritys_certificate_is_no_seals(bench):
+    authority = CA.issue("seal", KEY, x509.BasicConstraints(True, None))
+    with pytest.raises(Fault, match="certification authority") as refused:
+        bench.desk.certificates.examine(pem(authority), NAME)
+    assert refused.value.reason is Reason.CERTIFICATE_INVALID
+
+
+async def test_one_that_is_not_valid_yet_is_taken_and_said(bench):
+    bench.now -= 31 * 86_400
+    taken = bench.desk.certificates.examine(pem(SEAL, CA.certificate), NAME)
+    assert any("valid only from" in each for each in taken.warnings)
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (pem(CA.seal()), "not for keys/sha256-"),
+        (pem(SEAL)[:-40], "cut short"),
+        (b"", "no certificate"),
+        (SEAL.public_bytes(Encoding.DER)[:-1], "no certificate"),
+    ],
+    ids=["another key", "cut PEM", "nothing", "cut DER"],
+)
+async def test_what_does_not_fit_is_refused(bench, data, why):
+    with pytest.raises(Fault, match=why) as refused:
+        bench.desk.certificates.examine(data, NAME)
+    assert refused.value.reason is Reason.CERTIFICATE_INVALID
+    assert bench.records.leaves == []
+
+
+async def test_one_that_is_over_is_refused(bench):
+    bench.now += 301 * 86_400
+    with pytest.raises(Fault, match="expired on"):
+        bench.desk.certificates.examine(pem(SEAL), NAME)

@@ -1,0 +1,94 @@
+"""Disabling keys, enabling them again, destroying them."""
+
+import pytest
+from key_bench import NAME, A, KeyBench
+
+from segeld.model.faults import Fault, Reason
+from segeld.office.act_key import DestroyingKey, EnablingKey
+from segeld.office.actions import DestroyKey, EnableKey
+from segeld.office.executor import Partly
+from segeld.supervisor.ceremonies import DestroyedHalf
+
+
+async def test_disabled_is_disabled_after_a_restart_and_until_it_is_enabled(bench):
+    assert bench.barred() is None
+    await bench.desk.withdrawal.disable(NAME, "wayan", "lost")
+    await bench.restart()
+    assert bench.barred() is Reason.KEY_DISABLED
+    enabling = EnablingKey(bench.desk.withdrawal)
+    assert "by wayan: lost" in (await enabling.describe(EnableKey(str(NAME)))).summary[1]
+    await enabling.run(EnableKey(str(NAME)), "wayan", {}, "made")
+    assert bench.barred() is None
+    assert bench.records.leaves[-1].facts == {"approved_by": "made"}
+    with pytest.raises(Fault) as refused:
+        await enabling.describe(EnableKey(str(NAME)))
+    assert refused.value.reason is Reason.CHANGE_STATE
+
+
+async def test_nothing_is_disabled_that_could_not_be_written_down(bench):
+    bench.records.broken = True
+    with pytest.raises(Fault):
+        await bench.desk.withdrawal.disable(NAME, "wayan", "lost")
+    assert bench.barred() is None
+
+
+async def test_thirty_days_lie_between_disabling_and_destroying(bench):
+    destroying, action = DestroyingKey(bench.desk.withdrawal), DestroyKey(str(NAME))
+    with pytest.raises(Fault, match="not disabled"):
+        await destroying.describe(action)
+    await bench.desk.withdrawal.disable(NAME, "wayan", "lost")
+    begun = bench.now
+    for days, left in ((0, 30), (1, 29), (29.99, 1)):
+        bench.now = begun + days * 86_400 + 1
+        with pytest.raises(Fault, match=f"in {left} days"):
+            await destroying.run(action, "wayan", {}, "made")
+    assert bench.tokens.there
+    bench.now = begun + 30 * 86_400
+    assert "for ever" in (await destroying.describe(action)).summary[0]
+    await destroying.run(action, "wayan", {}, "made")
+    assert not bench.tokens.there
+    assert bench.acts() == ["key disabled", "key destruction begun", "key destroyed"]
+    assert bench.records.leaves[-1].facts == {"tokens": "tokens/a, tokens/b", "approved_by": "made"}
+
+
+@pytest.fixture
+async def doomed(bench) -> KeyBench:
+    await bench.desk.withdrawal.disable(NAME, "wayan", "lost")
+    bench.now += 31 * 86_400
+    return bench
+
+
+async def destroy(bench) -> None:
+    await DestroyingKey(bench.desk.withdrawal).run(DestroyKey(str(NAME)), "wayan", {}, "made")
+
+
+async def test_destroyed_on_one_token_is_not_nothing(doomed):
+    doomed.tokens.fails = DestroyedHalf(Fault(Reason.DEVICE_ERROR, "b: the device did not answer."), (A,))
+    with pytest.raises(Partly) as partly:
+        await destroy(doomed)
+    assert "gone from tokens/a" in partly.value.fault.text
+    assert "b: the device did not answer." in partly.value.fault.text
+    assert doomed.acts()[-1] == "key destroyed in part"
+    assert doomed.barred() is Reason.KEY_DISABLED
+    doomed.tokens.fails = None
+    await destroy(doomed)
+
+
+async def test_destroyed_nowhere_can_be_run_again(doomed):
+    doomed.tokens.fails = Fault(Reason.TOKEN_NOT_ACTIVE, "a waits for its PIN.")
+    with pytest.raises(Fault):
+        await destroy(doomed)
+    assert doomed.tokens.there
+
+
+async def test_destroyed_and_not_written_down_is_said_as_such(doomed):
+    gone = doomed.tokens.destroy_key
+
+    async def breaks(key):
+        doomed.records.broken = True
+        return await gone(key)
+
+    doomed.tokens.destroy_key = breaks
+    with pytest.raises(Partly) as partly:
+        await destroy(doomed)
+    assert partly.value.fault.reason is Reason.STORAGE_UNAVAILABLE
