@@ -155,6 +155,7 @@ class _Daemon:
         # Open calls first: who is shut out should see why, and not how one item after another is refused.
         policy.changed.extend((open_calls.review, self._dispatcher.review_callers, self._withdrawal.look))
         self._watch = CertificateWatch(config, self._keys.standing, registry, time.time, open_calls.ends)
+        open_calls.came.append(self._watch.look)
         self._revocation = RevocationCheck(
             self._keys.standing, self._supervisor.keys, config.certificates.revocation_interval, time.time
         )
@@ -209,6 +210,7 @@ class _Daemon:
         self._dispatcher.review()
         self._office.look()
         self._keys.look()
+        self._watch.look()
 
     async def run(self, stop: asyncio.Event, ready: Callable[[Endpoints], None]) -> None:
         await self._dispatcher.jobs.start()

@@ -4,6 +4,7 @@ and the log.
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -21,6 +22,9 @@ _LISTENER: Final = "tls"
 _CLIENT: Final = "client"
 _DAY: Final = 86_400.0
 _PAUSE: Final = 300.0
+"""Seconds between two looks, if nothing happens."""
+_BREATH: Final = 1.0
+"""Seconds between two looks, whatever happens: two hosts of one caller come with two certificates in turn."""
 _log: Final = structlog.get_logger(__name__)
 
 
@@ -34,12 +38,19 @@ class CertificateWatch:
         registry: CollectorRegistry,
         clock: Callable[[], float],
         clients: Callable[[], Iterable[tuple[str, float]]],
+        *,
+        breath: float = _BREATH,
     ) -> None:
         """:param clients: who came, by name, and when their certificates end."""
         self._keys = keys
         self._clock = clock
         self._clients = clients
+        self._breath = breath
+        self._called = asyncio.Event()
         self._last: dict[str, Facts] = {}
+        self._said: dict[str, float] = {}
+        """When the log last said something of a certificate."""
+        self._shown: set[tuple[str, str]] = set()
         files: dict[str, Path] = {"listen.tls": config.listen.tls.certificate}
         if config.officers.tls is not None:
             files["officers.tls"] = config.officers.tls.certificate
@@ -52,16 +63,20 @@ class CertificateWatch:
         )
 
     async def run(self) -> None:
-        """Keeps the figures, and says once a day in the log which of them is near its end, but for those of keys."""
-        said = -_DAY
+        """Keeps the figures, and says in the log which of them is near its end: at once, and then every day."""
         while True:
+            self._called.clear()
             listeners = await asyncio.to_thread(self._listeners)
             self._show(listeners)
-            if self._clock() - said >= _DAY:
-                said = self._clock()
-                for name, text in (*self._of_listeners(listeners), *self._of_clients()):
-                    _log.warning("certificate", of=name, why=text)
-            await asyncio.sleep(_PAUSE)
+            self._say(listeners)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_PAUSE):
+                    await self._called.wait()
+            await asyncio.sleep(self._breath)
+
+    def look(self) -> None:
+        """Keys, or who came, may have changed."""
+        self._called.set()
 
     async def warnings(self) -> list[tuple[str, str]]:
         """Whose certificate, and a sentence with what to do."""
@@ -100,12 +115,22 @@ class CertificateWatch:
                 found[name] = facts
         return found
 
+    def _say(self, listeners: dict[str, Facts]) -> None:
+        now = self._clock()
+        self._said = {name: at for name, at in self._said.items() if now - at < _DAY}
+        told = [*self._of_keys(), *self._of_listeners(listeners), *self._of_clients()]
+        due = [(name, text) for name, text in told if name not in self._said]
+        for name, text in due:
+            _log.warning("certificate", of=name, why=text)
+        self._said |= {name: now for name, _ in due}
+
     def _show(self, listeners: dict[str, Facts]) -> None:
         self._last = listeners
-        self._ends.clear()
-        for name, facts in self._keys.ends():
-            self._ends.labels(_KEY, name).set(facts.not_after)
-        for name, facts in listeners.items():
-            self._ends.labels(_LISTENER, name).set(facts.not_after)
-        for name, end in self._clients():
-            self._ends.labels(_CLIENT, name).set(end)
+        ends = {(_KEY, name): facts.not_after for name, facts in self._keys.ends()}
+        ends |= {(_LISTENER, name): facts.not_after for name, facts in listeners.items()}
+        ends |= {(_CLIENT, name): end for name, end in self._clients()}
+        for gone in self._shown - ends.keys():
+            self._ends.remove(*gone)
+        for labels, end in ends.items():  # never all of them removed first: somebody may be reading
+            self._ends.labels(*labels).set(end)
+        self._shown = set(ends)

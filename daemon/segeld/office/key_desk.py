@@ -5,8 +5,6 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-import structlog
-
 from segeld.config.schema import Config
 from segeld.jobqueue.store import Records
 from segeld.office.certificate_desk import CertificateDesk
@@ -19,8 +17,6 @@ from segeld.office.key_withdrawal import KeyWithdrawal
 
 _LONGEST_WAIT: Final = 600.0
 """Seconds after which everything is looked at anew: the clock may have been set."""
-_DAY: Final = 86_400.0
-_log: Final = structlog.get_logger(__name__)
 
 
 class KeyDesk:
@@ -59,14 +55,9 @@ class KeyDesk:
         await asyncio.to_thread(self._folder.load)
 
     async def run(self) -> None:
-        """Looks again whenever a certificate begins or ends, and says once a day which are near their end."""
-        said = 0.0
+        """Looks again whenever a certificate begins or ends."""
         while True:
             now = self._clock()
-            if now - said >= _DAY:
-                said = now
-                for name, text in self.standing.warned():
-                    _log.warning("certificate", key=name, why=text)
             turns = [turn for _, facts in self.standing.ends() if (turn := next_turn(facts, now)) is not None]
             self._turned.clear()
             wait = max(0.0, min([_LONGEST_WAIT, *(turn - now for turn in turns)]))

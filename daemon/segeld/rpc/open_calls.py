@@ -51,6 +51,8 @@ class OpenCalls:
         self._refusal = refusal
         self._open: set[OpenCall] = set()
         self._seen: dict[str, Certificate] = {}
+        self.came: Final[list[Callable[[], None]]] = []
+        """Called when somebody comes with another certificate than before."""
 
     def admit(self, certificate: Certificate) -> Principal:
         """Who comes.
@@ -61,7 +63,10 @@ class OpenCalls:
         fault = self._refusal(who, certificate.fingerprint)
         if fault is not None:
             raise fault
-        self._seen[who.name] = certificate
+        if self._seen.get(who.name) != certificate:
+            self._seen[who.name] = certificate
+            for each in self.came:
+                each()
         return who
 
     @contextmanager
@@ -105,8 +110,19 @@ class OpenCalls:
         )
 
     def ends(self) -> list[tuple[str, float]]:
-        """Whoever came since the daemon was started, and when their last certificate ends: seconds since the epoch."""
-        return [(name, each.not_after.timestamp()) for name, each in sorted(self._seen.items())]
+        """Whoever came since the daemon was started and still may, and when their last certificate ends: seconds since the
+        epoch.
+        """
+        return [
+            (name, each.not_after.timestamp())
+            for name, each in sorted(self._seen.items())
+            if self._is_welcome(name, each)
+        ]
+
+    def _is_welcome(self, name: str, certificate: Certificate) -> bool:
+        """But for its date: whose certificate has ended is to be told of."""
+        who = self._policy().principal(certificate.sans)
+        return who is not None and who.name == name and self._refusal(who, certificate.fingerprint) is None
 
     def last_seen(self, name: str) -> Certificate | None:
         """The certificate that a principal last came with since the daemon was started."""
