@@ -39,7 +39,7 @@ test: $(VENV)/ready ## Run the test suite (build/test/junit.xml)
 
 soak: $(VENV)/ready ## Restart with a stale PIN, then kill daemon and workers for hours (CYCLES=10000); check what is left
 	@PYTHON="$(PYTHON)" softhsm/system-packages test
-	@SEGEL_PIN_RESTARTS=20 $(RUN) -m pytest -s tests/process/card/test_card_stale_pin.py
+	@SEGEL_PIN_RESTARTS=20 $(RUN) -m pytest -s tests/e2e/test_stale_pin.py tests/process/card/test_card_stale_pin.py
 	@SEGEL_CRASH_CYCLES=$${CYCLES:-10000} $(RUN) -m pytest -s tests/crash/test_crash_loop.py $(ARGS)
 
 lint: $(VENV)/ready ## Check style, types, layers, protos, and that generated code is current

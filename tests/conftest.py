@@ -3,6 +3,7 @@
 import datetime as dt
 import os
 import shutil
+import signal
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
@@ -22,6 +23,10 @@ settings.register_profile(
     "shared-machine", deadline=None
 )  # how long an example takes says nothing about the code
 settings.load_profile("shared-machine")
+
+for number in (signal.SIGINT, signal.SIGHUP):
+    if signal.getsignal(number) is signal.SIG_IGN:  # nohup, or a shell's background
+        signal.signal(number, lambda *_: None)  # ignored here still, but not by the programs that are tested
 
 BLOCKS_ONCE = (
     ("os.mkdir", "segeld/rpc/unix_socket.py", "prepare"),

@@ -1,6 +1,6 @@
-"""A PKCS#11 module that counts logins, locks the PIN after three wrong ones, and can have a PIN pad: for tests.
+"""A PKCS#11 module that counts logins, locks a PIN after three wrong ones, can have a PIN pad, and fails on demand.
 
-It stands in front of SoftHSM2, which does none of this. Nothing but a C compiler is needed.
+For tests. It stands in front of SoftHSM2, which does none of this. Nothing but a C compiler is needed.
 """
 
 import subprocess
@@ -49,8 +49,37 @@ class PinModule:
         path = self._state / "wrong"
         return path.stat().st_size if path.exists() else 0
 
+    @property
+    def wrong_so_pins(self) -> int:
+        """Likewise, of the SO PIN."""
+        path = self._state / "so-wrong"
+        return path.stat().st_size if path.exists() else 0
+
+    @property
+    def calls(self) -> list[str]:
+        """Every call of a function that `fail` knows."""
+        path = self._state / "calls"
+        return path.read_text().splitlines() if path.exists() else []
+
+    def fail(self, function: str, how: int | str, *, after: int = 0, always: bool = False) -> None:
+        """What a call of C_InitToken, C_InitPIN, C_SetPIN, C_CreateObject, C_DestroyObject, C_FindObjectsInit or
+        C_GenerateKeyPair does.
+
+        :param how: the CKR that it answers, when nothing is done; `dies`: its process ends before anything is done; `done`:
+            it ends after it was done; `hangs`.
+        :param after: how many calls go well before.
+        :param always: every such call from then on, and not one alone.
+        """
+        self._state.joinpath(function).write_text(f"{how} {after} {'!' if always else '.'}\n")
+
+    def mend(self) -> None:
+        """Nothing fails any more."""
+        for path in self._state.glob("C_*"):
+            path.unlink()
+
     def unlock(self) -> None:
-        (self._state / "wrong").unlink(missing_ok=True)
+        for name in ("wrong", "so-wrong"):
+            (self._state / name).unlink(missing_ok=True)
 
     def hang(self) -> None:
         """From now on every C_Login is counted and then waits, until `go_on`."""

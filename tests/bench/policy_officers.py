@@ -1,6 +1,7 @@
 """Two officers put a policy in force: a process of its own for `policy_apply`, told on standard input what and where.
 
-Prints when they began, by the clock of `time.perf_counter` (on Linux one for all processes), and how long they took.
+Prints a line when they are ready, and waits for one. Then prints when they began, by the clock of `time.perf_counter` (on
+Linux one for all processes), and how long they took.
 """
 
 import asyncio
@@ -14,7 +15,7 @@ from segel.models_changes import ApplyPolicy
 
 
 async def main() -> None:
-    given = json.load(sys.stdin)
+    given = json.loads(sys.stdin.readline())
     pki = Path(given["directory"]) / "pki"
 
     def officer(name: str) -> segel.Officer:
@@ -28,6 +29,8 @@ async def main() -> None:
     async with officer("wayan") as asks, officer("made") as agrees:
         await asks.tokens()
         await agrees.tokens()
+        print("ready", flush=True)
+        await asyncio.to_thread(sys.stdin.readline)
         began = time.perf_counter()
         change = await asks.changes.propose(ApplyPolicy(given["toml"]))
         if change.state == "waiting":

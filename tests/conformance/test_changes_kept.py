@@ -16,7 +16,7 @@ WAYAN, MADE = Person("wayan", "uri:wayan"), Person("made", "uri:made")
 
 
 def desk_on(store, executor) -> ChangeDesk:
-    return ChangeDesk(store, {ApplyPolicy: executor}, two_person=lambda: True, is_officer=lambda _: True)
+    return ChangeDesk(store, {ApplyPolicy: executor}, two_person=lambda: True, standing=lambda _: "1")
 
 
 async def acts(store) -> list[tuple[str, str, str]]:

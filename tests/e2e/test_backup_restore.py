@@ -141,6 +141,10 @@ def test_a_restore_after_the_log_was_lost(bed, tmp_path, lost) -> None:
     verify(state / "audit", key)
     told = run("segeld.ctl", "audit", "tail", "-n", "1000", "--dir", state / "audit")
     assert ("log not linked" in told) == unlinked
+    lines = told.splitlines()
+    adopted = next(number for number, line in enumerate(lines) if "log adopted" in line)
+    assert not [line for line in lines[:adopted] if "probe" in line], "signed before it was adopted"
+    assert [line for line in lines[adopted:] if "probe" in line], "keys were not proved before they signed"
 
 
 def test_what_is_no_backup_changes_nothing(bed, tmp_path) -> None:

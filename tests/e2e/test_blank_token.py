@@ -5,6 +5,8 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -36,8 +38,38 @@ def issue(request: x509.CertificateSigningRequest) -> x509.Certificate:
     )
 
 
+class Commands:
+    """One process that does as many `segelctl` do, one after another: most of what one takes is its start."""
+
+    _LOOP = (
+        "import json, sys; from typer.testing import CliRunner; from segeld.ctl.main import app\n"
+        "for line in sys.stdin:\n"
+        "    environment, arguments = json.loads(line)\n"
+        "    done = CliRunner().invoke(app, arguments, env=environment)\n"
+        "    why = '' if isinstance(done.exception, SystemExit | None) else repr(done.exception)\n"
+        "    print(json.dumps([done.exit_code, done.stdout, done.stderr + why]), flush=True)\n"
+    )
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", self._LOOP], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+
+    def run(self, environment: dict[str, str], arguments: tuple[str, ...]):
+        self._process.stdin.write(json.dumps([environment, arguments]) + "\n")
+        self._process.stdin.flush()
+        return subprocess.CompletedProcess(arguments, *json.loads(self._process.stdout.readline()))
+
+    def close(self) -> None:
+        self._process.communicate(timeout=TIMEOUT)
+
+
 class TwoOfficers(Office):
     """A folder of SoftHSM2 with nothing in it, one token configured, and wayan and made."""
+
+    commands: "Commands | None" = None
+    pin = PIN
+    """The token's present one."""
 
     def __init__(self, folder: Path, bed: Testbed) -> None:
         (folder / "tokens").mkdir()
@@ -60,8 +92,11 @@ class TwoOfficers(Office):
         return done.stdout
 
     def as_officer(self, who: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        """One test has every command in a process of its own, as officers do; for the others that takes too long."""
         tls = self.tls(who)
         person = {"SEGELCTL_TLS_CERT": str(tls.cert), "SEGELCTL_TLS_KEY": str(tls.key)}
+        if self.commands is not None:
+            return self.commands.run({**self.officer_environment, **person}, arguments)
         return subprocess.run(
             [sys.executable, "-m", "segeld.ctl", *arguments],
             env={**os.environ, **self.officer_environment, **person},
@@ -160,68 +195,69 @@ def test_from_a_blank_slot_to_a_certified_key_that_signs_and_to_an_empty_token(o
         assert secret not in acts
 
 
-def test_a_changed_pin_and_one_set_by_the_so_pin(office: TwoOfficers) -> None:
-    with office.serving() as client:
+@pytest.fixture(scope="module")
+def sealed(tmp_path_factory: pytest.TempPathFactory, testbed: Testbed) -> Iterator[TwoOfficers]:
+    """Where a daemon is serving already, and the token is active with one certified key."""
+    office = TwoOfficers(tmp_path_factory.mktemp("sealed"), testbed)
+    office.commands = Commands()
+    with closing(office.commands), office.serving() as office.client:
         office.wait_state("absent")
         office.set_up()
         assert office.activate(PIN).returncode == 0
-        key = office.generate("seal")["name"]
-        office.certify(key)
-        signer = client.signer(key)
-        wrong = office.as_officer(
-            "wayan", "token", "pin-change", "card", "--pin-file", office.secret("old", "000000"),
-            "--new-pin-file", office.secret("new", NEW_PIN),
-        )  # fmt: skip
-        assert wrong.returncode != 0
-        assert "refused" in wrong.stderr
-        assert signer.sign_digest(bytes(32))
-        office.well(
-            "wayan", "token", "pin-change", "card", "--pin-file", office.secret("old", PIN),
-            "--new-pin-file", office.secret("new", NEW_PIN),
-        )  # fmt: skip
-        assert signer.sign_digest(bytes(32))
-        office.well("wayan", "token", "deactivate", "card")
-        assert office.activate(PIN).returncode != 0
-        assert office.activate(NEW_PIN).returncode == 0
-        _, refused = office.together("token", "pin-unblock", "card", so_pin="wrong-so-pin", new_pin=LAST_PIN)
-        assert refused.returncode != 0
-        assert "SO PIN" in refused.stderr
-        _, done = office.together("token", "pin-unblock", "card", new_pin=LAST_PIN)
-        assert done.returncode == 0, done.stderr + office.tail()
-        office.well("wayan", "token", "deactivate", "card")
-        assert office.activate(LAST_PIN).returncode == 0
-        assert signer.sign_digest(bytes(32))
+        office.key = office.generate("seal")["name"]
+        office.certify(office.key)
+        yield office
 
 
-def test_a_key_that_was_made_meanwhile_is_not_lost_with_those_that_were_named(office: TwoOfficers) -> None:
-    with office.serving():
-        office.wait_state("absent")
-        office.set_up()
-        assert office.activate(PIN).returncode == 0
-        office.generate("first")
-        number = office.well("wayan", "token", "init", "card", "--yes").split("changes/")[1].split(" ")[0]
-        office.well("made", "change", "approve", number, "--yes")
-        office.generate("second")
-        secrets = ("--so-pin-file", office.secret("so", SO_PIN), "--new-pin-file", office.secret("new", PIN))
-        late = office.as_officer("wayan", "change", "run", number, *secrets)
-        assert late.returncode != 0
-        assert len(office.token().keys) == 2
+def test_a_changed_pin_and_one_set_by_the_so_pin(sealed: TwoOfficers) -> None:
+    signer = sealed.client.signer(sealed.key)
+    wrong = sealed.as_officer(
+        "wayan", "token", "pin-change", "card", "--pin-file", sealed.secret("old", "000000"),
+        "--new-pin-file", sealed.secret("new", NEW_PIN),
+    )  # fmt: skip
+    assert wrong.returncode != 0
+    assert "refused" in wrong.stderr
+    assert signer.sign_digest(bytes(32))
+    sealed.well(
+        "wayan", "token", "pin-change", "card", "--pin-file", sealed.secret("old", sealed.pin),
+        "--new-pin-file", sealed.secret("new", NEW_PIN),
+    )  # fmt: skip
+    assert signer.sign_digest(bytes(32))
+    sealed.well("wayan", "token", "deactivate", "card")
+    assert sealed.activate(sealed.pin).returncode != 0
+    sealed.pin = NEW_PIN
+    assert sealed.activate(NEW_PIN).returncode == 0
+    _, refused = sealed.together("token", "pin-unblock", "card", so_pin="wrong-so-pin", new_pin=LAST_PIN)
+    assert refused.returncode != 0
+    assert "SO PIN" in refused.stderr
+    _, done = sealed.together("token", "pin-unblock", "card", new_pin=LAST_PIN)
+    assert done.returncode == 0, done.stderr + sealed.tail()
+    sealed.pin = LAST_PIN
+    sealed.well("wayan", "token", "deactivate", "card")
+    assert sealed.activate(LAST_PIN).returncode == 0
+    assert signer.sign_digest(bytes(32))
 
 
-def test_a_quarantine_needs_one_officer_and_a_reason(office: TwoOfficers) -> None:
-    with office.serving() as client:
-        office.wait_state("absent")
-        office.set_up()
-        assert office.activate(PIN).returncode == 0
-        key = office.generate("seal")["name"]
-        office.certify(key)
-        signer = client.signer(key)
-        assert office.as_officer("wayan", "token", "quarantine", "card", "--reason", " ").returncode != 0
-        office.well("made", "token", "quarantine", "card", "--reason", "the reader was found open")
-        assert "the reader was found open" in office.well("wayan", "token", "show", "card")
-        with pytest.raises(segel.errors.SegelError):
-            signer.sign_digest(bytes(32), timeout=2)
-        assert office.activate(PIN).returncode != 0
-        office.well("wayan", "token", "release", "card")
-        office.wait_state("active")
-        assert signer.sign_digest(bytes(32))
+def test_a_key_that_was_made_meanwhile_is_not_lost_with_those_that_were_named(sealed: TwoOfficers) -> None:
+    there = len(sealed.token().keys)
+    number = sealed.well("wayan", "token", "init", "card", "--yes").split("changes/")[1].split(" ")[0]
+    sealed.well("made", "change", "approve", number, "--yes")
+    sealed.generate("second")
+    secrets = ("--so-pin-file", sealed.secret("so", SO_PIN), "--new-pin-file", sealed.secret("new", PIN))
+    late = sealed.as_officer("wayan", "change", "run", number, *secrets)
+    assert late.returncode != 0
+    assert "would not do what it said" in late.stderr
+    assert len(sealed.token().keys) == there + 1
+
+
+def test_a_quarantine_needs_one_officer_and_a_reason(sealed: TwoOfficers) -> None:
+    signer = sealed.client.signer(sealed.key)
+    assert sealed.as_officer("wayan", "token", "quarantine", "card", "--reason", " ").returncode != 0
+    sealed.well("made", "token", "quarantine", "card", "--reason", "the reader was found open")
+    assert "the reader was found open" in sealed.well("wayan", "token", "show", "card")
+    with pytest.raises(segel.errors.SegelError):
+        signer.sign_digest(bytes(32), timeout=2)
+    assert sealed.activate(sealed.pin).returncode != 0
+    sealed.well("wayan", "token", "release", "card")
+    sealed.wait_state("active")
+    assert signer.sign_digest(bytes(32))

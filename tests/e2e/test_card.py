@@ -93,15 +93,6 @@ def test_the_card_comes_and_goes_and_the_daemon_stays(office: CardOffice) -> Non
     assert (status.pin_tries, status.counters.wrong_pins) == (3, 0)
 
 
-def test_a_wrong_pin_costs_one_try_over_all_restarts(office: CardOffice) -> None:
-    office.pin_file.write_text("999999")
-    for _ in range(3):
-        with office.serving():
-            office.wait_state("locked")
-    status = office.card.control.status()
-    assert (status.pin_tries, status.counters.verifies) == (2, 1)
-
-
 def test_a_pin_that_is_changed_behind_its_back_costs_one_try(office: CardOffice) -> None:
     """A signature with 9C notices first: its login is refused, and nothing tries this PIN again."""
     with office.serving() as client:

@@ -262,6 +262,15 @@ def test_check_config_names_the_faults_of_both_files_at_once(settings) -> None:
     assert {fault["file"] for fault in shown} == {str(settings), str(rules)}
 
 
+def test_check_config_says_that_the_pin_guard_is_damaged(settings) -> None:
+    settings.with_name("state").mkdir()
+    settings.with_name("state").joinpath("pin-guard").write_bytes(b"nonsense")
+    done = run("check-config", "--offline", settings)
+    assert done.returncode == 0
+    assert "is damaged" in done.stdout
+    assert "activated it by hand" in done.stdout
+
+
 def test_a_configuration_with_a_fault_is_not_served(settings) -> None:
     settings.write_text(settings.read_text() + "\nsurprise = 1\n")
     done = run("serve", "--config", settings)

@@ -28,12 +28,22 @@ class FakeTokens:
     allowed: int | None = None
     """Signatures that may still be asked for."""
     made: int = 0
+    always_authenticate: bool = False
 
     def key(self, name):
         if name != KEY:
             return None
         holders = tuple((token, self.state) for token in self.holders)
-        return KeyRecord(KEY, KeyKind.RSA_2048, b"", (), holders, None, "")
+        return KeyRecord(
+            KEY,
+            KeyKind.RSA_2048,
+            b"",
+            (),
+            holders,
+            None,
+            "",
+            always_authenticate=self.always_authenticate,
+        )
 
     def names_on(self, token):
         return frozenset({KEY})
@@ -138,6 +148,11 @@ class FakeRules:
     withdrawn: set[str] = field(default_factory=set)
     approvers: dict[str, frozenset[str]] = field(default_factory=dict)
     """By caller."""
+    for_jobs: bool = True
+    """Keys that ask for their PIN at every signature, too."""
+
+    def bulk(self, key):
+        return self.for_jobs
 
     def weight(self, caller):
         return self.weights.get(caller, 1)

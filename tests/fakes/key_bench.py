@@ -16,6 +16,7 @@ from segeld.model.token_state import TokenState
 from segeld.office.key_desk import KeyDesk
 
 A, B = TokenName("a"), TokenName("b")
+PLACES = ((A, TokenState.ACTIVE), (B, TokenState.ACTIVE))
 CA = StatusAuthority()
 KEY = ec.generate_private_key(ec.SECP256R1()).public_key()
 PUBLIC = KEY.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
@@ -29,18 +30,22 @@ class Tokens:
     def __init__(self) -> None:
         self.chain = der(SEAL, CA.certificate)
         self.there = True
+        self.others: list[KeyRecord] = []
         self.reviewed = asyncio.Event()
         self.full = False
         self.fails: Exception | None = None
 
     def key(self, name):
-        if name != NAME or not self.there:
-            return None
-        places = ((A, TokenState.ACTIVE), (B, TokenState.ACTIVE))
-        return KeyRecord(NAME, KeyKind.P_256, PUBLIC, self.chain, places, None, "")
+        return next((each for each in self.keys() if each.name == name), None)
 
     def keys(self):
-        return tuple(filter(None, [self.key(NAME)]))
+        mine = KeyRecord(NAME, KeyKind.P_256, PUBLIC, self.chain, PLACES, None, "")
+        return (*((mine,) if self.there else ()), *self.others)
+
+    def also(self, public_key) -> None:
+        """Another key, without certificate."""
+        public = public_key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        self.others.append(KeyRecord(KeyName.of(public), KeyKind.P_256, public, (), PLACES, None, ""))
 
     def review(self) -> None:
         self.reviewed.set()

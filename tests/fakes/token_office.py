@@ -69,7 +69,8 @@ workers = 1
         return segel.Tls(ca=self.bed.pki.ca_bundle, cert=person.cert_chain, key=person.key)
 
     @contextmanager
-    def serving(self) -> Iterator[segel.BlockingClient]:
+    def serving(self, *, killed: bool = False) -> Iterator[segel.BlockingClient]:
+        """:param killed: it ends by SIGKILL, as in a crash."""
         with (self.folder / "log").open("a") as log:
             process = subprocess.Popen(
                 [sys.executable, "-m", "segeld", "serve", "--config", self.config],
@@ -87,7 +88,10 @@ workers = 1
                 with segel.BlockingClient.connect(target, tls=self.tls("backoffice")) as client:
                     yield client
             finally:
-                process.terminate()
+                if killed:
+                    process.kill()
+                else:
+                    process.terminate()
                 log.write(process.communicate()[1])
 
     @property

@@ -1,6 +1,7 @@
 """Messages about the policy to values: pure."""
 
 import datetime as dt
+from collections.abc import Sequence
 
 from segel import models_policy as models
 from segel.v1 import policy_admin_pb2 as wire
@@ -18,12 +19,15 @@ def policy(message: wire.Policy) -> models.Policy:
     )
 
 
-def check(message: wire.CheckPolicyResponse) -> models.PolicyCheck:
+def check(pages: Sequence[wire.CheckPolicyResponse]) -> models.PolicyCheck:
+    """:param pages: all of them, in order."""
+    first = pages[0]
     return models.PolicyCheck(
-        tuple(message.problems),
-        tuple(models.Difference(each.text, each.widens) for each in message.differences),
-        message.needs_approval,
-        tuple(message.warnings),
+        tuple(first.problems),
+        tuple(models.Difference(each.text, each.widens) for page in pages for each in page.differences),
+        first.needs_approval,
+        tuple(first.warnings),
+        first.base,
     )
 
 

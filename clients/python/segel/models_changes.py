@@ -59,7 +59,7 @@ class ApplyPolicy:
 
     toml: str
     base: bytes = b""
-    """SHA-256 of the policy that it was made from; empty: whichever."""
+    """SHA-256 of the policy that it was made from; empty when it is asked for: the one in force."""
 
 
 @dataclass(frozen=True, slots=True)

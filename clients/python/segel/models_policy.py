@@ -52,6 +52,8 @@ class PolicyCheck:
     """Whether another officer must say yes to it."""
     warnings: tuple[str, ...]
     """What is likely not meant; it can be applied all the same."""
+    base: bytes = b""
+    """SHA-256 of the policy in force that it was compared with."""
 
 
 @dataclass(frozen=True, slots=True)

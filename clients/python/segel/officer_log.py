@@ -37,6 +37,20 @@ class Found:
     position: int
 
 
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What a search came to."""
+
+    entries: tuple[Found, ...]
+    """At most 100, in the order of the log."""
+    size: int
+    """Leaves that the log has."""
+    more: bool = False
+    """Whether there are more entries than that."""
+    archived: tuple[int, ...] = ()
+    """Bundles, of 256 leaves each, that may say more and were not read: they were archived."""
+
+
 class OfficerLog:
     """The audit log of one daemon. Reached as `Officer.log`."""
 
@@ -84,8 +98,8 @@ class OfficerLog:
         signature_sha256: bytes | None = None,
         job: str | None = None,
         everything: bool = False,
-    ) -> tuple[tuple[Found, ...], int]:
-        """What the log says of one of these, at most 100; and how many leaves it has.
+    ) -> Findings:
+        """What the log says of one of these.
 
         :raises SegelError: what the daemon said, or why it cannot be reached.
         """
@@ -99,7 +113,8 @@ class OfficerLog:
         got = await self._connection.call(
             lambda channel: AuditStub(channel).FindEntries, request, timeout=FIND_TIMEOUT
         )
-        return tuple(Found(one.intent, one.outcome, one.position) for one in got.entries), got.size
+        entries = tuple(Found(one.intent, one.outcome, one.position) for one in got.entries)
+        return Findings(entries, got.size, got.more, tuple(got.archived))
 
     async def prove(self, leaf: int) -> bytes:
         """A proof in the format of c2sp.org/tlog-proof.

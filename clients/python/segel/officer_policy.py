@@ -31,16 +31,21 @@ class OfficerPolicy:
         return convert.policy(response)
 
     async def check(self, toml: str) -> PolicyCheck:
-        """What a policy would change, and what is wrong with it. Changes nothing.
+        """All that a policy would change, and what is wrong with it. Changes nothing.
 
-        :raises SegelError: what the daemon said, or why it cannot be reached.
+        :raises ChangeStateError: if another policy is put in force meanwhile: ask again.
+        :raises SegelError: what else the daemon said, or why it cannot be reached.
         """
-        response = await self._connection.call(
-            lambda channel: PolicyAdminStub(channel).CheckPolicy,
-            policy_admin_pb2.CheckPolicyRequest(toml=toml),
-            timeout=CHECK_TIMEOUT,
-        )
-        return convert.check(response)
+        pages: list[policy_admin_pb2.CheckPolicyResponse] = []
+        while not pages or pages[-1].next_page_token:
+            page_token = pages[-1].next_page_token if pages else ""
+            request = policy_admin_pb2.CheckPolicyRequest(toml=toml, page_token=page_token)
+            pages.append(
+                await self._connection.call(
+                    lambda channel: PolicyAdminStub(channel).CheckPolicy, request, timeout=CHECK_TIMEOUT
+                )
+            )
+        return convert.check(pages)
 
     async def explain(self, caller: str, key: str = "", algorithm: str = "") -> Explanation:
         """Why a caller may sign or not.

@@ -1,6 +1,7 @@
 """Everything is made here and nowhere else; started in order, stopped in reverse."""
 
 import asyncio
+import gc
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -27,7 +28,7 @@ from segeld.dispatch.upkeep import Upkeep
 from segeld.dispatch.withdrawal import Withdrawal
 from segeld.jobqueue.store import StoreBroken, StoreFull
 from segeld.office.act_key import DestroyingKey, EnablingKey
-from segeld.office.act_policy import ApplyingPolicy, LettingIn
+from segeld.office.act_policy import ApplyingPolicy, LettingIn, outdated
 from segeld.office.act_token import InitializingToken, UnblockingPin
 from segeld.office.actions import (
     AdoptLog,
@@ -43,6 +44,7 @@ from segeld.office.conditions import certificate_conditions
 from segeld.office.key_desk import KeyDesk
 from segeld.office.policy_desk import PolicyDesk
 from segeld.office.revocation_check import RevocationCheck
+from segeld.office.token_records import TokenRecords
 from segeld.rpc.audit import NAME as AUDIT
 from segeld.rpc.audit import audit_service
 from segeld.rpc.metrics import CallMetrics, serve_metrics
@@ -140,8 +142,12 @@ class _Daemon:
             policy.current,
             lambda: self._dispatcher,
             ceremonies=lambda: self._supervisor,
-            beside=lambda: self._watch.beside(),  # noqa: PLW0108 - it is made below
+            beside=lambda: (
+                *self._watch.beside(),  # it is made below
+                *(text for _, text in self._supervisor.warnings()),
+            ),
         )
+        self._token_records = TokenRecords()
         self._supervisor = Supervisor(
             config,
             self._dispatcher.serve,
@@ -149,13 +155,15 @@ class _Daemon:
             storage.acts,
             waiting=self._dispatcher.waiting,
             custody=self._keys.standing,
+            halted=lambda: bool(storage.adoption.trouble),
+            notes=self._token_records,
         )
-        self._withdrawal = Withdrawal(self._oversight, policy.condemned)
+        self._withdrawal = Withdrawal(self._oversight, policy.condemned, policy.lost)
+        self._dispatcher.jobs.on_withheld = self._withdrawal.look
         open_calls = OpenCalls(policy.current, policy.refusal)
         # Open calls first: who is shut out should see why, and not how one item after another is refused.
         policy.changed.extend((open_calls.review, self._dispatcher.review_callers, self._withdrawal.look))
         self._watch = CertificateWatch(config, self._keys.standing, registry, time.time, open_calls.ends)
-        open_calls.came.append(self._watch.look)
         self._revocation = RevocationCheck(
             self._keys.standing, self._supervisor.keys, config.certificates.revocation_interval, time.time
         )
@@ -173,13 +181,15 @@ class _Daemon:
                 AdoptLog: storage.adoption,
             },
             policy=policy.current,
-            revoked=policy.is_revoked,
+            standing=policy.standing,
+            outdated=lambda action: outdated(policy, action),
             tokens=self._supervisor.tokens,
             jobs=storage.store,
             more=(certificate_conditions(self._watch.warnings),),
         )
         policy.changed.append(self._supervisor.review)  # what it says of keys without certificates
         policy.changed.append(self._office.look)  # an approval may have lapsed
+        open_calls.came.extend((self._watch.look, self._office.look))
         self._servers = Servers(
             config,
             policy.current,
@@ -215,6 +225,7 @@ class _Daemon:
     async def run(self, stop: asyncio.Event, ready: Callable[[Endpoints], None]) -> None:
         await self._dispatcher.jobs.start()
         await self._keys.load(self._storage.store)
+        await self._token_records.load(self._storage.store)
         await self._office.start()
         async with AsyncExitStack() as stack:
             metrics = None
@@ -223,10 +234,12 @@ class _Daemon:
                 stack.callback(close)
                 metrics = f"{_host(self._config.metrics.address)}:{port}"
             async with asyncio.TaskGroup() as group:
+                _settle()
                 # A port that is taken is known before any token is logged in.
                 bound = await self._servers.start(callers_too=False)
                 background = [
                     group.create_task(self._storage.publisher.run(), name="audit"),
+                    group.create_task(self._storage.archives.run(), name="archives"),
                     group.create_task(self._dispatcher.jobs.run(), name="jobs"),
                     group.create_task(self._upkeep.run(), name="upkeep"),
                     group.create_task(self._office.run(), name="office"),
@@ -268,6 +281,8 @@ class _Daemon:
                 await self._supervisor.looked()
 
     async def _show(self, *, serving: bool, publishing: bool = True) -> None:
+        if serving:
+            self._supervisor.review()  # what could not be signed may be signed now: keys are proved first
         for service in (SIGNING, JOBS):
             await self._servers.show_health(service, serving=serving)
         await self._servers.show_health(AUDIT, serving=publishing)
@@ -306,6 +321,14 @@ async def _unless(stop: asyncio.Event, work: Awaitable[None]) -> None:
     finally:
         for wait in waits:
             wait.cancel()
+
+
+def _settle() -> None:
+    """What is here when the daemon starts stays: the collector need not look at it again, 50 ms each time, while
+    everything waits.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def _registry() -> CollectorRegistry:

@@ -9,9 +9,8 @@ from prometheus_client import CollectorRegistry
 from segeld.config import Config
 from segeld.jobqueue.store import Records
 from segeld.model.inventory import TokenRecord
-from segeld.model.principal import Role
+from segeld.office.actions import Action
 from segeld.office.change_desk import ChangeDesk
-from segeld.office.changes import Person
 from segeld.office.conditions import (
     ChangeConditions,
     DiskCondition,
@@ -39,22 +38,23 @@ class Office:
         executors: Mapping[type[Any], Executor],
         *,
         policy: Callable[[], Policy],
-        revoked: Callable[[str, bytes], bool],
+        standing: Callable[[str, str, bytes], str],
+        outdated: Callable[[Action], str],
         tokens: Callable[[], tuple[TokenRecord, ...]],
         jobs: HeldJobs,
         more: Sequence[Source] = (),
     ) -> None:
         """:param executors: by the action's type.
-        :param revoked: whether a principal of this name, or its certificate, is revoked.
+        :param standing: of an officer by name, SAN and certificate; empty for whoever is none.
+        :param outdated: why an action never will be possible again; else empty.
         :param more: what else somebody is told of, such as certificates near their end.
         """
-        self._policy = policy
-        self._revoked = revoked
         self.changes = ChangeDesk(
             records,
             executors,
             two_person=lambda: policy().two_person,
-            is_officer=self._is_officer,
+            standing=lambda who: standing(who.name, who.identity, who.fingerprint),
+            outdated=outdated,
             changed=self.look,
         )
         self.services: tuple[OfficerService, ...] = (changes_service(self.changes),)
@@ -86,11 +86,3 @@ class Office:
 
     async def aclose(self) -> None:
         await self.changes.aclose()
-
-    def _is_officer(self, who: Person) -> bool:
-        known = self._policy().principals.get(who.identity)
-        return (
-            known is not None
-            and (known.name, known.role) == (who.name, Role.OFFICER)
-            and not self._revoked(who.name, who.fingerprint)
-        )

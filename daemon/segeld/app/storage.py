@@ -20,10 +20,12 @@ from segeld.audit.leaf import Act
 from segeld.audit.metrics import AuditMetrics
 from segeld.audit.publisher import Publisher
 from segeld.audit.source import LogDiffers
-from segeld.audit.witness import CommandPlace, FilePlace, Witness
+from segeld.audit.witness import Witness
+from segeld.audit.witness_places import CommandPlace, FilePlace
 from segeld.config import Config
 from segeld.jobqueue.sqlite import FILE, SqliteStore
 from segeld.office.act_log import ADOPTION, Adoption
+from segeld.office.archive_watch import ArchiveWatch
 from segeld.office.policy_desk import PolicyDesk
 from segeld.rpc.audit import LogState
 
@@ -43,6 +45,7 @@ class Storage:
     acts: Acts
     adoption: Adoption
     witness: Witness | None
+    archives: ArchiveWatch
 
     def state(self) -> LogState:
         """How the log is although signing may go on."""
@@ -102,9 +105,11 @@ async def open_storage(
         AuditMetrics(registry, publisher, witness)
         acts = Acts(store)
         await acts.note("daemon started", version=__version__)
+        archives = ArchiveWatch(store, log)
+        await archives.look()
         await office.begin()
         try:
-            yield Storage(store, log, publisher, acts, adoption, witness)
+            yield Storage(store, log, publisher, acts, adoption, witness, archives)
         finally:
             acts.later("daemon stopped")
             await acts.drained()

@@ -46,10 +46,12 @@ def archive(
     signer: Signer,
     progress: Progress = lambda _done, _of: None,
     *,
+    by: str = "",
     dry: bool = False,
 ) -> Archived:
     """:param target: the archive; may hold earlier bundles of this log.
     :param before: milliseconds since the epoch; bundles are moved in which every leaf is older.
+    :param by: who does it, one line; the daemon puts it into the log.
     :param dry: only says what would be done; `copied` and `removed` are what would be.
     :raises BadFile: if a bundle is not that of the tree, or the archive holds another in its place. Nothing was removed.
     :raises LogUnreadable: if there is no log, it is archived by somebody else just now, or the archive is another log's.
@@ -68,7 +70,7 @@ def archive(
             return Archived(end, len(there), len(there), sum(_path(folder, n).stat().st_size for n in there))
         copied = _copy(log, target, there, progress)
         if end > known:
-            mark = Mark(log.checkpoint.origin, end, latest, root_at(end * WIDTH, log.tiles.node))
+            mark = Mark(log.checkpoint.origin, end, latest, root_at(end * WIDTH, log.tiles.node), by)
             _keep(folder, mark.sign(signer), like=folder)
         if mark is not None and there:
             _keep(target, mark.sign(signer), like=target)

@@ -25,6 +25,8 @@ class Mark:
     """Milliseconds since the epoch: no leaf in them is of this time or later, by the daemon's clock."""
     root: bytes
     """Over their leaves."""
+    by: str = ""
+    """Who archived the last of them: a user of the machine. Empty in marks of earlier versions."""
 
     @property
     def leaves(self) -> int:
@@ -34,15 +36,15 @@ class Mark:
     def parse(cls, text: str) -> Self:
         """:raises BadNote: if it is no mark."""
         lines = text.split("\n")
-        if len(lines) != 6 or lines[0] != _HEAD or lines[5]:
-            raise BadNote(f"it does not begin with {_HEAD!r} and four lines more")
+        if not 6 <= len(lines) <= 7 or lines[0] != _HEAD or lines[-1]:
+            raise BadNote(f"it does not begin with {_HEAD!r} and four or five lines more")
         for number in lines[2:4]:
             if not (number.isascii() and number.isdigit()) or str(int(number[:20])) != number:
                 raise BadNote("its third and fourth line are no numbers")
         root = from_base64(lines[4], "the root")
         if len(root) != HASH:
             raise BadNote(f"the root has {len(root)} octets; {HASH} are expected")
-        return cls(lines[1], int(lines[2]), int(lines[3]), root)
+        return cls(lines[1], int(lines[2]), int(lines[3]), root, "".join(lines[5:]))
 
     @classmethod
     def open(cls, note: bytes, verifier: Verifier | None) -> Self:
@@ -60,7 +62,10 @@ class Mark:
         return found
 
     def sign(self, signer: Signer) -> bytes:
-        return signer.sign(f"{_HEAD}\n{self.origin}\n{self.bundles}\n{self.before}\n{to_base64(self.root)}\n")
+        by = f"{self.by}\n" if self.by else ""
+        return signer.sign(
+            f"{_HEAD}\n{self.origin}\n{self.bundles}\n{self.before}\n{to_base64(self.root)}\n{by}"
+        )
 
     def contradiction(self, size: int, nodes: Nodes) -> str:
         """Why it is not of this tree of `size` leaves; empty if it is.

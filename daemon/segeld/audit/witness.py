@@ -6,105 +6,21 @@ so; if it knows more than the log, or other things, nothing may be signed, and `
 
 import asyncio
 import contextlib
-import os
 import time
 from collections.abc import Awaitable, Callable
-from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 import structlog
 
-from segeld.audit import files, layout
+from segeld.audit import layout
 from segeld.audit.checkpoint import Checkpoint
 from segeld.audit.identity import OwnLog
 from segeld.audit.merkle import root_at
-from segeld.audit.note import MAX_NOTE, BadNote
+from segeld.audit.note import BadNote
 from segeld.audit.tiles import BadFile, LogUnreadable, Tiles
-
-_PATIENCE: Final = 20.0
-"""Seconds that a witness may take to answer."""
+from segeld.audit.witness_places import PATIENCE, Place
 
 _log: Final = structlog.get_logger(__name__)
-
-
-class Place(Protocol):
-    """Where checkpoints are kept."""
-
-    async def last(self) -> bytes:
-        """What it knows; nothing if it knows none.
-
-        :raises OSError: if it cannot be reached.
-        """
-        ...
-
-    async def keep(self, note: bytes) -> None:
-        """:raises OSError: if it cannot."""
-        ...
-
-
-class FilePlace:
-    """A file on another mount."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    async def last(self) -> bytes:
-        async with asyncio.timeout(_PATIENCE):
-            return await asyncio.to_thread(self._read)
-
-    def _read(self) -> bytes:
-        if not self._path.parent.is_dir():
-            raise FileNotFoundError(2, f"there is no folder {self._path.parent}")
-        try:
-            with self._path.open("rb") as file:
-                return file.read(MAX_NOTE)
-        except FileNotFoundError:
-            return b""
-
-    async def keep(self, note: bytes) -> None:
-        async with asyncio.timeout(_PATIENCE):
-            await asyncio.to_thread(self._write, note)
-
-    def _write(self, note: bytes) -> None:
-        if not self._path.parent.is_dir():  # a mount that is gone must not be replaced by a folder of ours
-            raise FileNotFoundError(2, f"there is no folder {self._path.parent}")
-        files.write(self._path, note, durable=True)
-        files.sync([self._path.parent])
-
-
-class CommandPlace:
-    """A command: reads a checkpoint, or nothing, on its standard input; prints the last one it knows."""
-
-    def __init__(self, command: tuple[str, ...]) -> None:
-        self._command = command
-
-    async def last(self) -> bytes:
-        return await self._ask(b"")
-
-    async def keep(self, note: bytes) -> None:
-        if (await self._ask(note)).strip() != note.strip():
-            raise OSError("it did not give back the checkpoint that it was given")
-
-    async def _ask(self, note: bytes) -> bytes:
-        process = await asyncio.create_subprocess_exec(
-            *self._command,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-            env={"PATH": os.environ.get("PATH", os.defpath)},
-            start_new_session=True,
-        )
-        try:
-            async with asyncio.timeout(_PATIENCE):
-                out, _ = await process.communicate(note)
-        except BaseException:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
-            raise
-        if process.returncode:
-            raise OSError(f"it ended with {process.returncode}")
-        return out[:MAX_NOTE]
 
 
 class Witness:
@@ -257,9 +173,13 @@ class Witness:
         await self._tell()
 
     async def aclose(self) -> None:
-        """Tells the last checkpoint."""
+        """Tells the last checkpoint, if the witness takes it soon."""
         self._stopping.set()
-        await self._tell()
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await self._tell()
+        except TimeoutError as error:
+            self._unreachable(error)
 
     def _unreachable(self, error: BaseException) -> None:
         self._in_trouble(

@@ -9,7 +9,8 @@ import typer
 from segeld import config, policy
 from segeld.audit.identity import FOLDER, exposed
 from segeld.config import Config, Problem
-from segeld.supervisor.guard import FILE, damage
+from segeld.model.names import TokenName
+from segeld.supervisor.guard import FILE, trouble
 from segeld.supervisor.survey import survey_module
 
 
@@ -32,11 +33,8 @@ def run(file: Path, *, offline: bool, as_json: bool) -> int:
             "Note: workers run as the daemon's own user; they have no user of their own, and no Landlock."
         )
         guard = config.load(file).state_dir / FILE
-        if (why := damage(guard)) is not None:
-            typer.echo(
-                f"Note: the PIN guard {guard} is damaged ({why}): no token is logged in by itself until an officer has "
-                "activated it by hand."
-            )
+        if (why := trouble(guard, map(TokenName, sorted(config.load(file).tokens)))) is not None:
+            typer.echo(f"Note: {why}: no such token is logged in by itself until an officer has activated it by hand.")
         if config.load(file).audit.witness is None:
             typer.echo(
                 "Note: there is no [audit.witness]: if database and audit log are both put back to an older state, nobody "

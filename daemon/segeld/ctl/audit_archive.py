@@ -1,5 +1,7 @@
 """`segelctl audit archive`: moves old leaves to another place, with the log still verifiable."""
 
+import os
+import pwd
 import time
 from pathlib import Path
 from typing import Annotated
@@ -8,8 +10,9 @@ import typer
 
 from segel.cli.exit_codes import ExitCode
 from segel.cli.failures import UsageError
+from segel.cli.output import plain
 from segel.cli.session import Session
-from segeld.ctl.audit_command import Dir, folder_of
+from segeld.ctl.audit_command import Dir, audit_command, folder_of
 from segeld.ctl.audit_lookup import milliseconds
 from segeld.ctl.audit_verify import bar
 from segeld.ctl.proposing import DryRun
@@ -19,7 +22,7 @@ Examples:
   segelctl audit archive --before 2026-01-01 --to /mnt/archive --dry-run
   segelctl audit archive --before 2026-01-01 --to /mnt/archive
 
-Moves the leaves that are older, in files of 256 leaves of which every one is. Each is proven to be in the log's tree, copied, made durable, read back and compared; then `archived`, signed with the log's key, says so; only then are they removed. All hashes stay. Interrupted, it is run again. The daemon may run meanwhile.
+Moves the leaves that are older, in files of 256 leaves of which every one is. Each is proven to be in the log's tree, copied, made durable, read back and compared; then `archived`, signed with the log's key, says so; only then are they removed. All hashes stay. Interrupted, it is run again. The daemon may run meanwhile: it puts into the log who archived which leaves. If it does not run, it does so when it is started.
 
 Needs the log's private key, so it is run on the daemon's machine, as root or as the daemon's user. The same folder may be used again, or another one each year. Whoever has the archive needs the salt as well to look for documents.
 
@@ -33,6 +36,10 @@ Before = Annotated[
 To = Annotated[
     Path, typer.Option("--to", metavar="FOLDER", help="Where it is moved to; must exist.", show_default=False)
 ]
+
+
+def register(group: typer.Typer) -> None:
+    audit_command(group, "archive", epilog=ARCHIVE, codes=CODES)(archive)
 
 
 def archive(
@@ -62,7 +69,7 @@ def archive(
         ) from None
     try:
         with bar(session, "archiving") as progress:
-            done = archive_log(where, to, moment, signer, progress, dry=dry_run)
+            done = archive_log(where, to, moment, signer, progress, by=_user(), dry=dry_run)
     except OSError as error:
         raise LogUnreadable(f"it was interrupted and can be run again: {error}") from None
     verb = "would be moved" if dry_run else "were moved"
@@ -78,3 +85,14 @@ def archive(
         f"leaves before {done.bundles * 256} {'would be' if dry_run else 'are'} archived",
     )
     return ExitCode.OK
+
+
+def _user() -> str:
+    """Whoever runs this, by the name that the machine has for them."""
+    number = os.getuid()
+    try:
+        name = pwd.getpwuid(number).pw_name
+    except KeyError:
+        name = f"user {number}"
+    before = plain(os.environ.get("SUDO_USER", "")) if number == 0 else ""
+    return f"{before} as {name}" if before else name

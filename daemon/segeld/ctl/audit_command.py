@@ -2,7 +2,7 @@
 
 import inspect
 import os
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -11,6 +11,7 @@ import typer
 
 from segel.cli.exit_codes import ExitCode, describe
 from segel.cli.options import Json
+from segel.cli.quick import QuickCommand
 from segel.cli.session import Session, run_session
 
 _SHOWN: Final = 5
@@ -50,7 +51,7 @@ def folder_of(given: Path | None) -> Path:
 
 def note_unread(session: Session, numbers: Iterable[int]) -> bool:
     """Says which leaves were not searched because they were archived; whether there were any."""
-    from segeld.audit.layout import WIDTH
+    from segeld.audit.layout import ENTRIES, WIDTH, path
 
     spans: list[list[int]] = []
     for number in sorted(set(numbers)):
@@ -59,10 +60,14 @@ def note_unread(session: Session, numbers: Iterable[int]) -> bool:
         else:
             spans.append([number, number])
     if spans:
-        text = ", ".join(f"{first * WIDTH} to {last * WIDTH + WIDTH - 1}" for first, last in spans[:_SHOWN])
+        text = ", ".join(
+            f"{first * WIDTH} to {last * WIDTH + WIDTH - 1} ({path(ENTRIES, first)}"
+            f"{f' to {path(ENTRIES, last)}' if last > first else ''})"
+            for first, last in spans[:_SHOWN]
+        )
         session.output.note(
             f"leaves {text}{', …' if len(spans) > _SHOWN else ''} may say more, and were not read: they were archived. "
-            "Give --archive with the folder that has them"
+            "Give --archive with the folder that has these files"
         )
     return bool(spans)
 
@@ -85,16 +90,16 @@ def audit_command(group: typer.Typer, name: str, *, epilog: str, codes: tuple[Ex
         run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         run.__annotations__ = {one.name: one.annotation for one in parameters}
         run.__name__, run.__doc__ = name, function.__doc__
-        group.command(name, epilog=f"{epilog}\n\nExit codes:\n{describe(*codes)}")(run)
+        group.command(name, cls=QuickCommand, epilog=f"{epilog}\n\nExit codes:\n{describe(*codes)}")(run)
         return function
 
     return register
 
 
-def _explained(function: Command) -> Callable[..., Awaitable[ExitCode]]:
-    """Does the work before there is an event loop, so that Ctrl-C ends it at once."""
+def _explained(function: Command) -> Command:
+    """Without an event loop, so that Ctrl-C ends it at once."""
 
-    def run(session: Session, **given: Any) -> Awaitable[ExitCode]:
+    def run(session: Session, **given: Any) -> ExitCode:
         from segeld.audit.leaf import BadLeaf
         from segeld.audit.proof import BadProof
         from segeld.audit.tiles import Archived, BadFile, LogUnreadable
@@ -107,10 +112,6 @@ def _explained(function: Command) -> Callable[..., Awaitable[ExitCode]]:
         except (BadFile, BadLeaf, BadProof) as error:
             session.output.error(f"the log or the proof was changed or damaged: {error}")
             code = ExitCode.BAD_SIGNATURE
-        return _ended(code)
+        return code
 
     return run
-
-
-async def _ended(code: ExitCode) -> ExitCode:
-    return code

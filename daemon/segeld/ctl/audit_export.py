@@ -12,7 +12,7 @@ import typer
 from segel.cli.exit_codes import ExitCode
 from segel.cli.failures import UsageError
 from segel.cli.session import Session
-from segeld.ctl.audit_command import Archives, Dir, Key, folder_of, note_unread
+from segeld.ctl.audit_command import Archives, Dir, Key, audit_command, folder_of, note_unread
 from segeld.ctl.audit_find import NOT_VERIFIED
 from segeld.ctl.audit_key import parse_key
 from segeld.ctl.audit_lookup import milliseconds
@@ -36,6 +36,10 @@ OutputFile = Annotated[
     Path | None,
     typer.Option("--output", "-o", metavar="FILE", help="Where to write; standard output, if not given."),
 ]
+
+
+def register(group: typer.Typer) -> None:
+    audit_command(group, "export", epilog=EXPORT, codes=CODES)(export)
 
 
 def export(

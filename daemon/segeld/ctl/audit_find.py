@@ -1,43 +1,56 @@
 """`segelctl audit find`: who had what signed, when, with which key; by an input, a signature, a job, a caller or a time."""
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from segel.cli.exit_codes import ExitCode
 from segel.cli.failures import UsageError
 from segel.cli.session import Session
-from segeld.ctl.audit_command import Archives, Dir, Key, folder_of, note_unread
+from segeld.ctl.audit_command import Archives, Dir, Key, audit_command, folder_of, note_unread
 from segeld.ctl.audit_key import parse_key
-from segeld.ctl.audit_lookup import chunks, items
+from segeld.ctl.audit_lookup import wanted
 from segeld.ctl.audit_remote import is_remote, only_local
 
 if TYPE_CHECKING:
-    from segeld.audit.find import Chunk, Done, Item
-    from segeld.audit.reader import Log
+    from segeld.ctl.audit_lookup import Wanted
+    from segeld.ctl.audit_source import Local, Remote
 
 FIND = """\
 Examples:
   segelctl audit find letter.pdf --key audit-2026.pub
+  segelctl audit find letter.pdf --key audit-2026.pub --verbose
   segelctl audit find --digest 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
   segelctl audit find --signature letter.sig
   segelctl audit find --job jobs/0f1e2d3c4b5a69788796a5b4c3d2e1f0
   segelctl audit find --caller tax --since 2026-11-01 --until 2026-11-02T12:00
 
-FILE is hashed with SHA-256, SHA-384 and SHA-512, and looked for as a message as well. Digests are not in the log: they are found with the salt, so this needs to read that file. A sealed PDF is found by the signatures in it; a PDF without a seal only if the file itself was signed as it is.
+One line for each attempt: for whom it was signed, when, with which key, which leaf says so, and whether that is proven. Without --key it is not known who signed the tree, and the line says that. --verbose and --json have all facts.
+
+FILE is hashed with SHA-256, SHA-384 and SHA-512, and looked for as a message as well. Digests are not in the log: they are found with the salt, so this needs to read that file. A sealed PDF is found by the signatures in it, one line each, which say as well whether the document was changed after it was signed; a PDF without a seal only if the file itself was signed as it is.
 
 The daemon keeps an index beside the log, so that large logs are searched in less than a second. It is a hint: what is found is proven. Somebody could change it to hide something: --all searches everything without it.
 
 Times are UTC unless they say otherwise. --caller, --since and --until narrow each other down.
 
-Ends with 1 if nothing is found.
+Ends with 8 if nothing is found. With 1 if some of it is not: one signature of a PDF, or leaves that were archived. With 7 if something is not proven, or the PDF was changed after it was signed.
 
-Columns off a terminal, for --job, --caller and times: leaf, time, kind, in words."""
+On a machine that has no log the daemon is asked, and its proofs are checked here.
 
-CODES = (ExitCode.OK, ExitCode.FAILED, ExitCode.USAGE, ExitCode.BAD_SIGNATURE)
+Columns off a terminal: what and for whom, time, key, leaf, whether it is proven; for PDFs, the number of the signature before and the document after. For --job, --caller and times: leaf, time, kind, in words."""
+
+CODES = (
+    ExitCode.OK,
+    ExitCode.FAILED,
+    ExitCode.USAGE,
+    ExitCode.NOT_CONNECTED,
+    ExitCode.NOT_ALLOWED,
+    ExitCode.BAD_SIGNATURE,
+    ExitCode.NO_SIGNATURE,
+    ExitCode.TRY_LATER,
+)
 NOT_VERIFIED = (
     "the log was not verified: give --key with its public key, from elsewhere than the log's folder"
 )
@@ -52,7 +65,14 @@ Job = Annotated[str | None, typer.Option(metavar="NAME", help="A job, with or wi
 Caller = Annotated[str | None, typer.Option(metavar="NAME", help="A caller.")]
 Since = Annotated[str | None, typer.Option(metavar="TIME", help="From this time on.")]
 All = Annotated[bool, typer.Option("--all", help="Search everything, without the index.")]
+Verbose = Annotated[
+    bool, typer.Option("--verbose", "-v", help="All facts of each attempt, instead of one line.")
+]
 Until = Annotated[str | None, typer.Option(metavar="TIME", help="Before this time.")]
+
+
+def register(group: typer.Typer) -> None:
+    audit_command(group, "find", epilog=FIND, codes=CODES)(find)
 
 
 def find(
@@ -68,9 +88,11 @@ def find(
     until: Until = None,
     everything: All = False,
     archives: Archives = None,
+    verbose: Verbose = False,
 ) -> ExitCode:
     """Find what the log says of an input, a signature, a job, a caller or a time."""
     from segeld.audit.reader import open_log_folder
+    from segeld.ctl.audit_source import Local, Remote
 
     narrowing = any(one is not None for one in (caller, since, until))
     given = sum(one is not None for one in (digest, file, signature, job)) + narrowing
@@ -78,73 +100,71 @@ def find(
         raise UsageError(
             "give one of FILE, --digest, --signature and --job, or --caller, --since and --until"
         )
+    by_item = job is None and not narrowing
+    asked = wanted(digest=digest, file=file, signature=signature) if by_item else []
     if is_remote(folder):
         if narrowing:
             raise only_local("a search by --caller and times")
-        return _find_remotely(
-            session, key, digest=digest, file=file, signature=signature, job=job, everything=everything
-        )
-    if folder is not None and not os.path.lexists(folder):
-        raise UsageError(f"there is no folder {folder}")
-    where = folder_of(folder)
-    log = open_log_folder(where, parse_key(key, where) if key else None, tuple(archives or ()))
-    if not log.verified:
-        session.output.note(NOT_VERIFIED)
-    if job is not None or narrowing:
-        count = _show_chunks(session, log, chunks(log, job, caller, since, until, everything=everything))
+        source: Local | Remote = Remote(session, parse_key(key, Path("/nonexistent")) if key else None)
     else:
-        count = _show_items(
-            session,
-            log,
-            items(log, digest=digest, file=file, signature=signature, everything=everything),
-        )
-    unread = note_unread(session, log.unread)
-    if not count:
-        read = " that were read" if unread else ""
-        session.output.error(
-            f"nothing of that is in this log of {log.checkpoint.size} leaves{read or _hint(file)}"
-        )
-    return ExitCode.OK if count else ExitCode.FAILED
+        if folder is not None and not os.path.lexists(folder):
+            raise UsageError(f"there is no folder {folder}")
+        where = folder_of(folder)
+        source = Local(open_log_folder(where, parse_key(key, where) if key else None, tuple(archives or ())))
+    if by_item:
+        code = _find_items(session, source, asked, file, everything=everything, verbose=verbose)
+    else:
+        if not source.verified:
+            session.output.note(NOT_VERIFIED)
+        code = _show_chunks(session, source, job, caller, since, until, everything=everything)
+    if source.has_more:
+        session.output.note("there are more: the daemon shows the first 100. On its machine, all are shown")
+    note_unread(session, source.unread)
+    return code
 
 
-def _find_remotely(session: Session, key: str | None, *, job: str | None, **wanted: Any) -> ExitCode:
-    from segeld.audit.find import Done
-    from segeld.ctl.audit_remote import checked, item, look_for
-    from segeld.ctl.audit_view import chunk_record, chunk_row, done_record, item_facts, item_record
+def _find_items(
+    session: Session,
+    source: "Local | Remote",
+    asked: "list[Wanted]",
+    file: Path | None,
+    *,
+    everything: bool,
+    verbose: bool,
+) -> ExitCode:
+    from segeld.ctl.audit_line import show, show_missing
+    from segeld.ctl.audit_lookup import Wanted
 
-    verifier = parse_key(key, Path("/nonexistent")) if key else None
-    found, size = look_for(session, job=job, **wanted)
-    verified = verifier is not None
-    if not verified:
-        session.output.note(NOT_VERIFIED)
-    proven = f"both leaves are in a tree of {size} leaves or fewer"
-    proven += ", which the given key signed" if verified else "; who signed that tree was not checked"
-    for number, one in enumerate(found):
-        if job is None:
-            this = item(one, verifier)
-            if number and not session.json:
-                session.output.line("")
-            record = item_record(this, proven=True, verified=verified)
-            session.output.facts(record, item_facts(this, proven))
-            continue
-        chunk = checked(one, verifier)
-        session.output.record(
-            done_record(chunk, verified=verified)
-            if isinstance(chunk, Done)
-            else chunk_record(chunk, proven=True, verified=verified),
-            *chunk_row(chunk),
-        )
+    seals = [one.seal for one in asked if one.seal]
+    good, found = True, set[Wanted]()
+    for one, hit in source.hits(asked, everything=everything):
+        if found and verbose and not session.json:
+            session.output.line("")
+        show(session.output, hit, len(seals), source.size, verbose=verbose)
+        good &= hit.is_good
+        found.add(one)
     if not found:
-        session.output.error(f"nothing of that is in this log of {size} leaves{_hint(wanted['file'])}")
-    return ExitCode.OK if found else ExitCode.FAILED
+        return _nothing(session, source, file)
+    missing = [one.seal for one in asked if one.seal and one not in found]
+    for seal in missing:
+        show_missing(session.output, seal, len(seals))
+    if not good:
+        return ExitCode.BAD_SIGNATURE
+    return ExitCode.FAILED if missing else ExitCode.OK
+
+
+def _nothing(session: Session, source: "Local | Remote", file: Path | None = None) -> ExitCode:
+    read = " that were read" if source.unread else _hint(file)
+    session.output.error(f"nothing of that is in this log of {source.size} leaves{read}")
+    return ExitCode.FAILED if source.unread else ExitCode.NO_SIGNATURE
 
 
 def _hint(file: Path | None) -> str:
-    from segeld.ctl.audit_pdf import is_pdf, seal_hashes
+    from segeld.ctl.audit_pdf import is_pdf, seals
 
     if file is None or not is_pdf(file):
         return ""
-    if seal_hashes(file):
+    if seals(file):
         return ": the seals in this PDF were made elsewhere, or are in an earlier log"
     return (
         ": this PDF has no seal in it, and what is signed for a PDF is never the hash of the unsealed file. Give the "
@@ -152,39 +172,26 @@ def _hint(file: Path | None) -> str:
     )
 
 
-def _show_items(session: Session, log: "Log", found: "Iterator[Item]") -> int:
-    from segeld.audit.proof import prove
-    from segeld.ctl.audit_view import item_facts, item_record
-
-    proven = f"both leaves are in the tree of {log.checkpoint.size} leaves"
-    proven += ", which the given key signed" if log.verified else "; who signed that tree was not checked"
-    count = 0
-    for count, item in enumerate(found, 1):
-        assert item.chunk.outcome_leaf is not None
-        for leaf in (item.chunk.intent_leaf, item.chunk.outcome_leaf):
-            prove(log, leaf)
-        if count > 1 and not session.json:
-            session.output.line("")
-        session.output.facts(item_record(item, proven=True, verified=log.verified), item_facts(item, proven))
-    return count
-
-
-def _show_chunks(session: Session, log: "Log", found: "Iterator[Chunk | Done]") -> int:
+def _show_chunks(
+    session: Session,
+    source: "Local | Remote",
+    job: str | None,
+    caller: str | None,
+    since: str | None,
+    until: str | None,
+    *,
+    everything: bool,
+) -> ExitCode:
     from segeld.audit.find import Done
-    from segeld.audit.proof import prove
     from segeld.ctl.audit_view import chunk_record, chunk_row, done_record
 
     count = 0
-    for one in found:
+    for one in source.chunks(job, caller, since, until, everything=everything):
         count += 1
-        leaves = [one.leaf] if isinstance(one, Done) else [one.intent_leaf, one.outcome_leaf]
-        for leaf in leaves:
-            if leaf is not None:
-                prove(log, leaf)
         shown = (
-            done_record(one, verified=log.verified)
+            done_record(one, verified=source.verified)
             if isinstance(one, Done)
-            else chunk_record(one, proven=True, verified=log.verified)
+            else chunk_record(one, proven=True, verified=source.verified)
         )
         session.output.record(shown, *chunk_row(one))
-    return count
+    return ExitCode.OK if count else _nothing(session, source)

@@ -1,8 +1,10 @@
 """`segelctl audit index`: completes the index of `find` for a log that no daemon keeps."""
 
+import typer
+
 from segel.cli.exit_codes import ExitCode
 from segel.cli.session import Session
-from segeld.ctl.audit_command import Archives, Dir, folder_of
+from segeld.ctl.audit_command import Archives, Dir, audit_command, folder_of
 from segeld.ctl.audit_verify import bar
 
 INDEX = """\
@@ -12,6 +14,10 @@ Examples:
 The daemon completes the index of its own log by itself. This does it for a copy, or after the file `index` was removed or damaged. It takes 8 octets an item, and some seconds for ten million."""
 
 CODES = (ExitCode.OK, ExitCode.FAILED, ExitCode.USAGE, ExitCode.BAD_SIGNATURE)
+
+
+def register(group: typer.Typer) -> None:
+    audit_command(group, "index", epilog=INDEX, codes=CODES)(index)
 
 
 def index(session: Session, folder: Dir = None, archives: Archives = None) -> ExitCode:

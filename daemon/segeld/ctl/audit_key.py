@@ -3,10 +3,12 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import typer
+
 from segel.cli.exit_codes import ExitCode
 from segel.cli.failures import UsageError
 from segel.cli.session import Session
-from segeld.ctl.audit_command import Dir, folder_of
+from segeld.ctl.audit_command import Dir, audit_command, folder_of
 
 if TYPE_CHECKING:
     from segeld.audit.note import Verifier
@@ -16,6 +18,12 @@ Examples:
   segelctl audit key > audit-2026.pub
 
 Do this once, when the log is new, and give the key to whoever will verify: on paper, in a minute of a meeting, on another machine. A key that is taken from the log's folder later proves nothing, for whoever can change the log can change the key beside it."""
+
+CODES = (ExitCode.OK, ExitCode.FAILED, ExitCode.USAGE)
+
+
+def register(group: typer.Typer) -> None:
+    audit_command(group, "key", epilog=KEY, codes=CODES)(key)
 
 
 def key(session: Session, folder: Dir = None) -> ExitCode:

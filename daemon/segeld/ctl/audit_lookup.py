@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -12,35 +13,54 @@ if TYPE_CHECKING:
     from segeld.audit.find import Chunk, Done, Item
     from segeld.audit.leaf import Act, Intent
     from segeld.audit.reader import Log
+    from segeld.ctl.audit_pdf import Seal
 
 _HASHES: Final = ("sha256", "sha384", "sha512")
 _READ_AS_MESSAGE: Final = 65_536
 
 
-def items(
-    log: "Log", *, digest: str | None, file: Path | None, signature: str | None, everything: bool = False
-) -> "Iterator[Item]":
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One thing to look for: a signature by its SHA-256, or else a digest."""
+
+    signature: bytes | None = None
+    digest: bytes | None = None
+    seal: "Seal | None" = None
+    """Where the signature stands, if it was taken from a PDF."""
+
+    @property
+    def request(self) -> dict[str, bytes | None]:
+        """As the daemon is asked for it."""
+        return {"signature_sha256": self.signature} if self.signature else {"digest": self.digest}
+
+
+def wanted(*, digest: str | None, file: Path | None, signature: str | None) -> list[Wanted]:
+    """:raises UsageError: if what was given is no digest, no signature and no file."""
+    from segeld.ctl.audit_pdf import is_pdf, seals
+
+    if signature is not None:
+        return [Wanted(signature=signature_hash(signature))]
+    if file is not None and file.is_file() and is_pdf(file) and (found := seals(file)):
+        return [Wanted(signature=one.hash, seal=one) for one in found]
+    return [Wanted(digest=one) for one in digests(digest, file)]
+
+
+def items(log: "Log", one: Wanted, *, everything: bool = False) -> "Iterator[Item]":
     """:param everything: without the index.
-    :raises UsageError: if what was given is no digest, or the salt is not there.
+    :raises UsageError: if the salt is not there.
     """
     from segeld.audit import find as search
     from segeld.audit.reader import read_salt
-    from segeld.ctl.audit_pdf import is_pdf, seal_hashes
 
-    if signature is not None:
-        yield from search.items(log, signature=signature_hash(signature), everything=everything)
-        return
-    if file is not None and file.is_file() and is_pdf(file) and (seals := seal_hashes(file)):
-        for one in seals:
-            yield from search.items(log, signature=one, everything=everything)
-        return
+    if one.signature is not None:
+        return search.items(log, signature=one.signature, everything=everything)
+    assert one.digest is not None
     commitments = read_salt(log.folder)
     if isinstance(commitments, str):
         raise UsageError(
             f"{commitments}; without it no digest can be found, for the log holds none in the clear"
         )
-    for one in digests(digest, file):
-        yield from search.items(log, commitment=commitments.of(one), everything=everything)
+    return search.items(log, commitment=commitments.of(one.digest), everything=everything)
 
 
 def chunks(

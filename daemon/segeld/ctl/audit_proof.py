@@ -3,17 +3,17 @@
 import hashlib
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from segel.cli.exit_codes import ExitCode
 from segel.cli.failures import UsageError
 from segel.cli.session import Session
-from segeld.ctl.audit_command import Archives, Dir, Key, folder_of, note_unread
+from segeld.ctl.audit_command import Archives, Dir, Key, audit_command, folder_of, note_unread
 from segeld.ctl.audit_find import NOT_VERIFIED, Digest, File, Signature
 from segeld.ctl.audit_key import parse_key
-from segeld.ctl.audit_lookup import items
+from segeld.ctl.audit_lookup import Wanted, items, wanted
 from segeld.ctl.audit_remote import is_remote
 
 PROVE = """\
@@ -21,7 +21,9 @@ Examples:
   segelctl audit prove --signature letter.sig --output letter.tlog-proof
   segelctl audit prove --leaf 4711 > intent.tlog-proof
 
-Writes a proof in the format of c2sp.org/tlog-proof. It holds the leaf, so it shows the commitments and signature hashes of all items of that chunk, which say nothing to those who have not the salt. Who asked and with which key stands in the chunk's intent, a leaf of its own: its index is shown, and it is proven with --leaf."""
+Writes a proof in the format of c2sp.org/tlog-proof. It holds the leaf, so it shows the commitments and signature hashes of all items of that chunk, which say nothing to those who have not the salt. Who asked and with which key stands in the chunk's intent, a leaf of its own: its index is shown, and it is proven with --leaf.
+
+Ends with 8 if nothing of that is in the log; with 1 if it may be in leaves that were archived. On a machine that has no log the daemon is asked, and its proof is checked here."""
 
 CHECK_PROOF = """\
 Examples:
@@ -31,7 +33,16 @@ Needs no log. With --signature, checks as well that the leaf is about this very 
 
 Ends with 1 if it is no proof, of another log, or about another signature; with 7 if it names this key and was changed: the leaf, the path, or the checkpoint whose signature is wrong then."""
 
-CODES = (ExitCode.OK, ExitCode.FAILED, ExitCode.USAGE, ExitCode.BAD_SIGNATURE)
+CODES = (
+    ExitCode.OK,
+    ExitCode.FAILED,
+    ExitCode.USAGE,
+    ExitCode.NOT_CONNECTED,
+    ExitCode.NOT_ALLOWED,
+    ExitCode.BAD_SIGNATURE,
+    ExitCode.NO_SIGNATURE,
+    ExitCode.TRY_LATER,
+)
 
 Leaf = Annotated[int | None, typer.Option(metavar="INDEX", min=0, help="A leaf by its index.")]
 OutputFile = Annotated[
@@ -43,6 +54,11 @@ SignatureFile = Annotated[
     Path | None,
     typer.Option("--signature", metavar="FILE", help="The signature that the leaf must be about."),
 ]
+
+
+def register(group: typer.Typer) -> None:
+    audit_command(group, "prove", epilog=PROVE, codes=CODES)(prove)
+    audit_command(group, "check-proof", epilog=CHECK_PROOF, codes=CODES)(check_proof)
 
 
 def prove(
@@ -63,29 +79,20 @@ def prove(
     if sum(one is not None for one in (leaf, digest, file, signature)) != 1:
         raise UsageError("give one of FILE, --leaf, --digest and --signature")
     if is_remote(folder):
-        return _prove_remotely(
-            session,
-            key,
-            leaf,
-            output,
-            digest=digest,
-            file=file,
-            signature=signature,
-            job=None,
-            everything=False,
-        )
+        asked = [] if leaf is not None else wanted(digest=digest, file=file, signature=signature)
+        return _prove_remotely(session, key, leaf, output, asked)
     where = folder_of(folder)
     log = open_log_folder(where, parse_key(key, where) if key else None, tuple(archives or ()))
     if not log.verified:
         session.output.note(NOT_VERIFIED)
     index = leaf
     if index is None:
-        found = list(items(log, digest=digest, file=file, signature=signature))
+        asked = wanted(digest=digest, file=file, signature=signature)
+        found = [item for one in asked for item in items(log, one)]
         found = [item for item in found if item.signature] or found
         note_unread(session, log.unread)
         if not found:
-            session.output.error(f"nothing of that is in this log of {log.checkpoint.size} leaves")
-            return ExitCode.FAILED
+            return _nothing(session, log.checkpoint.size, log.unread)
         item = found[-1]
         index = item.chunk.outcome_leaf
         assert index is not None
@@ -101,7 +108,7 @@ def prove(
 
 
 def _prove_remotely(
-    session: Session, key: str | None, leaf: int | None, output: Path | None, **wanted: Any
+    session: Session, key: str | None, leaf: int | None, output: Path | None, asked: "list[Wanted]"
 ) -> ExitCode:
     from segeld.audit.proof import BadProof
     from segeld.ctl.audit_remote import ask, leaf_of, look_for
@@ -113,10 +120,14 @@ def _prove_remotely(
         index = leaf
         proof = ask(session, lambda log: log.prove(index))
     else:
-        found, size = look_for(session, **wanted)
+        findings = look_for(
+            session, [one.request for one in asked if one.signature or one.digest], everything=False
+        )
+        found = [each for one in findings for each in one.entries]
+        unread = [number for one in findings for number in one.archived]
+        note_unread(session, unread)
         if not found:
-            session.output.error(f"nothing of that is in this log of {size} leaves")
-            return ExitCode.FAILED
+            return _nothing(session, findings[-1].size, unread)
         proof = found[-1].outcome
     proven, _ = leaf_of(proof, verifier)
     if leaf not in {None, proven}:
@@ -125,6 +136,13 @@ def _prove_remotely(
     if session.json:
         session.output.record({"leaf": proven, "proof": proof.decode()})
     return ExitCode.OK
+
+
+def _nothing(session: Session, size: int, unread: list[int]) -> ExitCode:
+    session.output.error(
+        f"nothing of that is in this log of {size} leaves{' that were read' if unread else ''}"
+    )
+    return ExitCode.FAILED if unread else ExitCode.NO_SIGNATURE
 
 
 def _write(session: Session, output: Path | None, proof: bytes) -> None:

@@ -1,22 +1,24 @@
-"""`segelctl audit find`, `prove` and `tail` from another machine: the daemon is asked, and every proof is checked here."""
+"""`segelctl audit find`, `prove`, `verify` and `tail` from another machine: the daemon is asked, and what it says is checked
+here.
+"""
 
-import asyncio
 import os
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from segel.cli.failures import UsageError
 from segel.cli.session import Session
 from segeld.ctl.audit_command import DEFAULT_FOLDER
-from segeld.ctl.audit_lookup import digests, signature_hash
 
 if TYPE_CHECKING:
-    from segel.officer_log import Found, OfficerLog
+    from segel.officer_log import Findings, Found, OfficerLog
     from segeld.audit.find import Chunk, Done, Item
     from segeld.audit.note import Verifier
+    from segeld.audit.report import Report
 
 T = TypeVar("T")
+_SHOWN_EVERY: Final = 1_000
 
 
 def is_remote(folder: Path | None) -> bool:
@@ -26,6 +28,7 @@ def is_remote(folder: Path | None) -> bool:
 
 def ask(session: Session, work: "Callable[[OfficerLog], Coroutine[Any, Any, T]]") -> T:
     """:raises SegelError: what the daemon said, or why it cannot be reached."""
+    import asyncio
 
     async def run() -> T:
         async with session.officer() as officer:
@@ -34,40 +37,20 @@ def ask(session: Session, work: "Callable[[OfficerLog], Coroutine[Any, Any, T]]"
     return asyncio.run(run())
 
 
-def look_for(
-    session: Session,
-    *,
-    digest: str | None,
-    file: Path | None,
-    signature: str | None,
-    job: str | None,
-    everything: bool,
-) -> "tuple[list[Found], int]":
-    """What the daemon has found, and how many leaves its log has.
+def look_for(session: Session, requests: "list[dict[str, Any]]", *, everything: bool) -> "list[Findings]":
+    """What the daemon has found for each.
 
-    :raises UsageError: if what was given is no digest, no signature or no job.
+    :raises SegelError: what the daemon said, or why it cannot be reached.
+    :raises BadProof: if it answered with something else.
     """
-    from segeld.ctl.audit_pdf import is_pdf, seal_hashes
 
-    wanted: list[dict[str, Any]]
-    if job is not None:
-        wanted = [{"job": job if job.startswith("jobs/") else f"jobs/{job}"}]
-    elif signature is not None:
-        wanted = [{"signature_sha256": signature_hash(signature)}]
-    elif file is not None and file.is_file() and is_pdf(file) and (seals := seal_hashes(file)):
-        wanted = [{"signature_sha256": one} for one in seals]
-    else:
-        wanted = [{"digest": one} for one in digests(digest, file) if one]
-
-    async def find(log: "OfficerLog") -> "tuple[list[Found], int]":
-        found: list[Found] = []
-        size = 0
-        for one in wanted:
-            more, size = await log.find(**one, everything=everything)
-            for each in more:
+    async def find(log: "OfficerLog") -> "list[Findings]":
+        findings = []
+        for one in requests:
+            findings.append(await log.find(**one, everything=everything))
+            for each in findings[-1].entries:
                 check_asked(each, one)
-            found += more
-        return found, size
+        return findings
 
     return ask(session, find)
 
@@ -147,6 +130,49 @@ def leaf_of(proof: bytes, verifier: "Verifier | None") -> "tuple[int, Any]":
     else:
         parsed.check_against(Checkpoint.unverified(parsed.note))
     return parsed.index, decode(parsed.leaf)
+
+
+async def streamed(log: "OfficerLog", verifier: "Verifier", progress: Callable[[int, int], None]) -> "Report":
+    """Verifies every leaf that the daemon has, as they come.
+
+    :raises SegelError: what the daemon said, or why it cannot be reached any more.
+    """
+    from segeld.audit.streamed import Streamed
+
+    check = Streamed((await log.state()).checkpoint, verifier)
+    async for index, leaf in log.entries(0, check.size):
+        check.take(index, leaf)
+        if index % _SHOWN_EVERY == 0:
+            progress(index, check.size)
+    return check.finish()
+
+
+async def last_leaves(
+    log: "OfficerLog", count: int, show: "Callable[[int, bytes], None]", pause: float | None
+) -> None:
+    """Shows the last leaves; then, unless `pause` is None, those that come, looked for after so many seconds each time.
+
+    :raises SegelError: what the daemon said, or why it cannot be reached any more.
+    """
+    import asyncio
+
+    shown = max(0, await _size(log) - count)
+    while True:
+        size = await _size(log)
+        async for index, leaf in log.entries(shown, size - shown):
+            show(index, leaf)
+            shown = index + 1
+        if pause is None:
+            return
+        await asyncio.sleep(pause)
+
+
+async def _size(log: "OfficerLog") -> int:
+    """Leaves that were published; 0 in the first second of a log."""
+    from segeld.audit.checkpoint import Checkpoint
+
+    note = (await log.state()).checkpoint
+    return Checkpoint.unverified(note).size if note else 0
 
 
 def only_local(what: str) -> UsageError:

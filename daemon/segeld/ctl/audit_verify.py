@@ -5,11 +5,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import typer
+
 from segel.cli.exit_codes import ExitCode
 from segel.cli.failures import UsageError
 from segel.cli.session import Session
-from segeld.ctl.audit_command import Archives, Dir, Key, folder_of
+from segeld.ctl.audit_command import Archives, Dir, Key, audit_command, folder_of
 from segeld.ctl.audit_key import parse_key
+from segeld.ctl.audit_remote import ask, is_remote, streamed
 
 if TYPE_CHECKING:
     from segeld.audit.report import Report
@@ -20,11 +23,23 @@ Examples:
   segelctl audit verify --archive /mnt/archive --key audit-2026.pub
   segelctl audit verify --dir /mnt/copy/audit --key segel/1f2e3d4c5b6a7988+9c1d2e3f+AQ… --json
 
-Reads all of the log, and needs neither the daemon nor a network. The key must come from elsewhere than the log's folder. Without the salt, the inputs that were signed are not compared with those that were announced.
+Reads all of the log, and needs neither the daemon nor a network. On a machine that has no log, the daemon is asked for every leaf, and all is computed here; the tiles and files beside them are not looked at then, and leaves that were archived cannot be read. The key must come from elsewhere than the log's folder. Without the salt, the inputs that were signed are not compared with those that were announced.
 
 Ends with 7 if anything is wrong. A warning is not wrong. What was cut off whole, back to an older checkpoint, shows only against a newer checkpoint that you kept: compare the size and the root."""
 
-CODES = (ExitCode.OK, ExitCode.FAILED, ExitCode.USAGE, ExitCode.BAD_SIGNATURE)
+CODES = (
+    ExitCode.OK,
+    ExitCode.FAILED,
+    ExitCode.USAGE,
+    ExitCode.NOT_CONNECTED,
+    ExitCode.NOT_ALLOWED,
+    ExitCode.BAD_SIGNATURE,
+    ExitCode.TRY_LATER,
+)
+
+
+def register(group: typer.Typer) -> None:
+    audit_command(group, "verify", epilog=VERIFY, codes=CODES)(verify)
 
 
 def verify(session: Session, folder: Dir = None, key: Key = None, archives: Archives = None) -> ExitCode:
@@ -39,7 +54,10 @@ def verify(session: Session, folder: Dir = None, key: Key = None, archives: Arch
         )
     verifier = parse_key(key, where)
     with bar(session) as progress:
-        report = verify_log(where, verifier, progress, tuple(archives or ()))
+        if is_remote(folder):
+            report = ask(session, lambda log: streamed(log, verifier, progress))
+        else:
+            report = verify_log(where, verifier, progress, tuple(archives or ()))
     _show(session, report)
     return ExitCode.OK if report.is_good else ExitCode.BAD_SIGNATURE
 

@@ -50,11 +50,14 @@ def item_facts(item: Item, proven: str) -> dict[str, object]:
     }
 
 
+def key_of(intent: "Intent") -> str:
+    return str(KeyName(intent.key)) if len(intent.key) == HASH else intent.key.hex()
+
+
 def _intent_facts(intent: "Intent") -> dict[str, object]:
-    key = str(KeyName(intent.key)) if len(intent.key) == HASH else intent.key.hex()
     return {
         "caller": intent.caller,
-        "key": key,
+        "key": key_of(intent),
         "token": intent.token,
         "algorithm": algorithm(intent.algorithm),
     }

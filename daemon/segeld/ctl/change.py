@@ -10,7 +10,9 @@ import typer
 from segel.cli.exit_codes import ExitCode
 from segel.cli.failures import UsageError
 from segel.cli.job_ask import Yes, sure
+from segel.cli.output import plain
 from segel.cli.session import Session, session_command
+from segeld.ctl.change_diff import Whole, whole
 from segeld.ctl.change_view import COLUMNS, facts, record, row
 from segeld.ctl.completing import complete_change
 from segeld.ctl.proposing import NewPinFd, NewPinFile, SecretOptions, SoPinFd, SoPinFile, say, wipe
@@ -29,14 +31,17 @@ Columns: number, state, who asked, until when, what, what comes next and who run
 
 _SHOW = """\
 Examples:
-  segelctl change show 7"""
+  segelctl change show 7
+  segelctl change show 7 --diff
+
+A policy may change thousands of things; --diff shows them all, and both files line by line, while it can still be run."""
 
 _APPROVE = """\
 Examples:
   segelctl change approve 7
   segelctl change approve 7 --hash "$hash" --yes
 
-Shows what is gained and what is lost, and asks. What is approved is what was shown: the daemon refuses if it is something else. Whoever asked for a change cannot approve it."""
+Shows all that is gained and lost, and asks. What is approved is what was shown: the daemon refuses if it is something else. Whoever asked for a change cannot approve it."""
 
 _REJECT = """\
 Examples:
@@ -64,6 +69,9 @@ Ended = Annotated[bool, typer.Option("--ended", help="Those of the last 90 days 
 Hash = Annotated[
     str | None, typer.Option("--hash", metavar="HEX", help="What was agreed to, as `change show` prints it.")
 ]
+Diff = Annotated[
+    bool, typer.Option("--diff", help="Of a policy: all that it changes, and the text line by line.")
+]
 Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; whoever asked for it reads it.")]
 
 
@@ -74,10 +82,24 @@ async def list_changes(session: Session, ended: Ended = False) -> None:
     session.output.table(COLUMNS, [(record(change), row(change)) for change in found.changes])
 
 
-async def show(session: Session, number: Number) -> None:
+async def show(session: Session, number: Number, diff: Diff = False) -> None:
     """Show one change: what is gained and lost, who asked, until when."""
-    change = await _look(session, full_name(number))
-    session.output.facts(record(change), facts(change))
+    name = full_name(number)
+    if not diff:
+        change = await _look(session, name)
+        session.output.facts(record(change), facts(change))
+        return
+    seen = await _look_at_all(session, name, text=True)
+    if session.json:
+        session.output.record({**record(seen.change), "diff": list(seen.text)})
+        return
+    session.output.facts(record(seen.change), facts(seen.change))
+    for line in seen.text:
+        session.output.line(plain(line))
+    if not seen.text:
+        session.output.note(
+            "There is nothing to compare: it is no change of the policy's text, or cannot be run any more."
+        )
 
 
 async def _look(session: Session, name: str) -> "Change":
@@ -85,11 +107,16 @@ async def _look(session: Session, name: str) -> "Change":
         return await officer.changes.get(name)
 
 
+async def _look_at_all(session: Session, name: str, *, text: bool) -> Whole:
+    async with session.officer() as officer:
+        return await whole(officer, name, text=text)
+
+
 def approve(session: Session, number: Number, yes: Yes = False, agreed: Hash = None) -> Awaitable[ExitCode]:
     """Say yes to what another officer asked for."""
     name = full_name(number)
     if agreed is None:
-        change = asyncio.run(_look(session, name))
+        change = asyncio.run(_look_at_all(session, name, text=False)).change
         if not (yes and session.json):
             for label, value in facts(change).items():
                 for line in str(value).splitlines():

@@ -77,7 +77,9 @@ async def _csr(session: Session, key: str, subject: str, like: bytes, out: Path 
 
 def import_cert(session: Session, file: File, key: ForKey = None, dry_run: DryRun = False) -> Awaitable[None]:
     """Take the certificate that came back, with its issuers."""
-    data = typer.get_binary_stream("stdin").read(_MAX_FILE + 1) if file == "-" else _read(Path(file))
+    data = (
+        _fit("-", typer.get_binary_stream("stdin").read(_MAX_FILE + 1)) if file == "-" else _read(Path(file))
+    )
     return _import(session, data, full_key_name(key) if key else "", dry_run=dry_run)
 
 
@@ -99,14 +101,23 @@ async def _import(session: Session, data: bytes, key: str, *, dry_run: bool) -> 
 
 
 def _read(path: Path) -> bytes:
-    """:raises UsageError: if it cannot be read, or is no certificate by its size."""
+    """:raises UsageError: if it cannot be read, or must not be sent."""
     try:
         with path.open("rb") as file:
             data = file.read(_MAX_FILE + 1)
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}") from error
+    return _fit(str(path), data)
+
+
+def _fit(name: str, data: bytes) -> bytes:
+    """:raises UsageError: if it is no certificate by its size, or a private key, which is not to be sent anywhere."""
     if len(data) > _MAX_FILE:
-        raise UsageError(f"{path}: more than {_MAX_FILE} octets; that is no certificate")
+        raise UsageError(f"{name}: more than {_MAX_FILE} octets; that is no certificate")
+    if b"PRIVATE KEY-----" in data:
+        raise UsageError(
+            f"{name}: it holds a private key, and was not sent; give a file with certificates alone"
+        )
     return data
 
 

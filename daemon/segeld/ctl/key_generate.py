@@ -42,6 +42,8 @@ async def generate(session: Session, token: TokenName, label: Label, kind: Kind,
         session.output.record(record(made))
         return
     session.output.line(plain(made.key.name))
+    if made.key.state_reason:
+        session.output.note(plain(made.key.state_reason))
     session.output.note(
         plain(f"It has no certificate yet. Next: segelctl key csr {made.key.name} --subject '/C=…/O=…/CN=…'")
     )

@@ -1,7 +1,8 @@
 """The command `segelctl`: what officers do with slots and tokens."""
 
+from typing import Final
+
 from segel.cli import session
-from segeld.ctl import audit, caller, change, job, key, policy, slot, status, token
 
 _EPILOG = """\
 Examples:
@@ -17,16 +18,15 @@ Settings come from options, the environment (SEGELCTL_TARGET, SEGELCTL_TLS_CA, S
 ~/.config/segel/officer.toml and /etc/segel/officer.toml, in this order. The target is the officer listener, for \
 example unix:/run/segel/officer.sock. PINs are never taken from options or the environment."""
 
-app = session.app("officer", "Look after the tokens of segeld.", _EPILOG, "segeld")
-status.register(app)
-app.add_typer(slot.app, name="slot")
-app.add_typer(token.app, name="token")
-app.add_typer(key.app, name="key")
-app.add_typer(caller.app, name="caller")
-app.add_typer(policy.app, name="policy")
-app.add_typer(change.app, name="change")
-app.add_typer(job.app, name="job")
-app.add_typer(audit.app, name="audit")
+_PARTS: Final = ("status", "slot", "token", "key", "caller", "policy", "change", "job", "audit")
+
+app = session.app(
+    "officer",
+    "Look after the tokens of segeld.",
+    _EPILOG,
+    "segeld",
+    {name: f"segeld.ctl.{name}" for name in _PARTS},
+)
 
 
 def main() -> None:

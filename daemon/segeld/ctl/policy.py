@@ -96,7 +96,9 @@ async def show(session: Session, output: OutputFile = None) -> None:
 
 
 def _write(path: Path, text: str) -> None:
-    """Whole or not at all: what is there may be the only copy of somebody's work."""
+    """Whole or not at all: what is there may be the only copy of somebody's work. Never a device: root can replace it."""
+    if path.exists() and not path.is_file():
+        raise UsageError(f"{path} is no regular file")
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         beside.write_bytes(text.encode(errors="surrogateescape"))

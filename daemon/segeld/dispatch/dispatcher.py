@@ -64,7 +64,11 @@ class Dispatcher:
         self._rules = rules
         self._metrics = metrics
         self._quotas = quotas
-        standing = Standing(rules, revoked)
+        standing = Standing(
+            rules,
+            revoked,
+            lambda key: (record := tokens().key(key)) is not None and record.always_authenticate,
+        )
         self._room = WaitingRoom(tokens, lambda caller: rules().weight(caller), standing)
         self._ledger = Ledger(store)
         self.news = JobNews()

@@ -54,6 +54,8 @@ class JobBoard:
         """Those that do not rest; by id, so in the order of their creation."""
         self._wanted: asyncio.Queue[JobWork] = asyncio.Queue()
         self._asked: set[int] = set()
+        self.on_withheld: Callable[[], None] = lambda: None
+        """Told when a job that comes in, or was about to be dispatched, may not be signed."""
         room.on_taken = self._taken
         room.on_forbidden = self._forbidden
 
@@ -94,7 +96,8 @@ class JobBoard:
             return
         work = JobWork(job, attempts=self._rules().attempts(job.spec.kind.key))
         self._works[job.id] = work
-        self._look_whether_permitted(work)
+        if self._look_whether_permitted(work):
+            self.on_withheld()
         self._place(work)
 
     def changed(self, job: Job) -> None:
@@ -163,6 +166,7 @@ class JobBoard:
         if isinstance(work, JobWork):
             work.forbidden = held(fault)
             self._place(work)
+            self.on_withheld()
 
     def _place(self, work: JobWork) -> None:
         """Into its line, or out of it while it rests: others of its line take their turns meanwhile."""

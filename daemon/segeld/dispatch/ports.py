@@ -46,6 +46,10 @@ class Rules(Protocol):
         """Who may say yes to what the caller signs with the key; empty: nobody is asked."""
         ...
 
+    def bulk(self, key: KeyName) -> bool:
+        """Whether jobs may use the key even if it asks for its PIN at every signature."""
+        ...
+
     def attempts(self, key: KeyName) -> int:
         """How often an input is tried whose outcome is unknown."""
         ...

@@ -210,19 +210,22 @@ class WaitingRoom:
         if not chunk.items:
             return chunk
         work, _ = chunk.items[0]
-        fault = self._standing.refusal(work.caller, work.kind, interactive=False)
-        for_orders = fault or self._standing.refusal(work.caller, work.kind, interactive=True)
-        if for_orders is None or (fault is None and all(work.patient for work, _ in chunk.items)):
+        faults = {
+            patient: self._standing.refusal(work.caller, work.kind, interactive=not patient)
+            for patient in {work.patient for work, _ in chunk.items}
+        }
+        if not any(faults.values()):
             return chunk
         kept: list[Item] = []
         for work, position in reversed(chunk.items):
-            if not work.patient:
-                work.end(position, for_orders)
-            elif fault is None:
+            fault = faults[work.patient]
+            if fault is None:
                 kept.append((work, position))
-            else:
+            elif work.patient:
                 work.rest(position)
                 self.on_forbidden(work, fault)
+            else:
+                work.end(position, fault)
         return Chunk(chunk.kind, tuple(reversed(kept)))
 
     def wanted(self, chunk: Chunk) -> Chunk:

@@ -1,4 +1,4 @@
-"""Jobs of callers that were revoked for good: the policy may say that they are cancelled instead of held."""
+"""Jobs of which nothing may be signed any more: the policy may say that they are cancelled instead of held."""
 
 import asyncio
 from collections.abc import Callable, Iterable
@@ -8,14 +8,14 @@ import structlog
 
 from segeld.dispatch.oversight import Oversight
 from segeld.model.faults import Fault, Reason
-from segeld.model.job import JobFilter
+from segeld.model.job import Job, JobFilter
 from segeld.model.job_state import FINAL, JobState
+from segeld.model.kind import Kind
 
 _UNFINISHED: Final = frozenset(JobState) - FINAL - {JobState.ENDING}
 _PAGE: Final = 100
 _PAUSE: Final = 2.0
 """Seconds until a store that failed is asked again."""
-WHY: Final = "its caller was revoked"
 
 _log: Final = structlog.get_logger(__name__)
 
@@ -23,10 +23,15 @@ _log: Final = structlog.get_logger(__name__)
 class Withdrawal:
     """`run` goes on until it is cancelled; `look` when the policy, or who is revoked, changed."""
 
-    def __init__(self, oversight: Oversight, condemned: Callable[[], Iterable[str]]) -> None:
-        """:param condemned: revoked callers whose jobs are to be cancelled."""
+    def __init__(
+        self, oversight: Oversight, condemned: Callable[[], Iterable[str]], lost: Callable[[str, Kind], str]
+    ) -> None:
+        """:param condemned: callers whose jobs are cancelled once nothing of them may be signed.
+        :param lost: why nothing may be signed that such a caller asked for so; empty if it may.
+        """
         self._oversight = oversight
         self._condemned = condemned
+        self._lost = lost
         self._changed = asyncio.Event()
         self._changed.set()  # what an earlier run did not finish is finished now
 
@@ -39,23 +44,27 @@ class Withdrawal:
             self._changed.clear()
             try:
                 for caller in list(self._condemned()):
-                    await self._cancel_all(caller)
+                    await self._cancel_lost(caller)
             except Fault as fault:
-                _log.warning("jobs of a revoked caller cannot be cancelled now", why=fault.text)
+                _log.warning("jobs that are lost cannot be cancelled now", why=fault.text)
                 await asyncio.sleep(_PAUSE)
                 self._changed.set()
 
-    async def _cancel_all(self, caller: str) -> None:
+    async def _cancel_lost(self, caller: str) -> None:
         before: int | None = None
         while True:
             jobs, before = await self._oversight.all_jobs(
                 JobFilter(states=_UNFINISHED), caller=caller, before=before, limit=_PAGE
             )
             for job in jobs:
-                try:
-                    await self._oversight.cancel(job.name, "the policy", WHY)
-                except Fault as fault:
-                    if fault.reason not in (Reason.JOB_STATE, Reason.JOB_NOT_FOUND):  # it ended meanwhile
-                        raise
+                if why := self._lost(caller, job.spec.kind):
+                    await self._cancel(job, why)
             if before is None:
                 return
+
+    async def _cancel(self, job: Job, why: str) -> None:
+        try:
+            await self._oversight.cancel(job.name, "the policy", why)
+        except Fault as fault:
+            if fault.reason not in (Reason.JOB_STATE, Reason.JOB_NOT_FOUND):  # it ended meanwhile
+                raise

@@ -42,7 +42,7 @@ class PinChanged(Answer, frozen=True):
 
 
 class ListObjects(Request, frozen=True):
-    """Everything that the token shows to its user."""
+    """Everything that the token shows: to its user, or before the login to anybody."""
 
 
 class FoundObject(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -99,11 +99,15 @@ class DestroyKey(Request, frozen=True):
     """C_DestroyObject: the private key, its public object, the certificates of that key and no others."""
 
     public_key: bytes
+    configured: tuple[bytes, ...] = ()
+    """Public keys that the configuration names, SubjectPublicKeyInfo, DER: the key may have no other on the token."""
 
 
 class KeyDestroyed(Answer, frozen=True):
     removed: int
     """Objects; 0 if the token did not hold it."""
+    left: int = 0
+    """Public objects and certificates of the key that the token would not remove."""
 
 
 CeremonyRequest = InitToken | InitPin | ChangePin | ListObjects | GenerateKey | StoreCertificates | DestroyKey

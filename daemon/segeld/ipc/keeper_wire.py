@@ -1,6 +1,6 @@
 """Front and keeper: the front says which token may have its PIN; the PIN itself comes back to nobody.
 
-The keeper reaches no file. What it must remember across restarts, a `Record` for each token, the front is told before a
+The keeper reaches no file. What it must remember across restarts, a `Record` for each device, the front is told before a
 login and after it, and writes down; the keeper goes on when it hears `Recorded`.
 """
 
@@ -14,7 +14,7 @@ from segeld.model.faults import Reason
 
 
 class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What is remembered of one token's PINs, each by its fingerprint: never a PIN."""
+    """What is remembered of one device's PINs, each by its fingerprint: never a PIN."""
 
     refused: tuple[bytes, ...] = ()
     """The token did not take these: none is tried again by itself."""
@@ -47,14 +47,20 @@ class _Frame(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=True):
     token: str
 
 
-class Guard(_Frame, frozen=True):
-    """What is remembered of a token: the first frame about it. `records` is by serial number."""
+class Guard(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=True):
+    """The first frame of all. A `Device` frame follows for each that something is remembered of."""
 
     key: bytes
     """Of the fingerprints; random, one for each state folder."""
-    records: dict[str, Record]
     lost: bool
-    """What was remembered is lost: of a serial number that is not in `records`, nothing is known."""
+    """What was remembered is lost: of a device that no frame comes about, nothing is known."""
+
+
+class Device(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=True):
+    """What is remembered of a device, under whatever name it is configured: before any frame about a token."""
+
+    serial: str
+    record: Record
 
 
 class HoldPin(_Frame, frozen=True):
@@ -106,8 +112,8 @@ class Sever(_Frame, frozen=True):
 class Forget(_Frame, frozen=True):
     """Wipe the PIN; lends that wait are answered without an outcome."""
 
-    refused_too: bool
-    """Forget as well which PINs were refused: an officer's act."""
+    devices: tuple[str, ...] = ()
+    """Forget as well which PINs these refused, by their serial numbers: an officer's act."""
 
 
 class Changed(_Frame, frozen=True):
@@ -176,7 +182,19 @@ class Noted(_Frame, frozen=True):
     record: Record
 
 
-Request = Guard | HoldPin | HoldFile | HoldDescriptor | HoldPad | Lend | Sever | Forget | Changed | Recorded
+Request = (
+    Guard
+    | Device
+    | HoldPin
+    | HoldFile
+    | HoldDescriptor
+    | HoldPad
+    | Lend
+    | Sever
+    | Forget
+    | Changed
+    | Recorded
+)
 Answer = Holding | NotHeld | Attempting | Lent | Forgotten | Noted
 
 REQUESTS: Final = msgspec.msgpack.Decoder(Request)

@@ -121,6 +121,12 @@ class FoundKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """KEY_AMBIGUOUS or KEY_UNUSABLE."""
     trouble: str = ""
     """One sentence for people."""
+    bits: int = 0
+    """Of an RSA key; else 0."""
+    attributes: tuple[str, ...] = ()
+    """CKA_ names without prefix of what is true; known after the login."""
+    denied: tuple[str, ...] = ()
+    """Of what is false."""
 
 
 class KeysFound(Answer, frozen=True):
@@ -174,6 +180,8 @@ class Failed(Answer, frozen=True):
     remedy: Remedy
     text: str
     """For the log and for officers; never holds a secret."""
+    certain: bool = True
+    """Whether surely nothing on the token was changed."""
 
 
 AnyRequest = Load | Survey | OpenToken | FindKeys | Sign | CeremonyRequest

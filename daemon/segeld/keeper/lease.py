@@ -1,10 +1,11 @@
 """The login lease of one token: which PIN is held, who waits for it, which attempt is under way. Without I/O.
 
 An attempt goes: `begin`, then `recorded` when it is durable, then the PIN is given out, then `ended`, then `settled` when
-that is durable too. Only then the next one begins.
+that is durable too. Only then the next one begins, at this device under whatever name.
 """
 
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from segeld.ipc.keeper_wire import NotLent, Record
@@ -55,6 +56,7 @@ class Lease:
     token: str = ""
     key: bytes = b""
     memory: Memory = field(default_factory=Memory)
+    """Shared by all leases."""
     pin: Pin | None = None
     pad: bool = False
     """One login by the reader's pad is allowed."""
@@ -62,18 +64,19 @@ class Lease:
     waiting: deque[Borrower] = field(default_factory=deque)
     """In the order in which they asked."""
     trial: Trial | None = None
-    settling: int | None = None
-    """The worker whose outcome is not durable yet."""
-    _print: bytes = b""
+    settling: Borrower | None = None
+    """Whose outcome is not durable yet."""
+    _prints: dict[str, bytes] = field(default_factory=dict)
+    """Of the PIN that is held, by device: they are slow to make."""
 
     def hold(self, pin: Pin, *, by_officer: bool, serial: str | None = None) -> bool:
         """Takes a PIN; False (and the PIN wiped) if the token that is there refused this very PIN before."""
-        print_ = fingerprint(pin, self.key, self.token)
-        if self.memory.was_refused(print_, serial):
+        prints = {} if serial is None else {serial: fingerprint(pin, self.key, serial)}
+        if any(self.memory.was_refused(print_, serial) for serial, print_ in prints.items()):
             pin.wipe()
             return False
         self.drop()
-        self.pin, self.by_officer, self._print = pin, by_officer, print_
+        self.pin, self.by_officer, self._prints = pin, by_officer, prints
         return True
 
     def hold_pad(self) -> None:
@@ -83,56 +86,69 @@ class Lease:
     def holds(self) -> bool:
         return self.pin is not None or self.pad
 
-    def forget(self, *, refused_too: bool) -> None:
+    def _print_of(self, pin: Pin, serial: str) -> bytes:
+        """Of the PIN that is held."""
+        if serial not in self._prints:
+            self._prints[serial] = fingerprint(pin, self.key, serial)
+        return self._prints[serial]
+
+    def forget(self, devices: Iterable[str] = ()) -> None:
+        """:param devices: what these refused counts no more."""
         self.drop()
-        if refused_too:
-            self.memory.clear()
+        self.memory.clear(devices)
 
     def changed(self, serial: str, old: Pin | None, new: Pin) -> Record:
         """The token's PIN is another now. It takes the place of one that is held; else it is wiped."""
-        print_ = fingerprint(new, self.key, self.token)
-        former = None if old is None else fingerprint(old, self.key, self.token)
+        print_ = fingerprint(new, self.key, serial)
+        former = None if old is None else fingerprint(old, self.key, serial)
         record = self.memory.took(print_, serial, former)
         if self.pin is None:
             new.wipe()
         else:
             self.drop()
-            self.pin, self.by_officer, self._print = new, False, print_
+            self.pin, self.by_officer, self._prints = new, False, {serial: print_}
         return record
 
     def begin(self) -> Trial | Denied | None:
         """The next attempt, if there may be one; or who may not have it, and why: the PIN is dropped then."""
         if self.trial is not None or self.settling is not None or not self.waiting:
             return None
-        if self.waiting[0].pin is None and not self.holds():
+        if self.waiting[0].serial in self.memory.busy:
+            return None
+        pin = self.pin
+        if self.waiting[0].pin is None and pin is None and not self.pad:
             return None
         borrower = self.waiting.popleft()
         if borrower.pin is not None:
             return self._begin_own(borrower, borrower.pin)
-        if self.pad:
+        if self.pad or pin is None:
             self.pad = False
-            self.trial = Trial(borrower, None, b"", by_officer=True, open_attempt=False, record=None)
-            return self.trial
-        print_, serial = self._print, borrower.serial
+            return self._try(Trial(borrower, None, b"", by_officer=True, open_attempt=False, record=None))
+        serial = borrower.serial
+        print_ = self._print_of(pin, serial)
         why = self.memory.forbids(print_, serial, by_officer=self.by_officer, trusted=borrower.trusted)
         if why is not None:
             self.drop()
             return Denied(borrower, why)
         open_attempt = self.memory.of(serial).open.get(print_, 0) > 0
         record = self.memory.begins(print_, serial)
-        self.trial = Trial(borrower, self.pin, print_, self.by_officer, open_attempt, record)
-        return self.trial
+        return self._try(Trial(borrower, pin, print_, self.by_officer, open_attempt, record))
+
+    def _try(self, trial: Trial) -> Trial:
+        self.trial = trial
+        self.memory.busy.add(trial.borrower.serial)
+        return trial
 
     def _begin_own(self, borrower: Borrower, pin: Pin) -> Trial | Denied:
         """The PIN that is held, if one is, stays as it is."""
-        print_, serial = fingerprint(pin, self.key, self.token), borrower.serial
+        serial = borrower.serial
+        print_ = fingerprint(pin, self.key, serial)
         why = self.memory.forbids(print_, serial, by_officer=True, trusted=borrower.trusted)
         if why is not None:
             pin.wipe()
             return Denied(borrower, why)
         record = self.memory.begins(print_, serial)
-        self.trial = Trial(borrower, pin, print_, by_officer=True, open_attempt=False, record=record)
-        return self.trial
+        return self._try(Trial(borrower, pin, print_, by_officer=True, open_attempt=False, record=record))
 
     def give_up(self, worker: int) -> None:
         """This worker waits no more."""
@@ -162,19 +178,18 @@ class Lease:
         """
         trial, self.trial = self.trial, None
         assert trial is not None, "nothing was lent"
-        if trial.pin is None:
-            return None
         serial = trial.borrower.serial
-        self.settling = trial.borrower.worker
+        if trial.pin is None:
+            self.memory.busy.discard(serial)
+            return None
+        self.settling = trial.borrower
         if not trial.given:
             self._done_with(trial.pin)
             return self.memory.undo(trial.print_, serial)
         record = self.memory.ended(trial.print_, serial, outcome, ckr)
-        if (
-            trial.pin is not self.pin
-        ):  # it was exchanged meanwhile: this outcome says nothing about the new one,
-            if self.pin is not None and self._print in record.refused:
-                self.drop()  # unless the new one is the same
+        if trial.pin is not self.pin:  # it was exchanged meanwhile: this says nothing about the new one,
+            if self.pin is not None and self._print_of(self.pin, serial) in record.refused:
+                self.drop()  # unless that is the same
         elif outcome is LoginOutcome.OK or outcome in OPEN:
             self.by_officer = False
         else:
@@ -184,11 +199,13 @@ class Lease:
 
     def settled(self) -> None:
         """What the last attempt came to is durable, or cannot be made so: the next one's record holds it again."""
+        if self.settling is not None:
+            self.memory.busy.discard(self.settling.serial)
         self.settling = None
 
     def drop(self) -> None:
         """Wipes the PIN that is held; one that is on trial is wiped when that is over."""
-        pin, self.pin, self.pad = self.pin, None, False
+        pin, self.pin, self.pad, self._prints = self.pin, None, False, {}
         if pin is not None:
             self._done_with(pin)
 

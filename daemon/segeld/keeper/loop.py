@@ -31,6 +31,8 @@ class Keeper:
         self._front = front
         self._reader = framing.FrameReader(limit=MAX_FRAME, secret=True)
         self._buffer = bytearray(_CHUNK)
+        self._key = b""
+        self._memory: Memory | None = None
         self._leases: dict[str, Lease] = {}
         self._given = set(given)
         self._descriptors: list[int] = []
@@ -77,13 +79,11 @@ class Keeper:
         return bool(count)
 
     def _answer(self, request: keeper_wire.Request) -> None:
-        token = request.token
-        if isinstance(request, keeper_wire.Guard):
+        if isinstance(request, keeper_wire.Guard | keeper_wire.Device):
             self._know(request)
             return
-        lease = self._leases.get(token)
-        if lease is None:
-            raise framing.FrameError("a frame about a token of which no Guard frame came")
+        token = request.token
+        lease = self._lease(token)
         match request:
             case keeper_wire.HoldPin(pin=field, serial=serial):
                 self._hold(lease, lambda: _typed(field), serial, by_officer=True)
@@ -94,31 +94,43 @@ class Keeper:
             case keeper_wire.HoldPad():
                 lease.hold_pad()
                 self._tell(keeper_wire.Holding(token))
-                self._go_on(lease)
+                self._go_on()
             case keeper_wire.Lend(worker=worker, serial=serial, trusted=trusted, pin=field):
                 if not self._descriptors:
                     raise framing.FrameError("a Lend frame without its descriptor")
                 sock = socket.socket(fileno=self._descriptors.pop(0))
                 self._lines.add(Line(token, worker, serial, trusted, sock))
                 lease.waiting.append(Borrower(worker, serial, trusted, _own(field)))
-                self._go_on(lease)
+                self._go_on()
             case keeper_wire.Sever(worker=worker):
                 if (line := self._lines.get(worker)) is not None:
                     self._lost(line)
-            case keeper_wire.Forget(refused_too=refused_too):
-                lease.forget(refused_too=refused_too)
-                self._go_on(lease)
+            case keeper_wire.Forget(devices=devices):
+                lease.forget(devices)
+                self._go_on()
                 self._tell(keeper_wire.Forgotten(token))
             case keeper_wire.Changed(serial=serial, old=old, new=new):
                 self._changed(lease, serial, old, new)
             case keeper_wire.Recorded(worker=worker, trouble=trouble):
                 self._recorded(lease, worker, trouble)
 
-    def _know(self, guard: keeper_wire.Guard) -> None:
-        if guard.token in self._leases:
-            raise framing.FrameError("a second Guard frame about a token")
-        memory = Memory(dict(guard.records), guard.lost)
-        self._leases[guard.token] = Lease(guard.token, guard.key, memory)
+    def _know(self, known: keeper_wire.Guard | keeper_wire.Device) -> None:
+        match known:
+            case keeper_wire.Guard(key=key, lost=lost) if self._memory is None:
+                self._key, self._memory = key, Memory(lost=lost)
+            case keeper_wire.Device(serial=serial, record=record) if (
+                self._memory is not None and not self._leases
+            ):
+                self._memory.records[serial] = record
+            case _:
+                raise framing.FrameError("what is remembered comes first, and once")
+
+    def _lease(self, token: str) -> Lease:
+        if self._memory is None:
+            raise framing.FrameError("a frame about a token before the Guard frame")
+        if token not in self._leases:
+            self._leases[token] = Lease(token, self._key, self._memory)
+        return self._leases[token]
 
     def _hold(self, lease: Lease, source: Callable[[], Pin], serial: str | None, *, by_officer: bool) -> None:
         token = lease.token
@@ -129,7 +141,7 @@ class Keeper:
             return
         if lease.hold(pin, by_officer=by_officer, serial=serial):
             self._tell(keeper_wire.Holding(token))
-            self._go_on(lease)
+            self._go_on()
         else:
             self._tell(
                 keeper_wire.NotHeld(
@@ -167,9 +179,9 @@ class Keeper:
                 self._give(lease.recorded())
             else:
                 self._unrecorded(lease, trial, trouble)
-        elif lease.settling == worker:
+        elif lease.settling is not None and lease.settling.worker == worker:
             lease.settled()
-        self._go_on(lease)
+        self._go_on()
 
     def _unrecorded(self, lease: Lease, trial: Trial, trouble: str) -> None:
         """What the front has of it is taken back: nothing was tried."""
@@ -178,8 +190,13 @@ class Keeper:
 
     # --- lending
 
-    def _go_on(self, lease: Lease) -> None:
-        """Begins what may be begun; whoever waits for a PIN that is not held waits no more."""
+    def _go_on(self) -> None:
+        """Begins what may be begun: what ended at one token may be what another one, the same device, waited for."""
+        for lease in tuple(self._leases.values()):
+            self._go_on_with(lease)
+
+    def _go_on_with(self, lease: Lease) -> None:
+        """Whoever waits for a PIN that is not held waits no more."""
         while (begun := lease.begin()) is not None:
             if isinstance(begun, Denied):
                 self._deny(lease.token, begun.borrower, begun.why)
@@ -248,7 +265,7 @@ class Keeper:
         if not line.logged_in or self._has_asked(lease, line.worker):
             raise framing.FrameError("a worker asked for the PIN out of place")
         lease.waiting.append(Borrower(line.worker, line.serial, line.trusted))
-        self._go_on(lease)
+        self._go_on()
 
     def _has_asked(self, lease: Lease, worker: int) -> bool:
         on_trial = lease.trial is not None and lease.trial.borrower.worker == worker
@@ -273,7 +290,7 @@ class Keeper:
                 held=lease.holds(),
             )
         )
-        self._go_on(lease)
+        self._go_on()
 
     def _lost(self, line: Line) -> None:
         """Its process is gone, or closed the socket. Only while it had the PIN does that leave an attempt open."""
@@ -292,7 +309,7 @@ class Keeper:
                     line.token, line.worker, None, 0, (), died=True, serial=line.serial, record=record
                 )
             )
-        self._go_on(lease)
+        self._go_on()
 
     def _tell(self, answer: keeper_wire.Answer) -> None:
         self._front.sendall(framing.encode(answer))

@@ -1,6 +1,11 @@
-"""What is remembered of one token's PINs, and what follows from it for the next login. Pure, but for the hash."""
+"""What is remembered of PINs, and what follows from it for the next login. Pure, but for the hash.
+
+It is kept by device, which is its serial number: the same one may be configured under two names, or under another name
+than before. Devices with the same serial number, or with none, count as one: what one refused no other is asked.
+"""
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -11,7 +16,7 @@ from segeld.model.secret import Pin
 OPEN_ATTEMPTS_ALLOWED: Final = 1
 """An attempt that ended without an answer leaves open whether a try was spent; one more is risked by itself."""
 MAX_REMEMBERED: Final = 64
-"""PINs of one token. With so many nothing is tried until an officer clears the memory: no refusal is dropped silently."""
+"""PINs of one device. With so many nothing is tried until an officer clears the memory: no refusal is dropped silently."""
 
 OPEN: Final = frozenset({None, LoginOutcome.REMOVED})
 """Nobody knows whether a try was spent."""
@@ -19,23 +24,25 @@ _SPENT: Final = frozenset({LoginOutcome.REFUSED, LoginOutcome.EXPIRED})
 _MEMORY: Final = 64 * 1024 * 1024
 
 
-def fingerprint(pin: Pin, key: bytes, token: str) -> bytes:
+def fingerprint(pin: Pin, key: bytes, serial: str) -> bytes:
     """Keyed and slow, so that a copy of the file is no shortcut to a short PIN: scrypt (RFC 7914), 32 MB, 0.1 s.
 
-    The same PIN looks different for each token.
+    The same PIN looks different for each device.
     """
     with pin.view() as view:
-        salt = key + token.encode()
+        salt = key + serial.encode()
         return hashlib.scrypt(view, salt=salt, n=2**15, r=8, p=1, maxmem=_MEMORY, dklen=32)
 
 
 @dataclass(slots=True)
 class Memory:
-    """One configured token's, by serial number: a swapped token neither inherits nor spends."""
+    """Every device's, by serial number: a swapped token neither inherits nor spends."""
 
     records: dict[str, Record] = field(default_factory=dict)
     lost: bool = False
     """What was remembered is lost; of a serial number without a record nothing is known."""
+    busy: set[str] = field(default_factory=set)
+    """Devices at which an attempt is under way, or its outcome is not durable yet."""
 
     def of(self, serial: str) -> Record:
         return self.records.get(serial) or Record(unsure=self.lost)
@@ -96,9 +103,10 @@ class Memory:
         others = _with(record.refused, *record.open, *([] if old is None else [old]))
         return self._keep(serial, Record(tuple(one for one in others if one != print_)))
 
-    def clear(self) -> None:
-        """An officer's act."""
-        self.records = dict.fromkeys(self.records, Record())
+    def clear(self, serials: Iterable[str]) -> None:
+        """An officer's act. What is not known stays unknown until a PIN was taken."""
+        for serial in self.records.keys() & set(serials):
+            self.records[serial] = Record(unsure=self.records[serial].unsure)
 
     def _keep(self, serial: str, record: Record) -> Record:
         self.records[serial] = record

@@ -28,6 +28,8 @@ class TokenKey:
     trouble: str
     always_authenticate: bool = False
     """It wants its PIN before every signature: slow, and never in bulk unless the policy says so."""
+    weak: tuple[str, ...] = ()
+    """What makes it weak, a sentence each; known once the token was active."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,8 @@ class TokenRecord:
     """None: any number."""
     waiting: int = 0
     """Items that wait for its keys."""
+    looked_through: bool = False
+    """Whether `keys` are all its private keys: they were looked for after a login, since the start."""
     pin_tries: str = ""
     """What its flags say of the PIN tries that are left: one sentence. Empty if it was not seen yet."""
 
@@ -83,6 +87,21 @@ class KeyRecord:
     @property
     def active(self) -> bool:
         return self.unusable is None and any(state is TokenState.ACTIVE for _, state in self.tokens)
+
+
+@dataclass(frozen=True, slots=True)
+class KeyMade:
+    """A key that was just made on a token."""
+
+    name: KeyName
+    kind: KeyKind
+    public_key: bytes
+    """SubjectPublicKeyInfo, DER."""
+    token: TokenName
+    label: str
+    cka_id: bytes
+    missing: str = ""
+    """Why it is not shown yet, and what to do: sentences. Empty if every worker of the token knows it."""
 
 
 @dataclass(frozen=True, slots=True)

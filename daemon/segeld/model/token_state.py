@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from segeld.model.faults import Reason
+
 
 class TokenState(enum.StrEnum):
     """The states of `segel.v1.Token.State`, without its prefix."""
@@ -48,6 +50,8 @@ class WorkerStatus:
     """Its last attempt found no such token."""
     trouble: str = ""
     """Why its last attempt failed."""
+    reason: Reason = Reason.DEVICE_ERROR
+    """Of that trouble."""
 
 
 def decide(

@@ -61,7 +61,8 @@ class DestroyingKey:
         lost.append(
             f"It was disabled on {day_of(note.disabled_at)} by {note.disabled_by}: {note.disabled_why}"
         )
-        return Description(tuple(lost), needs_approval=True)
+        # Bound to what was shown: the same key on the same tokens, withdrawn for the same reason.
+        return Description(tuple(lost), needs_approval=True, binding=True)
 
     async def run(
         self,
@@ -75,11 +76,14 @@ class DestroyingKey:
         try:
             await self._desk.destroy(key, who, approved_by)
         except DestroyedHalf as half:
+            gone = (
+                f"{key} is gone from {', '.join(map(str, half.gone))}, for ever, but: " if half.gone else ""
+            )
             raise Partly(
                 Fault(
                     half.fault.reason,
-                    f"{key} is gone from {', '.join(map(str, half.gone))}, for ever, but: {half.fault.text} What is left of it "
-                    f"stays disabled. Put that right, then ask again: segelctl key destroy {key}",
+                    f"{gone}{half.fault.text} What is left of it stays disabled. Put that right, then ask again: segelctl key "
+                    f"destroy {key}",
                     key=str(key),
                 )
             ) from half

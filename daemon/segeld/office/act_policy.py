@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from segeld.model.secret import Pin
-from segeld.office.actions import ApplyPolicy, UnrevokeCaller
+from segeld.office.actions import Action, ApplyPolicy, UnrevokeCaller
 from segeld.office.executor import Description
 from segeld.office.policy_desk import Check, PolicyDesk
 
@@ -19,12 +19,15 @@ class ApplyingPolicy:
         self._desk = desk
 
     async def describe(self, action: ApplyPolicy) -> Description:
-        """:raises Fault: CHANGE_STATE, POLICY_INVALID."""
-        self._desk.require_base(action.base)
+        """What is in force when it is asked for is what it is made from: it is run on that, or not at all.
+
+        :raises Fault: CHANGE_STATE, POLICY_INVALID.
+        """
         await self._desk.usable(action.toml)
         check = await self._desk.check(action.toml)
-        # What it gives depends on what is in force: an approval is for what was shown.
-        return Description(_summary(check), check.needs_approval, binding=True)
+        fixed = ApplyPolicy(action.toml, action.base or check.base.hash, action.number or check.base.number)
+        self._desk.require_base(fixed.base, fixed.number)
+        return Description(_summary(check), check.needs_approval, binding=True, action=fixed)
 
     async def run(
         self,
@@ -33,7 +36,7 @@ class ApplyingPolicy:
         secrets: Mapping[str, Pin],  # noqa: ARG002
         approved_by: str = "",
     ) -> None:
-        await self._desk.apply(action.toml, action.base, who, approved_by)
+        await self._desk.apply(action.toml, action.base, action.number, who, approved_by)
 
 
 class LettingIn:
@@ -43,8 +46,8 @@ class LettingIn:
         self._desk = desk
 
     async def describe(self, action: UnrevokeCaller) -> Description:
-        """:raises Fault: CALLER_NOT_FOUND."""
-        found = self._desk.require_revoked(action.caller)
+        """:raises Fault: CALLER_NOT_FOUND, CHANGE_STATE."""
+        found = self._desk.require_revoked(action.caller, action.revoked)
         return Description(
             (
                 f"{action.caller} is let in again.",
@@ -52,6 +55,7 @@ class LettingIn:
                 "Its jobs that waited go on.",
             ),
             needs_approval=True,
+            action=UnrevokeCaller(action.caller, found.stamp),
         )
 
     async def run(
@@ -61,7 +65,18 @@ class LettingIn:
         secrets: Mapping[str, Pin],  # noqa: ARG002
         approved_by: str = "",
     ) -> None:
-        await self._desk.unrevoke(action.caller, who, approved_by)
+        await self._desk.unrevoke(action.caller, action.revoked, who, approved_by)
+
+
+def outdated(desk: PolicyDesk, action: Action) -> str:
+    """Why an action that was possible when it was asked for never will be again; empty for those of others."""
+    match action:
+        case ApplyPolicy():
+            return desk.outdated(action.base, action.number)
+        case UnrevokeCaller():
+            return desk.let_in_before(action.caller, action.revoked)
+        case _:
+            return ""
 
 
 def _summary(check: Check) -> tuple[str, ...]:

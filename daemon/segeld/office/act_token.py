@@ -6,23 +6,27 @@ from typing import Final, Protocol
 
 from segeld.audit.acts import Acts
 from segeld.model.faults import Fault, Reason
-from segeld.model.inventory import KeyRecord, Survey, TokenKey, TokenRecord
-from segeld.model.names import KeyName, TokenName
+from segeld.model.inventory import Survey, TokenRecord
+from segeld.model.names import TokenName
 from segeld.model.secret import Pin
+from segeld.office import lost_objects
 from segeld.office.actions import InitializeToken, UnblockPin
 from segeld.office.executor import NEW_PIN, SO_PIN, Description, Partly
-from segeld.office.expiry import facts_of
-from segeld.supervisor.clerk import SetUpHalf
+from segeld.office.lost_objects import lost_with, which
+from segeld.supervisor.half import Half, Known
 
+_BEFALLEN: Final = {
+    Known.DONE: "token initialised, not wholly recorded",
+    Known.IN_PART: "token erased, pin not set",
+    Known.UNKNOWN: "token perhaps erased",
+}
 _SLOT: Final = re.compile(r"modules/([a-z0-9][a-z0-9-]*)/slots/([0-9]{1,20})")
 
 
-class Tokens(Protocol):
+class Tokens(lost_objects.Tokens, Protocol):
     """The supervisor, as these changes need it."""
 
     def token(self, name: TokenName) -> TokenRecord | None: ...
-
-    def key(self, name: KeyName) -> KeyRecord | None: ...
 
     async def survey(self) -> Survey: ...
 
@@ -44,18 +48,7 @@ class InitializingToken:
         """:raises Fault: TOKEN_NOT_FOUND, FIELD_INVALID, SLOT_NOT_FOUND, TOKEN_STATE."""
         token, slot = _known(self._tokens, action.token), _slot(action.slot)
         if slot is None:
-            lost = _lost(self._tokens, token)
-            return Description(
-                (
-                    f"{action.token} (label {token.label!r}, serial number {token.serial or 'not seen yet'}) is erased: "
-                    + (
-                        "nothing is known to be on it." if not lost else "everything on it is lost, for ever:"
-                    ),
-                    *lost,
-                ),
-                needs_approval=True,
-                binding=True,
-            )
+            return Description(await lost_with(self._tokens, token), needs_approval=True, binding=True)
         survey = await self._tokens.survey()
         found = next((one for one in survey.slots if (one.module, one.slot_id) == slot), None)
         if found is None or found.token_label is None:
@@ -73,10 +66,7 @@ class InitializingToken:
         return Description(
             (_made_usable(action, token),)
             if found.token != token.name
-            else (
-                f"{action.token} in {action.slot} is erased: everything on it is lost, for ever:",
-                *_lost(self._tokens, token),
-            ),
+            else await lost_with(self._tokens, token),
             needs_approval=True,
             binding=True,
         )
@@ -91,18 +81,9 @@ class InitializingToken:
             record = await self._tokens.initialize(
                 name, _slot(action.slot), action.label or None, secrets[SO_PIN], secrets[NEW_PIN]
             )
-        except SetUpHalf as half:
-            self._acts.later(
-                "token erased", who=who, subject=action.token, reason=half.fault.reason, pin="not set"
-            )
-            raise Partly(
-                Fault(
-                    half.fault.reason,
-                    f"{action.token} is erased, but its PIN could not be set: {half.fault.text} Ask for it to be unblocked, "
-                    f"with the SO PIN that was just typed: segelctl token pin-unblock {name.word}",
-                    token=action.token,
-                )
-            ) from half
+        except Half as half:
+            self._acts.later(_BEFALLEN[half.known], who=who, subject=action.token, reason=half.fault.reason)
+            raise Partly(half.fault) from half
         except Fault as fault:
             self._acts.later(
                 "token initialisation failed", who=who, subject=action.token, reason=fault.reason
@@ -121,10 +102,9 @@ class UnblockingPin:
     async def describe(self, action: UnblockPin) -> Description:
         """:raises Fault: TOKEN_NOT_FOUND."""
         token = _known(self._tokens, action.token)
-        lines = [f"{action.token} gets a new PIN, set with its SO PIN. Its keys stay."]
-        if token.pin_tries:
-            lines.append(token.pin_tries)
-        return Description(tuple(lines), needs_approval=True)
+        line = f"{action.token} ({which(token)}) gets a new PIN, set with its SO PIN. Its keys stay."
+        # Bound to that device: how many tries it says are left moves, and is not said here.
+        return Description((line,), needs_approval=True, binding=True)
 
     async def run(
         self, action: UnblockPin, who: str, secrets: Mapping[str, Pin], approved_by: str = ""
@@ -133,6 +113,15 @@ class UnblockingPin:
         await self._acts.note("token unblocking begun", who=who, subject=action.token, **facts)
         try:
             await self._tokens.unblock(TokenName.parse(action.token), secrets[SO_PIN], secrets[NEW_PIN])
+        except Half as half:
+            self._acts.later(
+                "token unblocking not ended",
+                who=who,
+                subject=action.token,
+                reason=half.fault.reason,
+                known=half.known,
+            )
+            raise Partly(half.fault) from half
         except Fault as fault:
             self._acts.later("token unblocking failed", who=who, subject=action.token, reason=fault.reason)
             raise
@@ -164,25 +153,6 @@ def _made_usable(action: InitializeToken, token: TokenRecord) -> str:
         f"The blank token in {action.slot} becomes {action.token}, with the label {action.label or token.label!r}. Nothing "
         "is on it that could be lost."
     )
-
-
-def _lost(tokens: Tokens, token: TokenRecord) -> tuple[str, ...]:
-    lines = [
-        f"The key {key.label!r} ({key.kind or 'of an unknown kind'}), {key.name or 'whose public key is not known'}"
-        f"{_certificate(tokens, key)}."
-        for key in token.keys
-    ]
-    if lines:  # no count: jobs come and go while others decide
-        lines.append("Jobs that wait for these keys go on only if another token holds them.")
-    return tuple(lines)
-
-
-def _certificate(tokens: Tokens, key: TokenKey) -> str:
-    """Whose the certificate is, as a sentence's end. One in the state folder counts too."""
-    known = tokens.key(key.name) if key.name is not None else None
-    chain = known.chain if known is not None else key.chain
-    facts = facts_of(chain[0]) if chain else None
-    return f", with the certificate of {facts.subject}" if facts is not None else ", without a certificate"
 
 
 def _facts(approved_by: str) -> dict[str, str]:

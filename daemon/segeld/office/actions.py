@@ -48,7 +48,9 @@ class ApplyPolicy(_Action, frozen=True, tag="apply_policy"):
 
     toml: str
     base: bytes = b""
-    """SHA-256 of the policy that it was made from; empty: whichever."""
+    """SHA-256 of the policy that it was made from. Empty when it is asked for: the one in force."""
+    number: int = 0
+    """Which policy in a row that is. Filled in when it is asked for: the same text may be in force a second time."""
 
 
 class UnrevokeCaller(_Action, frozen=True, tag="unrevoke_caller"):
@@ -56,6 +58,8 @@ class UnrevokeCaller(_Action, frozen=True, tag="unrevoke_caller"):
 
     caller: str
     """A caller's name, or sha256-… of a certificate."""
+    revoked: int = 0
+    """When that was, microseconds since the epoch. Filled in when it is asked for: it may be revoked again."""
 
 
 class AdoptLog(_Action, frozen=True, tag="adopt_log"):

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final
 
+from asn1crypto import parser, pem
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import pkcs7
 
@@ -15,8 +16,14 @@ MAX_FILE: Final = 262_144
 MAX_CERTIFICATES: Final = 32
 
 _BLOCK: Final = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----.*?-----END \1-----", re.DOTALL)
-_CERTIFICATES: Final = frozenset({b"CERTIFICATE", b"X509 CERTIFICATE", b"TRUSTED CERTIFICATE"})
+_AGAIN: Final = "Ask the authority for the certificate with its issuers"
+_CERTIFICATES: Final = frozenset({b"CERTIFICATE", b"X509 CERTIFICATE"})
+_TRUSTED: Final = b"TRUSTED CERTIFICATE"
+"""OpenSSL's own: the certificate, and behind it what it is trusted for."""
 _PKCS7: Final = frozenset({b"PKCS7", b"CMS", b"PKCS #7 SIGNED DATA"})
+_SIGNED_DATA: Final = bytes.fromhex("06092a864886f70d010702")
+"""The type at the head of a PKCS #7 (RFC 5652 section 5.1), behind its length."""
+_HEAD: Final = 24
 
 
 class CertificateFileError(ValueError):
@@ -30,13 +37,21 @@ def read_certificates(data: bytes) -> list[x509.Certificate]:
     :raises OddCertificate: if one of them cannot be read.
     """
     if len(data) > MAX_FILE:
-        raise CertificateFileError(f"it has {len(data)} octets; {MAX_FILE} is the limit")
+        raise CertificateFileError(
+            f"it has {len(data)} octets; {MAX_FILE} is the limit. Send the certificate and its issuers alone"
+        )
+    if b"PRIVATE KEY-----" in data:  # whatever else it holds, and whether or not the key is whole
+        raise CertificateFileError(
+            "it holds a private key, which must not leave its place; send certificates alone"
+        )
     found: list[x509.Certificate] = []
     for certificate in _of_pem(data) if b"-----BEGIN " in data else _of_der(data):
         if certificate not in found:
             found.append(certificate)
     if len(found) > MAX_CERTIFICATES:
-        raise CertificateFileError(f"it holds {len(found)} certificates; {MAX_CERTIFICATES} is the limit")
+        raise CertificateFileError(
+            f"it holds {len(found)} certificates; {MAX_CERTIFICATES} is the limit. Send those of one chain alone"
+        )
     return found
 
 
@@ -48,17 +63,17 @@ def _of_pem(data: bytes) -> list[x509.Certificate]:
         if label in _CERTIFICATES:
             text = block[0].replace(label, b"CERTIFICATE")
             found.append(_one(partial(x509.load_pem_x509_certificate, text), f"block {number}"))
+        elif label == _TRUSTED:
+            found.append(_one(partial(_trusted, block[0]), f"block {number}"))
         elif label in _PKCS7:
             found += _bag(partial(pkcs7.load_pem_pkcs7_certificates, block[0].replace(label, b"PKCS7")))
-        elif b"PRIVATE KEY" in label:
-            raise CertificateFileError(
-                "it holds a private key, which must not leave its place; send certificates alone"
-            )
         else:
             others.append(label.decode())
     if not found:
         what = f"it holds {', '.join(others)}" if others else "its PEM has no end: it was cut short"
-        raise CertificateFileError(f"{what}, and no certificate")
+        raise CertificateFileError(
+            f"{what}, and no certificate. Send what the authority answered, as it came"
+        )
     return found
 
 
@@ -69,21 +84,30 @@ def _of_der(data: bytes) -> list[x509.Certificate]:
         try:
             return _bag(lambda: pkcs7.load_der_pkcs7_certificates(data))
         except CertificateFileError:
-            raise CertificateFileError(f"it is no certificate in PEM, DER or PKCS #7 ({odd})") from None
+            if _SIGNED_DATA in data[:_HEAD]:
+                raise
+            raise CertificateFileError(
+                f"it is no certificate in PEM, DER or PKCS #7 ({odd}). Ask the authority for one of these"
+            ) from None
 
 
 def _bag(load: Callable[[], list[x509.Certificate]]) -> list[x509.Certificate]:
     try:
         found = load()
     except Exception as error:  # noqa: BLE001 # there is no class for all that may be wrong with it
-        raise CertificateFileError(f"its PKCS #7 cannot be read ({error})") from None
+        raise CertificateFileError(f"its PKCS #7 cannot be read ({error}). {_AGAIN}") from None
     if not found:
-        raise CertificateFileError("its PKCS #7 holds no certificate")
+        raise CertificateFileError(f"its PKCS #7 holds no certificate. {_AGAIN}")
     return [_one(partial(_same, each), "a certificate of its PKCS #7") for each in found]
 
 
 def _same(certificate: x509.Certificate) -> x509.Certificate:
     return certificate
+
+
+def _trusted(block: bytes) -> x509.Certificate:
+    _, _, der = pem.unarmor(block)
+    return x509.load_der_x509_certificate(der[: parser.peek(der)])
 
 
 def _one(load: Callable[[], x509.Certificate], where: str) -> x509.Certificate:

@@ -41,20 +41,23 @@ class ChangeDesk:
         executors: Mapping[type[Any], Executor],
         *,
         two_person: Callable[[], bool],
-        is_officer: Callable[[Person], bool],
+        standing: Callable[[Person], str],
+        outdated: Callable[[Action], str] = lambda action: "",  # noqa: ARG005
         changed: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """:param executors: by the action's type; one that is missing here is refused.
         :param two_person: of the policy in force.
-        :param is_officer: whether they are still an officer of the policy in force, under the same name, and with a
-            certificate that is not revoked.
+        :param standing: of an officer of the policy in force, under the same name and with a certificate that is not
+            revoked: what it never is again once that was otherwise. Empty for whoever is none.
+        :param outdated: why an action that was possible when it was asked for never will be again; else empty.
         :param changed: called when a change has moved.
         """
         self._records = ChangeRecords(records)
         self._executors = executors
         self._two_person = two_person
-        self._is_officer = is_officer
+        self._standing = standing
+        self._outdated = outdated
         self._changed = changed
         self._clock = clock
         self._lock = asyncio.Lock()
@@ -112,7 +115,8 @@ class ChangeDesk:
 
     def next_step(self, change: Change) -> str:
         """One sentence for people: why it is as it is, and what comes next."""
-        return next_step(change, live=change.number in self._running)
+        outdated = self._outdated(change.action) if change.state in changes.EXPIRING else ""
+        return next_step(change, live=change.number in self._running, outdated=outdated)
 
     def secrets(self, action: Action) -> tuple[str, ...]:
         """What running it needs."""
@@ -125,9 +129,10 @@ class ChangeDesk:
         if over is not None:
             return over
         approver = change.decided
-        if change.state is ChangeState.APPROVED and approver is not None and not self._is_officer(approver):
-            return changes.lapsed(change)
-        return change
+        if change.state is not ChangeState.APPROVED or approver is None:
+            return change
+        standing = self._standing(approver)
+        return change if standing and standing == change.standing else changes.lapsed(change)
 
     # --- steps
 
@@ -140,8 +145,9 @@ class ChangeDesk:
         async with self._lock:
             at = self._clock()
             number = 0 if dry_run else self._records.last + 1
+            wanted = action if described.action is None else described.action
             change = changes.asked(
-                number, action, described.summary, who, needs_approval=needs_approval, at=at
+                number, wanted, described.summary, who, needs_approval=needs_approval, at=at
             )
             if dry_run:
                 return change
@@ -165,7 +171,10 @@ class ChangeDesk:
         """:raises Fault: CHANGE_NOT_FOUND, CHANGE_STATE, SECOND_PERSON_REQUIRED."""
         async with self._lock:
             at = self._clock()
-            change = changes.approved(self.change(number), who, seen, at=at)
+            before = self.change(number)
+            change = changes.approved(before, who, seen, standing=self._standing(who), at=at)
+            if why := self._outdated(change.action):
+                raise changes.outdated(before, why)
             await self._keep(change, "change approved", who.name, at, **_content(change))
             return change
 
@@ -195,7 +204,10 @@ class ChangeDesk:
         task = asyncio.current_task()
         assert task is not None
         try:
-            change = changes.begun(self.change(number), who)
+            before = self.change(number)
+            if before.state in changes.EXPIRING and (why := self._outdated(before.action)):
+                raise changes.outdated(before, why)
+            change = changes.begun(before, who)
             self._check_secrets(change, secrets)
             described, needs_approval = await self._describe(change.action)
             async with self._lock:

@@ -3,12 +3,17 @@
 from segeld.office.changes import Change, ChangeState
 
 
-def next_step(change: Change, *, live: bool) -> str:
-    """:param live: whether it is being run now, not left over by a crash."""
+def next_step(change: Change, *, live: bool, outdated: str = "") -> str:
+    """:param live: whether it is being run now, not left over by a crash.
+    :param outdated: why it can never be run any more, though it has not ended.
+    """
     number, requester = change.number, change.asked.name
+    if outdated:
+        return f"It cannot be run any more: {_ended(outdated)} To close it: segelctl change reject {number}"
     match change.state:
         case ChangeState.WAITING:
-            return f"It waits for an officer other than {requester}: segelctl change approve {number}"
+            before = f"{_ended(change.note)} " if change.note else ""
+            return f"{before}It waits for an officer other than {requester}: segelctl change approve {number}"
         case ChangeState.APPROVED:
             before = f"Its last run changed nothing: {_ended(change.note)} " if change.note else ""
             return f"{before}It can be run by {requester}: segelctl change run {number}"

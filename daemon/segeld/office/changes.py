@@ -12,6 +12,8 @@ from segeld.office.actions import Action, action_hash
 
 LIFETIME: Final = 72 * 3600.0
 """Seconds that a change waits to be approved and run."""
+LAPSED: Final = "Whoever had approved it was taken out of the policy since, or their certificate was revoked."
+"""The note of one that waits again."""
 
 
 class ChangeState(enum.StrEnum):
@@ -74,6 +76,8 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     decided: Person | None = None
     """Who approved or rejected it; None if nobody had to, or nobody has."""
     decided_at: float | None = None
+    standing: str = ""
+    """Of whoever approved it, when they did: if it is another now, the approval counts no more."""
     ended_at: float | None = None
     note: str = ""
     """Why it was rejected, or how its last run failed."""
@@ -112,14 +116,16 @@ def expired(change: Change, at: float) -> Change | None:
     return _moved(change, ChangeState.EXPIRED, ended_at=change.expires_at)
 
 
-def approved(change: Change, who: Person, seen: bytes, *, at: float) -> Change:
+def approved(change: Change, who: Person, seen: bytes, *, at: float, standing: str = "") -> Change:
     """:param seen: the hash of the action that the officer was shown.
+    :param standing: of that officer.
     :raises Fault: SECOND_PERSON_REQUIRED; CHANGE_STATE if it does not wait, or is not what was shown.
     """
     if who.is_same_as(change.asked):
+        alike = "" if who.name == change.asked.name else ", under another name: the certificate, or its SAN, is the same"
         raise Fault(
             Reason.SECOND_PERSON_REQUIRED,
-            f"{change.name} was asked for by {change.asked.name}, and that is you. Another officer must run: "
+            f"{change.name} was asked for by {change.asked.name}, and that is you{alike}. Another officer must run: "
             f"segelctl change approve {change.number}",
             change=change.name,
             requested_by=change.asked.name,
@@ -132,7 +138,7 @@ def approved(change: Change, who: Person, seen: bytes, *, at: float) -> Change:
             field="action_hash",
             change=change.name,
         )
-    return _moved(change, ChangeState.APPROVED, decided=who, decided_at=at, note="")
+    return _moved(change, ChangeState.APPROVED, decided=who, decided_at=at, standing=standing, note="")
 
 
 def rejected(change: Change, who: Person, why: str, *, at: float, live: bool) -> Change:
@@ -146,8 +152,8 @@ def rejected(change: Change, who: Person, why: str, *, at: float, live: bool) ->
 
 
 def lapsed(change: Change) -> Change:
-    """An approval that counts no more: its officer is none any longer."""
-    return _moved(change, ChangeState.WAITING, decided=None, decided_at=None)
+    """An approval that counts no more: its officer is none any longer, or was none for a while."""
+    return _moved(change, ChangeState.WAITING, decided=None, decided_at=None, standing="", note=LAPSED)
 
 
 def begun(change: Change, who: Person) -> Change:
@@ -155,7 +161,7 @@ def begun(change: Change, who: Person) -> Change:
     if who.name != change.asked.name:
         raise Fault(
             Reason.SECOND_PERSON_REQUIRED,
-            f"{change.name} is run by {change.asked.name}, who asked for it: segelctl change run {change.number}",
+            f"{change.name} was asked for by {change.asked.name}. They alone run it: segelctl change run {change.number}",
             change=change.name,
             requested_by=change.asked.name,
         )
@@ -182,22 +188,29 @@ def unapproved(change: Change) -> Fault:
     return _refused(change, "needs another officer by now, and nobody has approved it", _ANEW)
 
 
+def outdated(change: Change, why: str) -> Fault:
+    """Nobody should say yes to what can never be run."""
+    return _refused(
+        change, f"cannot be run any more: {why}", f"Close it: segelctl change reject {change.number}"
+    )
+
+
 def moved_on(change: Change) -> Fault:
     """What it would do is not what was shown to those who decided."""
     return _refused(change, "would not do what it said when it was asked for", _ANEW)
 
 
-_ANEW: Final = "Look at what is in force, and ask anew"
+_ANEW: Final = "Look at what is in force now, and ask anew"
 _WHY: Final[Mapping[ChangeState, tuple[str, str]]] = {
-    ChangeState.WAITING: ("waits for another officer", "They run: segelctl change approve {number}"),
-    ChangeState.APPROVED: ("is approved", "Whoever asked for it runs: segelctl change run {number}"),
+    ChangeState.WAITING: ("waits for another officer", "They run first: segelctl change approve {number}"),
+    ChangeState.APPROVED: ("is approved already", "Whoever asked for it runs: segelctl change run {number}"),
     ChangeState.RUNNING: (
         "was begun, and may have been run wholly or in part",
         "Look, then close it (segelctl change reject {number}) and ask anew",
     ),
     ChangeState.DONE: ("was run", "Ask anew if it is to be done again"),
-    ChangeState.REJECTED: ("was rejected", "Ask anew"),
-    ChangeState.EXPIRED: ("has expired", "Ask anew"),
+    ChangeState.REJECTED: ("was rejected", "If it is to be done all the same, ask anew"),
+    ChangeState.EXPIRED: ("has expired, as no change waits longer than 72 hours", "If it is still to be done, ask anew"),
     ChangeState.FAILED: ("was run and failed in part", "Look, then ask anew"),
 }
 
@@ -205,13 +218,13 @@ _WHY: Final[Mapping[ChangeState, tuple[str, str]]] = {
 def _require(change: Change, states: set[ChangeState], refused: str) -> None:
     if change.state not in states:
         why, advice = _WHY[change.state]
-        raise _refused(change, f"{why}: it {refused}", advice.format(number=change.number))
+        raise _refused(change, f"{refused}: it {why}", advice.format(number=change.number))
 
 
 def _refused(change: Change, why: str, advice: str) -> Fault:
     return Fault(
         Reason.CHANGE_STATE,
-        f"{change.name} {why}. {advice}.",
+        f"{change.name} {why.rstrip('.')}. {advice}.",
         change=change.name,
         state=str(change.state),
     )

@@ -113,10 +113,9 @@ def _short_turns() -> Iterator[None]:
     with _turns:
         before = sys.getswitchinterval()
         sys.setswitchinterval(_SWITCH)
-        gc.disable()  # ten thousand new objects would have it look at all that the daemon has, while everything waits
+        gc.disable()  # of ten thousand new objects none is garbage, and everything would wait while it looks
         try:
             yield
         finally:
-            gc.freeze()  # nor later: rules stay, and go by their reference counts
             gc.enable()
             sys.setswitchinterval(before)

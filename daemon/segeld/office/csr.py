@@ -8,7 +8,7 @@ from asn1crypto import algos, core, csr, keys, pem, x509
 from cryptography import x509 as pyca
 
 from segeld.model.algorithm import Algorithm, KeyKind, algorithms_for
-from segeld.model.chains import OddCertificate
+from segeld.model.chains import OddCertificate, is_authority
 from segeld.office.certificate_files import CertificateFileError, read_certificates
 from segeld.office.subject import BadSubject, parse, rfc4514, to_name
 
@@ -62,15 +62,16 @@ def draft(public_key: bytes, kind: KeyKind, subject: str) -> Draft:
 
 
 def draft_like(public_key: bytes, kind: KeyKind, certificate: bytes) -> Draft:
-    """A request with the subject and the alternative names of a certificate (PEM or DER), octet by octet.
+    """A request with the subject and the alternative names of a certificate, octet by octet.
 
+    :param certificate: in PEM, DER or PKCS #7; of a chain the one that is no authority's.
     :raises BadSubject: if it is no certificate, or has no subject.
     """
     try:
         found = read_certificates(certificate)
     except (CertificateFileError, OddCertificate) as error:
         raise BadSubject(f"the certificate to take it from: {error}") from None
-    first = found[0]
+    first = next((each for each in found if not is_authority(each)), found[0])  # a chain may begin anywhere
     if not list(first.subject):
         raise BadSubject("the certificate to take it from has none")
     attributes = []

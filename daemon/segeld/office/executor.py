@@ -22,6 +22,8 @@ class Description:
     binding: bool = False
     """Whether the summary must be the same when the change is run as it was when it was asked for: what it does
     depends on something that may have moved meanwhile."""
+    action: Any = None
+    """The action with what it leans on written into it, which is what is approved; None: as it was asked for."""
 
 
 class Partly(Exception):

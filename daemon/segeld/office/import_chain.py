@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from segeld.model.chains import extended, is_authority
@@ -52,10 +53,13 @@ def examine(
     if is_authority(leaf):
         raise Unfit(
             f"the certificate for {key_of(leaf)} is one of a certification authority (CA:TRUE): letters are not "
-            "sealed with it. Ask for a certificate of a seal"
+            "sealed with it. Ask the authority for a certificate of a seal"
         )
     if leaf.not_valid_after_utc < at:
-        raise Unfit(f"the certificate {subject_text(leaf)} expired on {leaf.not_valid_after_utc:%Y-%m-%d}")
+        raise Unfit(
+            f"the certificate {subject_text(leaf)} expired on {leaf.not_valid_after_utc:%Y-%m-%d}. Ask the authority for a "
+            f"new one, with what segelctl key csr {key_of(leaf)} --like FILE writes"
+        )
     chain = extended([leaf], (*certificates, *others))
     return Import(key_of(leaf), chain, tuple(_warnings(certificates, chain, at)))
 
@@ -68,13 +72,13 @@ def _leaf(
         ends = [each for each in certificates if not is_authority(each)] or list(certificates)
         found = ", ".join(f"{subject_text(each)} for {key_of(each)}" for each in ends[:3])
         whom = f"not for {wanted}" if wanted else "for no key of the tokens that are active or were seen"
-        raise Unfit(f"what is in it is {whom}: {found}")
+        raise Unfit(
+            f"what is in it is {whom}: {found}. Look with segelctl key list whether its token is seen, and whether the "
+            "authority was sent the request of that key"
+        )
+    mine = [each for each in mine if not is_authority(each)] or mine  # an issuer whose own key lies here too
     if len({key_of(each) for each in mine}) > 1:
-        # An issuer whose own key lies here too: what is no authority is meant.
-        ends = [each for each in mine if not is_authority(each)] or mine
-        if len({key_of(each) for each in ends}) > 1:
-            raise Unfit("it holds certificates for several keys; send one at a time, or name the key")
-        mine = ends
+        raise Unfit("it holds certificates for several keys. Name the key that is meant, and then the others")
     return max(mine, key=lambda each: each.not_valid_before_utc)
 
 
@@ -83,11 +87,16 @@ def _warnings(
 ) -> Iterable[str]:
     leaf, last = chain[0], chain[-1]
     if leaf.not_valid_before_utc > at:
-        yield f"It is valid only from {leaf.not_valid_before_utc:%Y-%m-%d %H:%M} UTC."
+        yield (
+            f"It is valid only from {leaf.not_valid_before_utc:%Y-%m-%d %H:%M} UTC: readers refuse what is sealed with it before "
+            "then. If the key has another one until then, import this one later."
+        )
     if leaf.not_valid_after_utc - at < dt.timedelta(days=NEAR_DAYS):
         yield f"It ends on {leaf.not_valid_after_utc:%Y-%m-%d}."
-    if last.issuer != last.subject:
+    if not _is_root(last):
         yield gap_text(last)
+    elif last is leaf:
+        yield "It was issued by its own key, not by an authority: readers trust no seal of it. Send an authority a request."
     for each in chain[1:]:
         if each.not_valid_after_utc < at:
             yield f"Its issuer {subject_text(each)} expired on {each.not_valid_after_utc:%Y-%m-%d}."
@@ -97,10 +106,26 @@ def _warnings(
         pass
     else:
         if not (usage.digital_signature or usage.content_commitment):
-            yield "Its key usage names neither digitalSignature nor nonRepudiation: readers may refuse its seals."
+            yield (
+                "Its key usage names neither digitalSignature nor nonRepudiation: readers may refuse its seals. Ask the "
+                "authority for one that does."
+            )
     unused = [each for each in given if each not in chain]
     if unused:
         yield f"Not of its chain, and left out: {'; '.join(map(subject_text, unused[:5]))}."
+
+
+def _is_root(certificate: x509.Certificate) -> bool:
+    """Issued by its own key; the same name alone says nothing."""
+    if certificate.issuer != certificate.subject:
+        return False
+    try:
+        certificate.verify_directly_issued_by(certificate)
+    except InvalidSignature:
+        return False
+    except Exception:  # noqa: BLE001 # of a kind that is not known here: then the name must do
+        return True
+    return True
 
 
 def gap_text(last: x509.Certificate) -> str:

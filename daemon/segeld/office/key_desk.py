@@ -34,7 +34,7 @@ class KeyDesk:
         clock: Callable[[], float] = time.time,
     ) -> None:
         """:param ceremonies: None: certificates are kept in the state folder, and no key is destroyed.
-        :param beside: sentences on certificates that are not of keys.
+        :param beside: sentences on what is not of keys: other certificates, tokens.
         """
         self.beside: Final = beside
         self._tokens = tokens

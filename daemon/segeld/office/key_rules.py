@@ -28,7 +28,8 @@ def refusal(
     if note.disabled_at:
         return Fault(
             Reason.KEY_DISABLED,
-            f"It was disabled by an officer on {day_of(note.disabled_at)}. Ask an officer.",
+            f"It was disabled by an officer on {day_of(note.disabled_at)}. If an alias stood for it, get the alias's key anew; "
+            "else ask an officer.",
             key=str(key),
         )
     text = _certificate(facts, options, at, revoked=revoked)

@@ -105,10 +105,10 @@ class KeyWithdrawal:
         try:
             gone = await self._ceremonies().destroy_key(key)
         except DestroyedHalf as half:
+            tokens = {"tokens": _words(half.gone)} if half.gone else {}
+            unsure = {"not_known": _words(half.unsure)} if half.unsure else {}
             with suppress(Fault):  # what befell the key is worse
-                await self._records.change(
-                    key, "key destroyed in part", who, {}, tokens=_words(half.gone), **facts
-                )
+                await self._records.change(key, "key destroyed in part", who, {}, **tokens, **unsure, **facts)
             raise
         try:
             await asyncio.to_thread(self._folder.remove, key)

@@ -13,10 +13,13 @@ from segeld.audit.leaf import Act
 from segeld.config.strict import Problem
 from segeld.jobqueue.store import Records
 from segeld.model.faults import Fault, Reason
+from segeld.model.kind import Kind
 from segeld.model.principal import Principal, Role
 from segeld.office import policy_kept
+from segeld.office import policy_refusals as refusals
 from segeld.office.compiling import Compiled, aside, compile_aside, compile_text
 from segeld.office.policy_kept import RECORD, Kept, policy_hash
+from segeld.office.policy_notes import notes
 from segeld.office.revocations import Revocation, Revocations, fingerprint_text, is_fingerprint
 from segeld.policy import Policy, PolicyError
 from segeld.policy.difference import differences, needs_approval
@@ -25,7 +28,7 @@ from segeld.policy.line import Difference
 MAX_REASON: Final = 500
 """Characters of why somebody was revoked."""
 _SHOWN: Final = 5
-"""Problems that a refusal names; CheckPolicy names them all."""
+"""Problems of a policy in force that the log names."""
 
 _log: Final = structlog.get_logger(__name__)
 
@@ -38,6 +41,10 @@ class Check:
     differences: tuple[Difference, ...]
     needs_approval: bool
     policy: Policy
+    base: Kept
+    """What it was compared with."""
+    notes: tuple[str, ...] = ()
+    """What should be thought of, though it is no fault and gives nobody more."""
 
 
 class PolicyDesk:
@@ -62,6 +69,8 @@ class PolicyDesk:
         self._file_differs = ""
         self._compiled: Compiled | None = None
         """The last one that was asked about: who proposes it asks, and who runs it asks again."""
+        self._checked: tuple[Compiled, Check] | None = None
+        """The same: what it would change is read in pages. Forgotten when somebody is shut out or let in."""
 
     # --- start
 
@@ -81,8 +90,24 @@ class PolicyDesk:
             await self._compare_file()
         if kept is None or (self._follows_file and self._file_differs):
             compiled = await asyncio.to_thread(_of_file, self._file)
-            self._new = self._kept = Kept(compiled.toml, self._clock())
-            self._policy, self._file_differs = compiled.policy, ""
+            self._new = self._next(compiled, first=kept is None)
+            self._kept, self._policy, self._file_differs = self._new, compiled.policy, ""
+
+    def _next(
+        self, compiled: Compiled, requested_by: str = "", approved_by: str = "", *, first: bool = False
+    ) -> Kept:
+        """What is kept of a policy that comes after the one in force."""
+        before, kept, after = self._policy, self._kept, compiled.policy
+        number = 1 if first else kept.number + 1
+        return Kept(
+            compiled.toml,
+            self._clock(),
+            requested_by,
+            approved_by,
+            number,
+            policy_kept.entered(before, kept, after, number),
+            policy_kept.left(before, kept, after),
+        )
 
     @staticmethod
     def _usable(kept: Kept) -> Policy:
@@ -142,17 +167,30 @@ class PolicyDesk:
     def revocations(self) -> Revocations:
         return self._revocations
 
+    def standing(self, name: str, identity: str, fingerprint: bytes) -> str:
+        """Of an officer with this SAN and certificate; empty if there is none. It is never again what it was once they
+        were taken out of the policy, or their certificate was revoked: whatever is undone of that.
+        """
+        known = self._policy.principals.get(identity)
+        if known != Principal(name, Role.OFFICER, identity) or self.is_revoked(name, fingerprint):
+            return ""
+        return f"{self._kept.entered.get(identity, 1)}.{self._revocations.let_in(fingerprint)}"
+
     def is_revoked(self, name: str, fingerprint: bytes = b"") -> bool:
         return self._revocations.of_name(name) is not None or (
             self._revocations.of_certificate(fingerprint) is not None
         )
 
-    def refusal(self, who: Principal, fingerprint: bytes) -> Fault | None:
-        """Why a peer is shut out; None if it is not. Cheap: asked on every call."""
-        if not self.is_revoked(who.name, fingerprint):
+    def refusal(self, who: Principal, fingerprint: bytes, sans: Sequence[str] = ()) -> Fault | None:
+        """Why a peer is shut out; None if it is not. Cheap: asked on every call.
+
+        :param sans: all that its certificate names: what a revoked caller was known by is shut out with it.
+        """
+        known = self._revocations.of_sans((who.identity, *sans))
+        if not known and not self.is_revoked(who.name, fingerprint):
             return None
         subject = fingerprint_text(fingerprint)
-        what = who.name if self._revocations.of_name(who.name) else f"Your certificate {subject}"
+        what = who.name if self._revocations.of_name(who.name) else known or f"Your certificate {subject}"
         return Fault(
             Reason.CALLER_REVOKED,
             f"{what} was revoked. Ask an officer.",
@@ -161,17 +199,35 @@ class PolicyDesk:
         )
 
     def condemned(self) -> Sequence[str]:
-        """Revoked callers whose jobs the policy wants cancelled."""
-        return [name for name in self._revocations.names if self._policy.cancels(name)]
+        """Callers whose jobs the policy wants cancelled once nothing of them may be signed; those who left it, too."""
+        return sorted({name for name in self._policy.grants if self._policy.cancels(name)} | self._kept.left)
+
+    def lost(self, caller: str, kind: Kind) -> str:
+        """Why nothing may be signed any more that a caller asked for so; empty if it may."""
+        if self._revocations.of_name(caller) is not None:
+            return "its caller was revoked"
+        return "" if self._policy.permits(caller, kind.key, kind.algorithm) else "the grant was withdrawn"
 
     async def check(self, toml: str) -> Check:
         """What a policy would change. Changes nothing."""
         compiled = await self._compile(toml)
         if compiled.problems:
-            return Check(tuple(map(str, compiled.problems)), (), needs_approval=False, policy=compiled.policy)
-        before = self._policy
-        found = await aside(lambda: differences(before, compiled.policy))
-        return Check((), found, needs_approval(found), compiled.policy)
+            problems = tuple(map(str, compiled.problems))
+            return Check(problems, (), needs_approval=False, policy=compiled.policy, base=self._kept)
+        before, base = self._policy, self._kept
+        if self._checked is not None:
+            of, known = self._checked
+            if of is compiled and known.base is base:
+                return known
+        found, beside = await aside(
+            lambda: (
+                differences(before, compiled.policy),
+                notes(before, compiled.policy, lambda san: self._revocations.of_sans((san,))),
+            )
+        )
+        check = Check((), found, needs_approval(found), compiled.policy, base, beside)
+        self._checked = compiled, check
+        return check
 
     async def _compile(self, toml: str) -> Compiled:
         if self._compiled is None or self._compiled.toml != toml:
@@ -181,15 +237,20 @@ class PolicyDesk:
 
     # --- changing
 
-    def require_base(self, base: bytes) -> None:
-        """:raises Fault: CHANGE_STATE if the policy in force is not the one that a change was made from."""
-        if base and base != self._kept.hash:
-            raise Fault(
-                Reason.CHANGE_STATE,
-                "Another policy was put in force meanwhile. Make your changes to that one: segelctl policy show",
-                field="base",
-                in_force=self._kept.hash.hex(),
-            )
+    def outdated(self, base: bytes, number: int) -> str:
+        """Why a policy that was made from another one cannot be put in force; empty if it can: it would undo what was
+        decided since.
+
+        :param base: the hash of the policy that it was made from.
+        :param number: which one in a row that was: whatever was in force in between counts.
+        """
+        kept = self._kept
+        return "" if (base, number) == (kept.hash, kept.number) else refusals.undoes(kept)
+
+    def require_base(self, base: bytes, number: int) -> None:
+        """:raises Fault: CHANGE_STATE if it is outdated."""
+        if why := self.outdated(base, number):
+            raise refusals.outdated(why, self._kept)
 
     async def usable(self, toml: str) -> Compiled:
         """The rules of a policy that can be applied.
@@ -197,27 +258,24 @@ class PolicyDesk:
         :raises Fault: POLICY_INVALID, with the first of its problems.
         """
         compiled = await self._compile(toml)
-        if not compiled.problems:
-            return compiled
-        problems = [str(problem) for problem in compiled.problems]
-        more = f"\n… and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
-        raise Fault(
-            Reason.POLICY_INVALID,
-            "The policy is refused as a whole:\n" + "\n".join(problems[:_SHOWN]) + more,
-            field="toml",
-            problems=str(len(problems)),
-        )
+        if compiled.problems:
+            raise refusals.faulty(compiled.problems)
+        return compiled
 
-    async def apply(self, toml: str, base: bytes, requested_by: str, approved_by: str = "") -> None:
+    async def apply(
+        self, toml: str, base: bytes, number: int, requested_by: str, approved_by: str = ""
+    ) -> None:
         """Puts a policy in force for every call that comes after it.
 
+        :param base: the hash of the policy that it was made from.
+        :param number: which one in a row that is.
         :raises Fault: CHANGE_STATE, POLICY_INVALID; STORAGE_… if it cannot be recorded. Nothing has changed then.
         """
         compiled = await self.usable(toml)
         async with self._lock:
-            self.require_base(base)
+            self.require_base(base, number)
             await self._require_second_person(compiled.policy, approved_by)
-            kept = Kept(toml, self._clock(), requested_by, approved_by)
+            kept = self._next(compiled, requested_by, approved_by)
             facts = {
                 "hash": policy_hash(toml).hex(),
                 "before": self._kept.hash.hex(),
@@ -236,10 +294,7 @@ class PolicyDesk:
         if approved_by or not before.two_person:
             return
         if needs_approval(await aside(lambda: differences(before, after))):
-            raise Fault(
-                Reason.SECOND_PERSON_REQUIRED,
-                "Beside the policy that is in force now this one gives more. Ask anew: segelctl policy apply",
-            )
+            raise refusals.gives_more()
 
     async def revoke(self, subject: str, who: Principal, why: str, fingerprint: bytes = b"") -> None:
         """Shuts a caller or a certificate out.
@@ -249,53 +304,59 @@ class PolicyDesk:
         :raises Fault: CALLER_NOT_FOUND, FIELD_INVALID; STORAGE_… if it cannot be recorded.
         """
         if subject in (who.name, fingerprint_text(fingerprint)):
-            raise _invalid("caller", "that is yourself: ask another officer")
+            raise refusals.invalid("caller", "that is yourself. Ask another officer to do it")
         if not why.strip() or len(why) > MAX_REASON or not why.isprintable():
-            raise _invalid("reason", f"is 1 to {MAX_REASON} printable characters, for the audit log")
+            raise refusals.invalid("reason", f"is 1 to {MAX_REASON} printable characters, for the audit log")
         if not is_fingerprint(subject):
             self._require_name(subject)
         async with self._lock:
             at = self._clock()
             leaf = Act(int(at * 1000), "caller revoked", who.name, subject, {"why": why})
-            await self._revocations.keep(subject, Revocation(at, who.name, why), leaf)
+            revocation = Revocation(at, who.name, why, self._policy.sans(subject))
+            try:
+                await self._revocations.add(subject, revocation, leaf)
+            except Fault as fault:
+                raise refusals.not_shut_out(subject, fault) from fault
             self._tell()
 
     def _require_name(self, name: str) -> None:
         role = self._policy.role(name)
         if role is None:
-            raise Fault(
-                Reason.CALLER_NOT_FOUND,
-                f"Nobody in the policy is called {name}; segelctl caller list shows who there is.",
-                caller=name,
-            )
+            raise refusals.nobody(name)
         if role is Role.OFFICER:
-            raise _invalid(
-                "caller",
-                f"{name} is an officer: revoke the certificate by its fingerprint (sha256-…), or take {name} out of the "
-                "policy",
-            )
+            raise refusals.officer(name)
 
-    def require_revoked(self, subject: str) -> Revocation:
-        """:raises Fault: CALLER_NOT_FOUND."""
+    def let_in_before(self, subject: str, stamp: int) -> str:
+        """Why nobody is let in again who was shut out then; empty if that is so still."""
         found = self._revocations.of(subject)
         if found is None:
-            raise Fault(
-                Reason.CALLER_NOT_FOUND,
-                f"{subject} was not revoked; segelctl caller list shows who was.",
-                caller=subject,
-            )
+            return f"{subject} is not shut out any more."
+        if found.stamp != stamp:
+            return f"{subject} was shut out again since, by {found.by}: {found.why}"
+        return ""
+
+    def require_revoked(self, subject: str, stamp: int = 0) -> Revocation:
+        """:param stamp: of the revocation that is meant; 0: the one there is.
+        :raises Fault: CALLER_NOT_FOUND, CHANGE_STATE.
+        """
+        found = self._revocations.of(subject)
+        if found is None:
+            raise refusals.not_revoked(subject)
+        if stamp and (why := self.let_in_before(subject, stamp)):
+            raise refusals.revoked_anew(subject, why)
         return found
 
-    async def unrevoke(self, subject: str, requested_by: str, approved_by: str = "") -> None:
+    async def unrevoke(self, subject: str, stamp: int, requested_by: str, approved_by: str = "") -> None:
         """Lets a caller or a certificate in again.
 
-        :raises Fault: CALLER_NOT_FOUND; STORAGE_… if it cannot be recorded.
+        :param stamp: of the revocation that is meant.
+        :raises Fault: CALLER_NOT_FOUND, CHANGE_STATE; STORAGE_… if it cannot be recorded.
         """
         async with self._lock:
-            self.require_revoked(subject)
-            facts = {"approved_by": approved_by or "nobody"}
-            leaf = Act(int(self._clock() * 1000), "caller let in again", requested_by, subject, facts)
-            await self._revocations.keep(subject, None, leaf)
+            self.require_revoked(subject, stamp)
+            at, facts = self._clock(), {"approved_by": approved_by or "nobody"}
+            leaf = Act(int(at * 1000), "caller let in again", requested_by, subject, facts)
+            await self._revocations.end(subject, leaf, at)
             self._tell()
 
     async def _keep(self, kept: Kept, facts: dict[str, str], *, who: str) -> None:
@@ -303,6 +364,7 @@ class PolicyDesk:
         await self._records.keep({RECORD: policy_kept.encode(kept)}, leaf)
 
     def _tell(self) -> None:
+        self._checked = None
         for callback in self.changed:
             callback()
 
@@ -324,7 +386,3 @@ def _text(file: Path) -> str:
 
 def _persons(policy: Policy) -> dict[str, str]:
     return {} if policy.two_person else {"two_person": "false"}
-
-
-def _invalid(field: str, text: str) -> Fault:
-    return Fault(Reason.FIELD_INVALID, f"{field}: {text}.", field=field)

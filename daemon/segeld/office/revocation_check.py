@@ -17,6 +17,7 @@ from cryptography import x509
 from segeld.model.chains import OddCertificate, readable
 from segeld.model.faults import Fault
 from segeld.model.inventory import KeyRecord
+from segeld.office.aside import aside
 from segeld.office.fetching import Unfetched, fetch
 from segeld.office.names import ocsp_urls
 from segeld.office.signed_status import REVOKED, UNKNOWN, NoAnswer, crl_urls, ocsp_request, of_crl, of_ocsp
@@ -49,7 +50,7 @@ def ask(chain: tuple[bytes, ...], at: dt.datetime) -> tuple[str, str]:
         leaf, issuer = (readable(partial(x509.load_der_x509_certificate, der)) for der in chain[:2])
     except (OddCertificate, ValueError):
         return "", ""
-    responders, lists = ocsp_urls(leaf)[:MAX_PLACES], crl_urls(leaf)[:MAX_PLACES]
+    responders, lists = _places(ocsp_urls(leaf)), _places(crl_urls(leaf))
     if not responders and not lists:
         return "", ""
     troubles: list[str] = []
@@ -58,18 +59,29 @@ def ask(chain: tuple[bytes, ...], at: dt.datetime) -> tuple[str, str]:
             request = ocsp_request(leaf, issuer)
             answer = fetch(url, MAX_OCSP, body=request, kind="application/ocsp-request")
             return of_ocsp(answer, leaf, issuer, at), ""
-        except (Unfetched, NoAnswer) as why:
+        except Unfetched as why:
             troubles.append(str(why))
+        except NoAnswer as why:
+            troubles.append(f"{url}: {why}")
     for url in lists:
         try:
             return of_crl(fetch(url, MAX_CRL), leaf, issuer, at), ""
-        except (Unfetched, NoAnswer) as why:
+        except Unfetched as why:
             troubles.append(str(why))
+        except NoAnswer as why:
+            troubles.append(f"{url}: {why}")
     return UNKNOWN, "; ".join(troubles)
 
 
+def _places(urls: Iterable[str]) -> list[str]:
+    """Those first that can be had: authorities name addresses in directories (LDAP) as well."""
+    return sorted(urls, key=lambda url: not url.lower().startswith(("http://", "https://")))[:MAX_PLACES]
+
+
 class RevocationCheck:
-    """`run` goes on until it is cancelled. A new certificate is asked about within half a minute."""
+    """`run` goes on until it is cancelled. A new certificate is asked about within half a minute, and the time that one
+    question takes.
+    """
 
     def __init__(
         self,
@@ -98,24 +110,35 @@ class RevocationCheck:
             await asyncio.sleep(self._look)
 
     async def round(self) -> None:
-        """Asks about every certificate whose time has come."""
-        records = {hashlib.sha256(each.chain[0]).digest(): each for each in self._keys() if each.chain}
-        self._due = {which: due for which, due in self._due.items() if which in records}
-        for which, record in records.items():
-            if self._clock() < self._due.get(which, 0.0):
-                continue
-            at = dt.datetime.fromtimestamp(self._clock(), dt.UTC)
-            status, why = await asyncio.to_thread(self._ask, record.chain, at)
+        """Asks about every certificate whose time has come; about new ones first, also those that came meanwhile."""
+        while (found := self._next()) is not None:
+            which, record = found
+            status = await self._told(record)
             pause = self._interval * (AGAIN if status == UNKNOWN else 1.0)
             self._due[which] = self._clock() + pause * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311
-            if not status:
-                continue
-            if why:
-                _log.warning("certificate status is not known", key=str(record.name), why=why)
-            if status == REVOKED:
-                _log.error("certificate was revoked", key=str(record.name))
             try:
-                await self._desk.heard(record, status)
+                if status:
+                    await self._desk.heard(record, status)
             except Fault as fault:
-                self._due[which] = 0.0
+                self._due[which] = self._clock() + self._look
                 _log.error("certificate status cannot be kept", key=str(record.name), why=fault.text)
+
+    def _next(self) -> tuple[bytes, KeyRecord] | None:
+        records = {hashlib.sha256(each.chain[0]).digest(): each for each in self._keys() if each.chain}
+        self._due = {which: due for which, due in self._due.items() if which in records}
+        which = min(records, key=lambda each: self._due.get(each, 0.0), default=None)
+        if which is None or self._clock() < self._due.get(which, 0.0):
+            return None
+        return which, records[which]
+
+    async def _told(self, record: KeyRecord) -> str:
+        at = dt.datetime.fromtimestamp(self._clock(), dt.UTC)
+        try:
+            status, why = await aside(partial(self._ask, record.chain, at), "revocation")
+        except Exception as error:  # noqa: BLE001 # whatever an authority sends, it does not end the daemon
+            status, why = UNKNOWN, f"{type(error).__name__}: {error}"
+        if why:
+            _log.warning("certificate status is not known", key=str(record.name), why=why)
+        if status == REVOKED:
+            _log.error("certificate was revoked", key=str(record.name))
+        return status

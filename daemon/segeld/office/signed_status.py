@@ -4,12 +4,15 @@ OCSP is RFC 6960, without nonces: responders that sign in advance have none. CRL
 """
 
 import datetime as dt
+import hashlib
 from typing import Final
 
+from asn1crypto import core, parser, pem
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
 from cryptography.x509.oid import ExtendedKeyUsageOID
@@ -57,12 +60,13 @@ def of_crl(data: bytes, leaf: x509.Certificate, issuer: x509.Certificate, at: dt
     :raises NoAnswer: for everything else.
     """
     try:
-        load = x509.load_pem_x509_crl if data.startswith(b"-----BEGIN ") else x509.load_der_x509_crl
-        crl = load(data)
-        _require_issuers(crl, issuer)
+        if data.startswith(b"-----BEGIN "):
+            _, _, data = pem.unarmor(data)
+        crl = x509.load_der_x509_crl(data)
+        _require_issuers(crl, data, issuer)
         _require_whole(crl, leaf)
         since, until = crl.last_update_utc, crl.next_update_utc
-        entry = crl.get_revoked_certificate_by_serial_number(leaf.serial_number)
+        revoked = _is_on(crl, data, leaf.serial_number)
     except NoAnswer:
         raise
     except Exception as error:  # noqa: BLE001 # as above
@@ -70,7 +74,7 @@ def of_crl(data: bytes, leaf: x509.Certificate, issuer: x509.Certificate, at: dt
     if until is None:
         raise NoAnswer("the list does not say until when it counts")
     _require_fresh(since, until, at)
-    return GOOD if entry is None else REVOKED
+    return REVOKED if revoked else GOOD
 
 
 def crl_urls(certificate: x509.Certificate) -> tuple[str, ...]:
@@ -153,7 +157,16 @@ def _verify(signer: x509.Certificate, response: ocsp.OCSPResponse) -> None:
             raise InvalidSignature
 
 
-def _require_issuers(crl: x509.CertificateRevocationList, issuer: x509.Certificate) -> None:
+def _is_on(crl: x509.CertificateRevocationList, data: bytes, serial: int) -> bool:
+    """A list may have 16 MiB, and everything waits while `cryptography` looks through it: most often the number stands
+    nowhere in its octets.
+    """
+    if core.Integer(serial).dump() not in data:
+        return False
+    return crl.get_revoked_certificate_by_serial_number(serial) is not None
+
+
+def _require_issuers(crl: x509.CertificateRevocationList, data: bytes, issuer: x509.Certificate) -> None:
     if crl.issuer != issuer.subject:
         raise NoAnswer("the list is of another issuer")
     try:
@@ -162,8 +175,35 @@ def _require_issuers(crl: x509.CertificateRevocationList, issuer: x509.Certifica
         may = True
     if not may:
         raise NoAnswer("the issuer's key is not for signing lists")
-    if not crl.is_signature_valid(issuer.public_key()):  # type: ignore[arg-type] # other kinds raise
-        raise NoAnswer("the list is not signed by the issuer")
+    try:
+        _verify_crl(crl, _signed_part(data), issuer)
+    except InvalidSignature:
+        raise NoAnswer("the list is not signed by the issuer") from None
+
+
+def _signed_part(data: bytes) -> bytes:
+    """TBSCertList, as it stands there: `cryptography` would write it anew, and nothing else could be done meanwhile."""
+    whole = parser.parse(data, strict=True)[4]
+    return bytes(whole[: parser.peek(whole)])
+
+
+def _verify_crl(crl: x509.CertificateRevocationList, signed: bytes, issuer: x509.Certificate) -> None:
+    """:raises InvalidSignature: also for a kind of key that is not known."""
+    key, made = issuer.public_key(), crl.signature_hash_algorithm
+    if isinstance(key, ed25519.Ed25519PublicKey) and made is None:
+        key.verify(crl.signature, signed)
+        return
+    if made is None:
+        raise InvalidSignature
+    digest = hashlib.new(made.name, signed).digest()  # lets others run
+    how = crl.signature_algorithm_parameters
+    match key:
+        case rsa.RSAPublicKey() if isinstance(how, padding.PKCS1v15 | padding.PSS):
+            key.verify(crl.signature, digest, how, Prehashed(made))
+        case ec.EllipticCurvePublicKey():
+            key.verify(crl.signature, digest, ec.ECDSA(Prehashed(made)))
+        case _:
+            raise InvalidSignature
 
 
 def _require_whole(crl: x509.CertificateRevocationList, leaf: x509.Certificate) -> None:

@@ -1,6 +1,9 @@
 """Who may do what: one TOML file, compiled into frozen rules. The default is no."""
 
+import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
 from segeld.config.strict import Problem, build, parse_toml, read_toml
 from segeld.policy.compile import compile_policy
@@ -20,6 +23,10 @@ __all__ = [
     "parse",
     "staffing",
 ]
+
+
+_PERSON: Final = re.compile(r"(callers|officers|auditors|approvers)\[([0-9]+)\]")
+_MAX_NAME: Final = 63
 
 
 class PolicyError(Exception):
@@ -64,4 +71,18 @@ def _read(path: Path) -> tuple[Policy | None, list[Problem]]:
 
 def _compiled(raw: dict[str, object], folder: Path) -> tuple[Policy, list[Problem]]:
     table, problems = build(PolicyTable, raw, folder)
-    return (Policy(), problems) if table is None else compile_policy(table)
+    policy, problems = (Policy(), problems) if table is None else compile_policy(table)
+    return policy, [_named(problem, raw) for problem in problems]
+
+
+def _named(problem: Problem, raw: Mapping[str, object]) -> Problem:
+    """With the name of whom it is about: nobody should have to count tables."""
+    found = _PERSON.match(problem.key)
+    people = raw.get(found[1]) if found else None
+    if found is None or not isinstance(people, list):
+        return problem
+    person = people[int(found[2])]
+    name = person.get("name") if isinstance(person, dict) else None
+    if not isinstance(name, str) or problem.key.endswith("].name"):
+        return problem
+    return Problem(problem.key, f"{problem.text} (of {name[:_MAX_NAME]!r})")

@@ -138,7 +138,9 @@ class _Compiler:
             self._fault(f"{at}.approval", "names nobody; leave it out if nobody has to approve")
         for number, name in enumerate(names):
             if name not in self._approver_names:
-                self._fault(f"{at}.approval[{number}]", f"{name!r} is not among the approvers")
+                self._fault(
+                    f"{at}.approval[{number}]", f"{name!r} is not among the approvers; name them there"
+                )
         return frozenset(names)
 
     def _algorithms(self, at: str, names: tuple[str, ...] | None) -> frozenset[Algorithm]:
@@ -161,7 +163,7 @@ class _Compiler:
         if isinstance(name, KeyName):
             return (name,)
         if name not in self._aliases:
-            self._fault(at, f"{name} is not among the aliases")
+            self._fault(at, f"{name} is not among the aliases; write it there, or name a key: keys/sha256-…")
         return self._aliases.get(name, ())
 
 

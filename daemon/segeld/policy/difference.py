@@ -4,7 +4,7 @@ It compares what the rules come to, not how they are written: whatever gives any
 else narrows.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,6 +16,7 @@ from segeld.policy.line import Difference, narrower, wider
 from segeld.policy.rules import ANY_ALGORITHM, Grants, Policy, Rate, Standing
 
 _NOTHING: Final = Grants()
+_LOST: Final = "; its jobs that need it are cancelled"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,7 @@ def differences(before: Policy, after: Policy) -> tuple[Difference, ...]:
     """Those that widen first; empty if both policies come to the same."""
     found = [
         *_two_person(before, after),
-        *_people(_by_name(before), _by_name(after)),
+        *_people(_by_name(before), _by_name(after), before.cancels),
         *_callers(before, after),
         *alias_differences(before.aliases, after.aliases),
         *option_differences(before, after),
@@ -57,11 +58,15 @@ def _by_name(policy: Policy) -> dict[str, _People]:
     return {name: _People(roles[name], frozenset(found)) for name, found in sans.items()}
 
 
-def _people(before: Mapping[str, _People], after: Mapping[str, _People]) -> Iterator[Difference]:
+def _people(
+    before: Mapping[str, _People], after: Mapping[str, _People], cancels: Callable[[str], bool]
+) -> Iterator[Difference]:
     for name in sorted(before.keys() | after.keys()):
         old, new = before.get(name), after.get(name)
         if old is not None and (new is None or new.role is not old.role):
-            yield narrower(f"{old.role} {name} is nobody any more")
+            yield narrower(
+                f"{old.role} {name} is nobody any more{'; its jobs are cancelled' if cancels(name) else ''}"
+            )
         if new is not None and (old is None or new.role is not old.role):
             yield wider(f"new {new.role} {name}: {', '.join(sorted(new.sans))}")
         elif old is not None and new is not None:
@@ -85,8 +90,10 @@ def _grants(caller: str, before: Policy, after: Policy, words: "_Words") -> Iter
     old, new = before.grants.get(caller, _NOTHING), after.grants[caller]
     if old == new:
         return
+    lost = _LOST if after.cancels(caller) else ""
     every = _one_grant(
         caller,
+        lost,
         "every key",
         old.on_every_key,
         new.on_every_key,
@@ -95,11 +102,14 @@ def _grants(caller: str, before: Policy, after: Policy, words: "_Words") -> Iter
     )
     yield from every
     for key in sorted(old.by_key.keys() | new.by_key.keys()):
-        yield from _one_grant(caller, words.of(key), old.on(key), new.on(key), old.asked(key), new.asked(key))
+        yield from _one_grant(
+            caller, lost, words.of(key), old.on(key), new.on(key), old.asked(key), new.asked(key)
+        )
 
 
 def _one_grant(
     caller: str,
+    lost: str,
     key: str,
     old: frozenset[Algorithm],
     new: frozenset[Algorithm],
@@ -110,12 +120,12 @@ def _one_grant(
         approval = f", with approval by {_either(asked)}" if asked else ""
         yield wider(f"{caller} may sign with {key}: {_algorithms(new)}{approval}")
     elif old and not new:
-        yield narrower(f"{caller} may not sign with {key} any more")
+        yield narrower(f"{caller} may not sign with {key} any more{lost}")
     else:
         if new - old:
             yield wider(f"{caller} may also ask {key} for {_algorithms(new - old)}")
         if old - new:
-            yield narrower(f"{caller} may not ask {key} for {_algorithms(old - new)} any more")
+            yield narrower(f"{caller} may not ask {key} for {_algorithms(old - new)} any more{lost}")
         if old:
             yield from _approval(caller, key, asked_before, asked)
 
@@ -148,7 +158,7 @@ def _standing(caller: str, old: Standing | None, new: Standing) -> Iterator[Diff
         more = old.at_once is not None and (new.at_once is None or new.at_once > old.at_once)
         yield _line(text, widens=more)
     if new.cancelled is not old.cancelled:
-        text = f"the jobs of {caller} {'are cancelled' if new.cancelled else 'wait'} when it is revoked"
+        text = f"the jobs of {caller} {'are cancelled' if new.cancelled else 'wait'} when it is revoked or loses a grant"
         yield _line(text, widens=not new.cancelled)
 
 

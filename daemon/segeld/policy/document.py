@@ -32,7 +32,7 @@ class CallerTable(Strict, frozen=True):
     at_once: Annotated[int, Meta(ge=1, le=1_000_000)] | None = None
     """Inputs of Sign and SignStream that may wait for their signatures. None: `limits.queue_per_caller`."""
     on_revoke: Literal["hold", "cancel"] = "hold"
-    """What becomes of its jobs when it is revoked."""
+    """What becomes of its jobs when it is revoked, or when what they ask for is not granted any more."""
 
 
 class KeyTable(Strict, frozen=True):

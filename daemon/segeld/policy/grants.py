@@ -32,7 +32,8 @@ class GrantBook:
             what = "every key" if key is None else str(key)
             self._fault(
                 at,
-                f"contradicts {where}: {what} is granted with {_who(approvers)} here, {_who(before)} there",
+                f"contradicts {where}: {what} is granted with {_who(approvers)} here, with {_who(before)} there; say "
+                "the same in both, or take one out",
             )
 
     def grants(self) -> Grants:

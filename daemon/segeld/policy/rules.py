@@ -105,6 +105,10 @@ class Policy:
     def options_of(self, key: KeyName) -> KeyOptions:
         return self.options.get(key, self.default_options)
 
+    def bulk(self, key: KeyName) -> bool:
+        """Whether jobs may use the key even if it asks for its PIN at every signature."""
+        return self.options_of(key).bulk
+
     def rate(self, caller: str) -> Rate | None:
         """How fast the caller may ask for signatures; None: as fast as they are made."""
         return self.standings.get(caller, _EQUAL).rate

@@ -17,7 +17,7 @@ from segeld.audit.layout import WIDTH
 from segeld.audit.leaf import HASH, BadLeaf, Commitments
 from segeld.audit.proof import BadProof, prove
 from segeld.audit.reader import Log, open_log_folder
-from segeld.audit.tiles import BadFile, LogUnreadable
+from segeld.audit.tiles import Archived, BadFile, LogUnreadable
 from segeld.model.faults import Fault, Reason
 from segeld.model.names import BadName, JobName
 from segeld.rpc import convert
@@ -31,6 +31,8 @@ AT_ONCE: Final = 2
 """Readings of the log at once; others wait."""
 MOST_LEAVES: Final = 100_000
 MOST_FOUND: Final = 100
+MOST_ARCHIVED: Final = 1_000
+"""Bundles that an answer names."""
 _OCTETS: Final = 512 * 1024
 """Of one message of leaves; one more leaf may come on top."""
 _LONGEST_DIGEST: Final = 65_536
@@ -132,13 +134,11 @@ class Audit(audit_pb2_grpc.AuditServicer):
                 )
                 for item in itertools.islice(items, MOST_FOUND + 1)
             ]
-        if log.unread and not found:
-            first = log.unread[0] * WIDTH
-            raise LogUnreadable(
-                f"leaves {first} to {first + WIDTH - 1}, or others, may say it, and were archived"
-            )
         return audit_pb2.FindEntriesResponse(
-            entries=found[:MOST_FOUND], more=len(found) > MOST_FOUND, size=log.checkpoint.size
+            entries=found[:MOST_FOUND],
+            more=len(found) > MOST_FOUND,
+            size=log.checkpoint.size,
+            archived=sorted(set(log.unread))[:MOST_ARCHIVED],
         )
 
     @staticmethod
@@ -156,6 +156,11 @@ class Audit(audit_pb2_grpc.AuditServicer):
         async with self._turns:
             try:
                 return await asyncio.to_thread(work, *args, **kwargs)
+            except Archived as away:
+                raise convert.invalid(
+                    "leaf",
+                    f"is in {away.path}, which was archived: whoever has that archive can read it, with --archive",
+                ) from None
             except (BadFile, BadLeaf, BadProof, LogUnreadable, OSError) as error:
                 raise Fault(
                     Reason.STORAGE_UNAVAILABLE,

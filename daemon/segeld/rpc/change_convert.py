@@ -90,10 +90,14 @@ def _action_message(action: Action, *, brief: bool) -> changes_pb2.Action:
             message.enable_key.key = action.key
         case ApplyPolicy():
             message.apply_policy.MergeFrom(
-                changes_pb2.ApplyPolicy(toml="" if brief else action.toml, base=action.base)
+                changes_pb2.ApplyPolicy(
+                    toml="" if brief else action.toml, base=action.base, number=action.number
+                )
             )
         case UnrevokeCaller():
-            message.unrevoke_caller.caller = action.caller
+            message.unrevoke_caller.MergeFrom(
+                changes_pb2.UnrevokeCaller(caller=action.caller, revoked=action.revoked)
+            )
         case AdoptLog():
             pass
     getattr(message, kind(action)).SetInParent()

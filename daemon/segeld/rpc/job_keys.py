@@ -24,7 +24,7 @@ class JobKeys:
         if isinstance(asked.key, Alias):
             record = await self._repeated(policy, caller, asked.key, asked.request_id) or record
         keys.allow(policy, caller, record, asked.algorithm)
-        if record.always_authenticate and not policy.options_of(record.name).bulk:
+        if record.always_authenticate and not policy.bulk(record.name):
             raise Fault(
                 Reason.KEY_UNUSABLE,
                 f"{record.name} wants its PIN before every signature, so jobs may not use it. Use Sign, or another key; "

@@ -9,7 +9,7 @@ import grpc
 
 from segel.v1 import token_admin_pb2
 from segeld.model.faults import Fault, Reason
-from segeld.model.inventory import KeyRecord
+from segeld.model.inventory import KeyMade, KeyRecord
 from segeld.model.names import KeyName
 from segeld.office.expiry import facts_of
 from segeld.office.key_desk import KeyDesk
@@ -96,7 +96,7 @@ class KeyAdmin:
             places=self._places(record.name),
             disabled_by=note.disabled_by,
             revocation=standing.revocation(record),
-            warnings=standing.warnings(record),
+            warnings=(*standing.warnings(record), *self._weak(record.name)),
             callers=sorted(name for name, grants in policy.grants.items() if grants.on(record.name)),
         )
         if note.disabled_at:
@@ -106,6 +106,31 @@ class KeyAdmin:
         if record.chain:
             _show_certificate(message, record.chain[0])
         return message
+
+    def _made(self, made: KeyMade) -> token_admin_pb2.ManagedKey:
+        """A key that was just made, also if nobody has seen it on its token yet."""
+        record = self._inventory.key(made.name)
+        message = self._managed(
+            record
+            or KeyRecord(made.name, made.kind, made.public_key, (), (), Reason.TOKEN_RECOVERING, made.missing)
+        )
+        if record is None:
+            message.places.add(token=str(made.token), label=made.label, id=made.cka_id)
+        if made.missing:
+            message.warnings.append(made.missing)
+        return message
+
+    def _weak(self, key: KeyName) -> list[str]:
+        """What makes it weak, on each of its tokens."""
+        places = [
+            (token.name, each.weak)
+            for token in self._inventory.tokens()
+            for each in token.keys
+            if each.name == key
+        ]
+        if len(places) == 1:
+            return list(places[0][1])
+        return [f"On {token}: {text}" for token, weak in places for text in weak]
 
     def _places(self, key: KeyName) -> list[token_admin_pb2.ManagedKey.Place]:
         return [

@@ -1,6 +1,7 @@
 """Calls that are being served, so that those of whoever is shut out can be cut at once."""
 
 import asyncio
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -11,14 +12,15 @@ from segeld.model.faults import Fault, Reason
 from segeld.model.principal import Principal
 from segeld.policy import Policy
 from segeld.rpc.identity import Certificate, principal_of
+from segeld.rpc.seen import Seen
 
-Refusal = Callable[[Principal, bytes], Fault | None]
-"""Why a principal with a certificate of this fingerprint is shut out; None if it is not."""
+Refusal = Callable[[Principal, bytes, tuple[str, ...]], Fault | None]
+"""Why a principal with a certificate of this fingerprint and these SANs is shut out; None if it is not."""
 
 _log: Final = structlog.get_logger(__name__)
 
 
-def _nobody(who: Principal, fingerprint: bytes) -> Fault | None:  # noqa: ARG001
+def _nobody(who: Principal, fingerprint: bytes, sans: tuple[str, ...]) -> Fault | None:  # noqa: ARG001
     return None
 
 
@@ -46,11 +48,13 @@ class OpenCall:
 class OpenCalls:
     """`admit` each call, keep it `serving`, and `review` them all when the policy, or who is revoked, changed."""
 
-    def __init__(self, policy: Callable[[], Policy], refusal: Refusal = _nobody) -> None:
+    def __init__(
+        self, policy: Callable[[], Policy], refusal: Refusal = _nobody, seen: Seen | None = None
+    ) -> None:
         self._policy = policy
         self._refusal = refusal
         self._open: set[OpenCall] = set()
-        self._seen: dict[str, Certificate] = {}
+        self._seen = seen or Seen()
         self.came: Final[list[Callable[[], None]]] = []
         """Called when somebody comes with another certificate than before."""
 
@@ -60,11 +64,10 @@ class OpenCalls:
         :raises Fault: CALLER_UNKNOWN, CALLER_REVOKED.
         """
         who = principal_of(certificate, self._policy())
-        fault = self._refusal(who, certificate.fingerprint)
+        fault = self._refusal(who, certificate.fingerprint, certificate.sans)
         if fault is not None:
             raise fault
-        if self._seen.get(who.name) != certificate:
-            self._seen[who.name] = certificate
+        if self._seen.note(who.name, certificate):
             for each in self.came:
                 each()
         return who
@@ -99,7 +102,7 @@ class OpenCalls:
             return Fault(
                 Reason.CALLER_UNKNOWN, "The policy changed: you are not who you were. Connect again."
             )
-        return self._refusal(who, call.certificate.fingerprint)
+        return self._refusal(who, call.certificate.fingerprint, call.certificate.sans)
 
     def cut(self, subject: str) -> int:
         """Calls that were given up and have not ended yet, of a principal or with a certificate: its `sha256-…`."""
@@ -110,20 +113,22 @@ class OpenCalls:
         )
 
     def ends(self) -> list[tuple[str, float]]:
-        """Whoever came since the daemon was started and still may, and when their last certificate ends: seconds since the
-        epoch.
+        """Whoever came since the daemon was started and still may, and when their certificate ends, in seconds since the
+        epoch. If they come with several, the one that ends first: else a warning would come and go.
         """
-        return [
-            (name, each.not_after.timestamp())
-            for name, each in sorted(self._seen.items())
-            if self._is_welcome(name, each)
-        ]
+        found: dict[str, float] = {}
+        for name, each in self._seen.in_use():
+            if self._is_welcome(name, each):
+                found[name] = min(found.get(name, math.inf), each.not_after.timestamp())
+        return list(found.items())
 
     def _is_welcome(self, name: str, certificate: Certificate) -> bool:
         """But for its date: whose certificate has ended is to be told of."""
         who = self._policy().principal(certificate.sans)
-        return who is not None and who.name == name and self._refusal(who, certificate.fingerprint) is None
+        if who is None or who.name != name:
+            return False
+        return self._refusal(who, certificate.fingerprint, certificate.sans) is None
 
     def last_seen(self, name: str) -> Certificate | None:
         """The certificate that a principal last came with since the daemon was started."""
-        return self._seen.get(name)
+        return self._seen.last(name)

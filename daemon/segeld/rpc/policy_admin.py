@@ -18,7 +18,7 @@ from segeld.office.revocations import Revocation, is_fingerprint
 from segeld.policy.explain import explain
 from segeld.policy.rules import Policy
 from segeld.rpc import call as calls
-from segeld.rpc import convert
+from segeld.rpc import convert, policy_pages
 from segeld.rpc.open_calls import OpenCalls
 from segeld.rpc.ports import Inventory
 from segeld.rpc.service import OfficerService
@@ -75,13 +75,18 @@ class PolicyAdmin(policy_admin_pb2_grpc.PolicyAdminServicer):
         self, request: wire.CheckPolicyRequest, context: Context
     ) -> wire.CheckPolicyResponse:
         check = await self._desk.check(request.toml)
+        begin = policy_pages.begin(request, check)
+        shown = policy_pages.page(check.differences, begin, request.page_size)
+        end = begin + len(shown)
         return wire.CheckPolicyResponse(
-            problems=check.problems,
-            differences=[
-                wire.PolicyDifference(text=each.text, widens=each.widens) for each in check.differences
-            ],
+            problems=policy_pages.problems(check.problems),
+            differences=shown,
             needs_approval=check.needs_approval and self._desk.two_person(),
-            warnings=[] if check.problems else self._unknown_keys(check.policy),
+            warnings=[] if check.problems else [*self._unknown_keys(check.policy), *check.notes],
+            next_page_token=policy_pages.token(end, check, request.toml)
+            if end < len(check.differences)
+            else "",
+            base=check.base.hash,
         )
 
     def _unknown_keys(self, policy: Policy) -> list[str]:

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Protocol
 
 from segeld.model.activation import NO_LIMITS, Limits
-from segeld.model.inventory import KeyRecord, ObjectRecord, Order, Signed, Survey, TokenRecord
+from segeld.model.inventory import KeyMade, KeyRecord, ObjectRecord, Order, Signed, Survey, TokenRecord
 from segeld.model.job import Items, Job, JobFilter, JobSpec, Results
 from segeld.model.names import JobName, KeyName, TokenName
 from segeld.model.secret import Pin
@@ -134,14 +134,17 @@ class Inventory(Protocol):
         """Asks every configured module for its slots, each in a process of its own."""
         ...
 
-    async def activate(self, name: TokenName, pin: Pin | None, limits: Limits = NO_LIMITS) -> TokenRecord:
+    async def activate(
+        self, name: TokenName, pin: Pin | None, limits: Limits = NO_LIMITS, who: str = ""
+    ) -> TokenRecord:
         """Logs the token in; returns when its first worker is ready. Takes and wipes the PIN.
 
         :param pin: None: it is typed at the reader's pad, or configured.
 
-        :param limits: at their end it is deactivated.
+        :param limits: at their end it is deactivated; after a restart it does not log in by itself.
+        :param who: the officer.
 
-        :raises Fault: TOKEN_NOT_FOUND, TOKEN_NOT_PRESENT, PIN_INCORRECT, PIN_LOCKED, PIN_LENGTH, …
+        :raises Fault: TOKEN_NOT_FOUND, TOKEN_STATE, TOKEN_NOT_PRESENT, PIN_INCORRECT, PIN_LOCKED, PIN_LENGTH, …
         """
         ...
 
@@ -153,27 +156,36 @@ class Inventory(Protocol):
         ...
 
     async def change_pin(self, token: TokenName, pin: Pin, new_pin: Pin) -> str:
-        """Takes and wipes both. Gives what the officer has to do then; empty if nothing.
+        """Gives what the officer has to do then; empty if nothing. Whoever calls wipes both.
 
         :raises Fault: TOKEN_NOT_FOUND, PIN_INCORRECT, PIN_REFUSED_BEFORE, PIN_LOCKED, PIN_LENGTH, PIN_INVALID, …
+        :raises Half: it is the new one, or may be.
         """
         ...
 
-    async def quarantine(self, token: TokenName, reason: str) -> TokenRecord:
-        """:raises Fault: TOKEN_NOT_FOUND; TOKEN_STATE if an officer has done so before."""
+    async def quarantine(self, token: TokenName, reason: str, who: str) -> TokenRecord:
+        """It holds at once, and is recorded with whoever did it.
+
+        :raises Fault: TOKEN_NOT_FOUND; TOKEN_STATE if an officer has done so before; STORAGE_… if it holds, but only until
+            a restart.
+        """
         ...
 
-    async def release(self, token: TokenName) -> TokenRecord:
-        """:raises Fault: TOKEN_NOT_FOUND; TOKEN_STATE if it is in no quarantine."""
+    async def release(self, token: TokenName, who: str) -> TokenRecord:
+        """Recorded with whoever did it.
+
+        :raises Fault: TOKEN_NOT_FOUND; TOKEN_STATE if it is in no quarantine; STORAGE_… if it stays there.
+        """
         ...
 
     async def objects(self, token: TokenName) -> tuple[ObjectRecord, ...]:
         """:raises Fault: TOKEN_NOT_FOUND, TOKEN_NOT_ACTIVE, …"""
         ...
 
-    async def generate_key(self, token: TokenName, label: str, kind: str, cka_id: bytes) -> KeyName:
-        """Returns when every worker knows the key.
+    async def generate_key(self, token: TokenName, label: str, kind: str, cka_id: bytes) -> KeyMade:
+        """Returns when every worker knows the key, or says what is missing.
 
-        :raises Fault: TOKEN_NOT_FOUND, TOKEN_NOT_ACTIVE, FIELD_INVALID, KEY_EXISTS, TOKEN_NO_ROOM, …
+        :raises Fault: TOKEN_NOT_FOUND, TOKEN_NOT_ACTIVE, FIELD_INVALID, KEY_EXISTS, TOKEN_NO_ROOM, …; no key was made.
+        :raises Half: it may have been made.
         """
         ...

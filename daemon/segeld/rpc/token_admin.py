@@ -15,6 +15,7 @@ from segeld.policy import Policy
 from segeld.rpc import activation_fields, convert, secret_fields
 from segeld.rpc import call as calls
 from segeld.rpc.job_admin import JobAdmin
+from segeld.rpc.outcomes import Outcomes
 from segeld.rpc.ports import Inventory, Oversight
 from segeld.rpc.token_ceremonies import TokenCeremonies
 from segeld.rpc.tokens import token_message
@@ -37,6 +38,7 @@ class TokenAdmin(TokenCeremonies, JobAdmin, token_admin_pb2_grpc.TokenAdminServi
         self._key_desk = key_desk
         self._inventory = inventory
         self._acts = acts
+        self._outcomes = Outcomes(acts)
         self._oversight = oversight
 
     async def ActivateToken(
@@ -51,7 +53,7 @@ class TokenAdmin(TokenCeremonies, JobAdmin, token_admin_pb2_grpc.TokenAdminServi
             limits = activation_fields.limits(request)
             facts = activation_fields.said(limits)
             await self._acts.note("token activation asked", who=who, subject=str(name), **facts)
-            record = await self._inventory.activate(name, pin, limits)
+            record = await self._inventory.activate(name, pin, limits, who)
         except Fault as fault:
             self._acts.later("token activation failed", who=who, subject=str(name), reason=fault.reason)
             raise
@@ -68,10 +70,11 @@ class TokenAdmin(TokenCeremonies, JobAdmin, token_admin_pb2_grpc.TokenAdminServi
     ) -> resources_pb2.Token:
         name, who = convert.token_name(request.name, "name"), calls.principal().name
         idle = {"only": "if idle"} if request.only_if_idle else {}
-        await self._acts.note("token deactivated", who=who, subject=str(name), **idle)
+        await self._acts.note("token deactivation asked", who=who, subject=str(name), **idle)
         try:
             record = await self._inventory.deactivate(name, only_if_idle=request.only_if_idle)
         except Fault as fault:
             self._acts.later("token deactivation failed", who=who, subject=str(name), reason=fault.reason)
             raise
+        self._acts.later("token deactivated", who=who, subject=str(name))
         return token_message(record)

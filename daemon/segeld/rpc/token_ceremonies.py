@@ -2,6 +2,7 @@
 
 # ruff: noqa: ARG002, N802 - names and arguments are those of the service
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 import grpc
@@ -10,9 +11,12 @@ from segel.v1 import resources_pb2, token_admin_pb2
 from segeld.audit.acts import Acts
 from segeld.model.faults import Fault
 from segeld.model.inventory import ObjectRecord
+from segeld.model.names import TokenName
+from segeld.model.secret import Pin
 from segeld.rpc import call as calls
 from segeld.rpc import convert, secret_fields
 from segeld.rpc.key_admin import KeyAdmin
+from segeld.rpc.outcomes import Outcomes
 from segeld.rpc.tokens import token_message, token_not_found
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -24,23 +28,22 @@ class TokenCeremonies(KeyAdmin):
     """A mixin: `TokenAdmin` gives it what it needs. Whoever asks is recorded before, and what came of it afterwards."""
 
     _acts: Acts
+    _outcomes: Outcomes
 
     async def ChangePin(
         self, request: token_admin_pb2.ChangePinRequest, context: Context
     ) -> token_admin_pb2.ChangePinResponse:
         pin, new_pin = secret_fields.take_both(request, "pin", "new_pin")
-        try:
-            name, who = convert.token_name(request.name, "name"), calls.principal().name
+        name = request.name
+        return await self._outcomes.to_the_end(self._change_pin(name, pin, new_pin))
+
+    async def _change_pin(self, text: str, pin: Pin, new_pin: Pin) -> token_admin_pb2.ChangePinResponse:
+        with pin, new_pin:
+            name, who = convert.token_name(text, "name"), calls.principal().name
             await self._acts.note("token pin change asked", who=who, subject=str(name))
-        except BaseException:
-            pin.wipe()
-            new_pin.wipe()
-            raise
-        try:
-            advice = await self._inventory.change_pin(name, pin, new_pin)
-        except Fault as fault:
-            self._acts.later("token pin not changed", who=who, subject=str(name), reason=fault.reason)
-            raise
+            advice = await self._outcomes.recorded(
+                self._inventory.change_pin(name, pin, new_pin), "token pin not changed", who, str(name)
+            )
         self._acts.later("token pin changed", who=who, subject=str(name))
         record = self._inventory.token(name)
         if record is None:
@@ -52,26 +55,37 @@ class TokenCeremonies(KeyAdmin):
     ) -> resources_pb2.Token:
         name, who = convert.token_name(request.name, "name"), calls.principal().name
         why = " ".join(request.reason.split())
-        if not why or len(why) > MAX_REASON:
+        if not why or len(why) > MAX_REASON or not why.isprintable():
             raise convert.invalid(
-                "reason", f"1 to {MAX_REASON} characters are wanted; they are kept in the audit log"
+                "reason", f"1 to {MAX_REASON} printable characters are wanted; they are kept in the audit log"
             )
-        await self._acts.note("token quarantine", who=who, subject=str(name), reason=why)
-        return token_message(await self._inventory.quarantine(name, why))
+        # Not recorded before, but together with it: it must hold even if nothing can be recorded.
+        try:
+            record = await self._inventory.quarantine(name, why, who)
+        except Fault as fault:
+            self._acts.later("token quarantine failed", who=who, subject=str(name), reason=fault.reason)
+            raise
+        return token_message(record)
 
     async def ReleaseToken(
         self, request: token_admin_pb2.ReleaseTokenRequest, context: Context
     ) -> resources_pb2.Token:
         name, who = convert.token_name(request.name, "name"), calls.principal().name
-        await self._acts.note("token release", who=who, subject=str(name))
-        return token_message(await self._inventory.release(name))
+        try:
+            record = await self._inventory.release(name, who)
+        except Fault as fault:
+            self._acts.later("token release failed", who=who, subject=str(name), reason=fault.reason)
+            raise
+        return token_message(record)
 
     async def ListObjects(
         self, request: token_admin_pb2.ListObjectsRequest, context: Context
     ) -> token_admin_pb2.ListObjectsResponse:
         name, who = convert.token_name(request.name, "name"), calls.principal().name
         await self._acts.note("token objects listed", who=who, subject=str(name))  # it logs in
-        objects = await self._inventory.objects(name)
+        objects = await self._outcomes.recorded(
+            self._inventory.objects(name), "token objects not listed", who, str(name)
+        )
         return token_admin_pb2.ListObjectsResponse(objects=map(_object_message, objects))
 
     async def GenerateKey(
@@ -80,13 +94,23 @@ class TokenCeremonies(KeyAdmin):
         token, who = convert.token_name(request.token, "token"), calls.principal().name
         facts = {"label": request.label[:64], "kind": request.kind[:16]}
         await self._acts.note("key generation asked", who=who, subject=str(token), **facts)
-        try:
-            key = await self._inventory.generate_key(token, request.label, request.kind, request.id)
-        except Fault as fault:
-            self._acts.later("key generation failed", who=who, subject=str(token), reason=fault.reason)
-            raise
-        self._acts.later("key generated", who=who, subject=str(key), token=str(token), **facts)
-        return self._managed(self._key_desk.standing.require(key))
+        return await self._outcomes.to_the_end(self._generate_key(request, token, who, facts))
+
+    async def _generate_key(
+        self,
+        request: token_admin_pb2.GenerateKeyRequest,
+        token: TokenName,
+        who: str,
+        facts: Mapping[str, str],
+    ) -> token_admin_pb2.ManagedKey:
+        made = await self._outcomes.recorded(
+            self._inventory.generate_key(token, request.label, request.kind, request.id),
+            "key generation failed",
+            who,
+            str(token),
+        )
+        self._acts.later("key generated", who=who, subject=str(made.name), token=str(token), **facts)
+        return self._made(made)
 
 
 def _object_message(record: ObjectRecord) -> token_admin_pb2.TokenObject:

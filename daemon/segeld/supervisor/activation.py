@@ -28,6 +28,12 @@ class Host(Protocol):
     def begins_anew(self, limits: Limits) -> None:
         """An officer gave a PIN: what went wrong before counts no more."""
 
+    async def began(self, limits: Limits, who: str) -> None:
+        """It came up.
+
+        :raises Fault: if that cannot be written down: then it did not begin.
+        """
+
     def goes_on(self, limits: Limits) -> None:
         """An officer gave a PIN to a token that is active: it stays so, within these limits too."""
 
@@ -51,7 +57,7 @@ class Activation:
         self._acting: asyncio.Task[None] | None = None
         self._ending: set[asyncio.Task[None]] = set()
 
-    async def activate(self, pin: Pin | None, limits: Limits = NO_LIMITS) -> None:
+    async def activate(self, pin: Pin | None, limits: Limits = NO_LIMITS, who: str = "") -> None:
         """Spends at most one PIN try. Returns when a worker is ready.
 
         It goes on to its end even if the officer does not wait for it: an attempt that is under way cannot be taken
@@ -60,12 +66,14 @@ class Activation:
         :raises Fault: what the keeper or the token answered, or why no attempt could be made.
         """
         self._acting = asyncio.create_task(
-            self._activate(pin, limits, self._acting), name=f"{self._host.name} activation"
+            self._activate(pin, limits, who, self._acting), name=f"{self._host.name} activation"
         )
         self._acting.add_done_callback(_seen)
         await asyncio.shield(self._acting)
 
-    async def _activate(self, pin: Pin | None, limits: Limits, before: "asyncio.Task[None] | None") -> None:
+    async def _activate(
+        self, pin: Pin | None, limits: Limits, who: str, before: "asyncio.Task[None] | None"
+    ) -> None:
         host = self._host
         with pin or contextlib.nullcontext():
             if before is not None:
@@ -85,10 +93,16 @@ class Activation:
             login = timeouts.pinpad if isinstance(host.config.pin, PinPad) else timeouts.login
             async with asyncio.timeout(2 * timeouts.start + login + timeouts.operation):
                 await host.news.until(lambda: self._ready() >= needed or self._gave_up() is not None)
+        why: Fault | None = None
         if host.is_active() and self._pin.fault is None:
-            return
+            try:
+                await host.began(limits, who)
+            except Fault as fault:
+                why = fault
+            else:
+                return
         late = Fault(Reason.TOKEN_RECOVERING, f"{host.name} did not come up in time; see its state.")
-        why = self._gave_up() or late
+        why = why or self._gave_up() or late
         host.did_not_begin()
         await self._pin.drop()
         raise why
@@ -108,7 +122,8 @@ class Activation:
         trouble = [slot.status for slot in self._slots if slot.status.trouble]
         if len(trouble) < len(self._slots):
             return None
-        reason = Reason.TOKEN_NOT_PRESENT if any(status.absent for status in trouble) else Reason.DEVICE_ERROR
+        absent = any(status.absent for status in trouble)
+        reason = Reason.TOKEN_NOT_PRESENT if absent else trouble[0].reason
         return Fault(reason, f"{self._host.name}: {trouble[0].trouble}", token=str(self._host.name))
 
     async def deactivate(self, *, refused_too: bool = True) -> None:
@@ -126,11 +141,16 @@ class Activation:
 
     async def _deactivate(self, refused_too: bool) -> None:
         self._host.is_ended()
-        await self._pin.forget(refused_too=refused_too)
-        for slot in self._slots:
-            if slot.status.stage is Stage.READY and slot.worker is not None:
-                slot.worker.retire()
+        remembered: Fault | None = None
+        try:
+            remembered = await self._pin.forget(refused_too=refused_too)
+        finally:  # whatever becomes of its PIN, it is not used any more
+            for slot in self._slots:
+                if slot.status.stage is Stage.READY and slot.worker is not None:
+                    slot.worker.retire()
         await self._host.news.until(lambda: all(slot.status.stage is not Stage.READY for slot in self._slots))
+        if remembered is not None:
+            raise remembered
 
 
 def _seen(act: "asyncio.Task[None]") -> None:

@@ -8,9 +8,11 @@ from segeld.ipc.ceremony_wire import FoundObject
 from segeld.model import weak_objects
 from segeld.model.algorithm import KeyKind
 from segeld.model.faults import Fault, Reason
-from segeld.model.inventory import KeyRecord, ObjectRecord, TokenRecord
+from segeld.model.inventory import KeyMade, KeyRecord, ObjectRecord, TokenRecord
 from segeld.model.names import KeyName, TokenName
 from segeld.model.secret import Pin
+from segeld.model.token_state import TokenState
+from segeld.supervisor.half import Half
 from segeld.supervisor.token import TokenSupervisor
 
 KINDS: Final = {kind.value.replace("-", "").lower(): kind for kind in KeyKind}
@@ -21,13 +23,16 @@ _ID: Final = 16
 
 
 class DestroyedHalf(Exception):
-    """A key is gone from some of its tokens, and something failed then."""
+    """A key is gone from some of its tokens, or may be, and something failed then."""
 
-    def __init__(self, fault: Fault, gone: tuple[TokenName, ...]) -> None:
-        """:param gone: the tokens that do not hold it any more."""
+    def __init__(self, fault: Fault, gone: tuple[TokenName, ...], unsure: tuple[TokenName, ...] = ()) -> None:
+        """:param gone: the tokens that do not hold it any more.
+        :param unsure: those of which that is not known.
+        """
         super().__init__(fault.text)
         self.fault: Final = fault
         self.gone: Final = gone
+        self.unsure: Final = unsure
 
 
 class Ceremonies:
@@ -56,32 +61,41 @@ class Ceremonies:
 
         :param slot: the module's configured name and the slot's number, of a blank token; None: found as configured.
         :raises Fault: nothing was changed.
-        :raises SetUpHalf: it was erased.
+        :raises Half: it is erased, or may be.
         """
         await self._require(token).clerk.initialize(slot, label, so_pin, new_pin)
         return self._now(token)
 
     async def unblock(self, token: TokenName, so_pin: Pin, new_pin: Pin) -> TokenRecord:
-        """:raises Fault: the PIN is what it was."""
+        """:raises Fault: the PIN is what it was.
+        :raises Half: it is the new one, or may be.
+        """
         await self._require(token).clerk.unblock(so_pin, new_pin)
         return self._now(token)
 
     async def change_pin(self, token: TokenName, pin: Pin, new_pin: Pin) -> str:
-        """Gives what the officer has to do then; empty if nothing.
+        """Gives what the officer has to do then; empty if nothing. Whoever calls wipes both.
 
         :raises Fault: the PIN is what it was.
+        :raises Half: it is the new one, or may be.
         """
         return await self._require(token).clerk.change_pin(pin, new_pin)
 
     async def objects(self, token: TokenName) -> tuple[ObjectRecord, ...]:
         """:raises Fault: TOKEN_NOT_FOUND, TOKEN_NOT_ACTIVE."""
-        found = await self._require(token).clerk.objects()
-        warnings = weak_objects.warnings([_facts(one) for one in found])
-        return tuple(_record(one, weak) for one, weak in zip(found, warnings, strict=True))
+        return _records(await self._require(token).clerk.objects())
 
-    async def generate_key(self, token: TokenName, label: str, kind: str, cka_id: bytes) -> KeyName:
+    async def public_objects(self, token: TokenName) -> tuple[ObjectRecord, ...]:
+        """What it shows without a login: no private keys, and not all that is there.
+
+        :raises Fault: TOKEN_NOT_FOUND, TOKEN_NOT_PRESENT; what else the token says.
+        """
+        return _records(await self._require(token).clerk.public_objects())
+
+    async def generate_key(self, token: TokenName, label: str, kind: str, cka_id: bytes) -> KeyMade:
         """:param cka_id: empty: random octets.
-        :raises Fault: TOKEN_NOT_FOUND, TOKEN_NOT_ACTIVE, FIELD_INVALID, KEY_EXISTS, TOKEN_NO_ROOM, …
+        :raises Fault: TOKEN_NOT_FOUND, TOKEN_NOT_ACTIVE, FIELD_INVALID, KEY_EXISTS, TOKEN_NO_ROOM, …; no key was made.
+        :raises Half: it may have been made.
         """
         known = self._require(token)
         if kind not in KINDS:
@@ -115,15 +129,18 @@ class Ceremonies:
         """Removes it from all the tokens that hold it: these must all be active.
 
         :raises Fault: KEY_NOT_FOUND, TOKEN_NOT_ACTIVE; what the first token says. It is on all of them still.
-        :raises DestroyedHalf: what a later one says.
+        :raises DestroyedHalf: what a later one says; or the first, if it may have removed it.
         """
         record, holding = self._require_key(key), self._holding(key)
         for token in holding:
-            token.clerk.require_active()
+            if not token.is_active():
+                raise _not_all_active(key, token.record(), [each.name for each in holding])
         gone: list[TokenName] = []
         for token in holding:
             try:
                 await token.clerk.destroy_key(record.public_key)
+            except Half as half:
+                raise DestroyedHalf(half.fault, tuple(gone), (token.name,)) from half
             except Fault as fault:
                 if gone:
                     raise DestroyedHalf(fault, tuple(gone)) from fault
@@ -131,14 +148,14 @@ class Ceremonies:
             gone.append(token.name)
         return tuple(gone)
 
-    async def quarantine(self, token: TokenName, reason: str) -> TokenRecord:
-        """:raises Fault: TOKEN_NOT_FOUND; TOKEN_STATE if it is in quarantine already."""
-        await self._require(token).quarantine(reason)
+    async def quarantine(self, token: TokenName, reason: str, who: str = "An officer") -> TokenRecord:
+        """:raises Fault: TOKEN_NOT_FOUND; TOKEN_STATE if it is in quarantine already; STORAGE_… if only a restart lifts it."""
+        await self._require(token).quarantine(reason, who)
         return self._now(token)
 
-    async def release(self, token: TokenName) -> TokenRecord:
-        """:raises Fault: TOKEN_NOT_FOUND; TOKEN_STATE if it is in none."""
-        await self._require(token).release()
+    async def release(self, token: TokenName, who: str = "An officer") -> TokenRecord:
+        """:raises Fault: TOKEN_NOT_FOUND; TOKEN_STATE if it is in none; STORAGE_…"""
+        await self._require(token).release(who)
         return self._now(token)
 
     def _require_key(self, key: KeyName) -> KeyRecord:
@@ -149,6 +166,31 @@ class Ceremonies:
 
     def _holding(self, key: KeyName) -> Sequence[TokenSupervisor]:
         return [token for token in self._tokens.values() if key in token.record().key_names]
+
+
+def _not_all_active(key: KeyName, token: TokenRecord, holding: Sequence[TokenName]) -> Fault:
+    also = (
+        f" It is on {', '.join(map(str, holding))}, and goes from all of them together."
+        if len(holding) > 1
+        else ""
+    )
+    absent = token.state is TokenState.ABSENT
+    todo = (
+        "Put it in and activate it. If it is gone for good, take it out of the configuration first."
+        if absent
+        else f"Run: segelctl token activate {token.name.word}"
+    )
+    return Fault(
+        Reason.TOKEN_NOT_ACTIVE,
+        f"Nothing was removed: {token.name}, which holds {key}, is {token.state.lower()}.{also} {todo}",
+        token=str(token.name),
+        key=str(key),
+    )
+
+
+def _records(found: Sequence[FoundObject]) -> tuple[ObjectRecord, ...]:
+    warnings = weak_objects.warnings([_facts(one) for one in found])
+    return tuple(_record(one, weak) for one, weak in zip(found, warnings, strict=True))
 
 
 def _facts(found: FoundObject) -> weak_objects.Facts:

@@ -75,10 +75,15 @@ class Crew:
             worker.retire()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._patience):
+                    await self._news.until(partial(_has_ended, slot, worker))
+                    slot.forgive()  # it ended because it was to: the next one need not wait
+                    self._news.tell()
                     await self._news.until(partial(_has_other, slot, worker))
 
 
+def _has_ended(slot: WorkerSlot, worker: WorkerHandle) -> bool:
+    return slot.worker is not worker and (slot.worker is not None or slot.status.stage is Stage.DOWN)
+
+
 def _has_other(slot: WorkerSlot, worker: WorkerHandle) -> bool:
-    if slot.worker is not worker and slot.status.stage is Stage.DOWN:
-        slot.forgive()
     return slot.worker is not worker and slot.status.stage is Stage.READY

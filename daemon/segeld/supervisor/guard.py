@@ -2,37 +2,37 @@
 
 One file in the state folder, mode 0600, of its own and in no backup: fingerprints of refused PINs and of attempts that
 are open, under a random key that is in it too. Whoever has the file can try short PINs against it, slowly (scrypt); so it
-stays on the machine. An attempt is in it before C_Login is called.
+stays on the machine. An attempt is in it before C_Login is called, and with it the room for what becomes of it.
+
+A device is its serial number, whatever name it is configured under.
 """
 
 import asyncio
-import contextlib
-import os
 import secrets
-import stat
-import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
 import msgspec
 import structlog
 
+from segeld.ipc.keeper_wire import Device, Record
 from segeld.ipc.keeper_wire import Guard as Frame
-from segeld.ipc.keeper_wire import Record
 from segeld.model.names import TokenName
+from segeld.supervisor.guard_file import Damaged, GuardFile
 
 FILE: Final = "pin-guard"
 """Its name in the state_dir."""
 _KEY: Final = 32
-_MOST: Final = 4 * 1024 * 1024
 _log: Final = structlog.get_logger(__name__)
 
 
 class _Content(msgspec.Struct, forbid_unknown_fields=True):
     key: bytes
-    tokens: dict[str, dict[str, Record]]
-    """By configured name, then by serial number."""
+    devices: dict[str, Record]
+    """By serial number."""
+    tokens: dict[str, tuple[str, ...]]
+    """By configured name: the devices at which its PIN was tried."""
     lost: bool = False
     """An earlier file was damaged: of what is not here nothing is known."""
 
@@ -45,7 +45,7 @@ class Guard:
 
     def __init__(self, path: Path) -> None:
         """:param path: in a folder that exists."""
-        self._path: Final = path
+        self._file: Final = GuardFile(path)
         self._known: _Content | None = None
         self._turn: Final = asyncio.Lock()
         self._trouble = ""
@@ -55,40 +55,87 @@ class Guard:
         """Reads what was written last, once: before anything else is asked."""
         async with self._turn:
             if self._known is None:
-                self._known = await asyncio.to_thread(_read, self._path)
+                self._known = await asyncio.to_thread(_read, self._file)
+
+    def look(self) -> None:
+        """Reads what was written last, and changes nothing.
+
+        :raises Damaged: if it is not as it was written.
+        """
+        self._known = _decoded(self._file)
 
     @property
     def _content(self) -> _Content:
         assert self._known is not None, "load first"
         return self._known
 
-    @property
-    def lost(self) -> bool:
-        """An earlier file was damaged: nothing is tried with a token of which nothing is known, but by an officer."""
-        return self._content.lost
-
-    def frame(self, token: TokenName) -> Frame:
-        """What a keeper must know of a token."""
+    def frames(self) -> Iterator[Frame | Device]:
+        """What a keeper must know before anything else."""
         content = self._content
-        return Frame(str(token), content.key, dict(content.tokens.get(str(token), {})), content.lost)
+        yield Frame(content.key, content.lost)
+        for serial, record in content.devices.items():
+            yield Device(serial, record)
 
-    async def keep(self, token: TokenName | str, serial: str, record: Record) -> str | None:
+    def of(self, serial: str) -> Record:
+        """What is remembered of a device."""
+        return self._content.devices.get(serial) or Record(unsure=self._content.lost)
+
+    def is_unsure(self, token: TokenName, serial: str | None) -> bool:
+        """Whether nothing is tried with it but by an officer: an earlier file was damaged, and it has taken no PIN since.
+
+        :param serial: of the device that is there; None if none was seen yet.
+        """
+        content = self._known
+        if content is None or not content.lost:
+            return False
+        serials = content.tokens.get(str(token), ()) if serial is None else (serial,)
+        return all(self.of(each).unsure for each in serials)
+
+    async def begin(self, token: str, serial: str, record: Record) -> str | None:
+        """Makes an attempt durable, and takes the room for its outcome; if that could not be, gives why."""
+        self._set(token, serial, record)
+        return await self._write(token, self._file.write)
+
+    async def keep(self, token: str, serial: str, record: Record) -> str | None:
         """Makes it durable; if it could not be, gives why. It is written with the next one then."""
-        return await self._change(str(token), {**self._content.tokens.get(str(token), {}), serial: record})
+        self._set(token, serial, record)
+        return await self._write(token, self._file.write_over)
 
-    async def clear(self, token: TokenName) -> str | None:
-        """An officer's act: nothing that was refused before counts any more."""
-        known = self._content.tokens.get(str(token), {})
-        return await self._change(str(token), dict.fromkeys(known, Record()))
+    async def clear(self, token: TokenName, serial: str | None) -> tuple[tuple[str, ...], str | None]:
+        """An officer's act: nothing that its devices refused before counts any more, under whatever name.
 
-    async def _change(self, token: str, records: Mapping[str, Record]) -> str | None:
-        self._content.tokens[token] = dict(records)
+        :param serial: of the device that is there.
+
+        Gives the serial numbers of those; and if it could not be made durable, why: everything counts still then.
+        """
+        content = self._content
+        present = () if serial is None else (serial,)
+        serials = tuple(dict.fromkeys((*content.tokens.get(str(token), ()), *present)))
+        before = {each: content.devices[each] for each in serials if each in content.devices}
+        cleared = {each: Record(unsure=record.unsure) for each, record in before.items()}
+        content.devices.update(cleared)
+        trouble = await self._write(str(token), self._file.write_over)
+        if trouble is None:
+            return serials, None
+        for each, record in before.items():
+            if content.devices[each] is cleared[each]:  # else more has become known meanwhile
+                content.devices[each] = record
+        return (), trouble
+
+    def _set(self, token: str, serial: str, record: Record) -> None:
+        content = self._content
+        content.devices[serial] = record
+        known = content.tokens.get(token, ())
+        if serial not in known:
+            content.tokens[token] = (*known, serial)
+
+    async def _write(self, token: str, write: Callable[[bytes], None]) -> str | None:
         async with self._turn:
             data = msgspec.msgpack.encode(self._content)
             try:
-                await asyncio.to_thread(_write, self._path, data)
+                await asyncio.to_thread(write, data)
             except OSError as error:
-                why = f"{self._path} cannot be written ({error.strerror})"
+                why = f"{self._file.path} cannot be written ({error.strerror})"
                 if why != self._trouble:  # once, not at every try
                     _log.error("pin guard not written", token=token, why=why)
                 self._trouble = why
@@ -99,87 +146,52 @@ class Guard:
         return None
 
 
-def damage(path: Path) -> str | None:
-    """Why the file cannot be used; None if it can, or if there is none yet."""
+def trouble(path: Path, tokens: Iterable[TokenName]) -> str | None:
+    """What officers should know of the file before a start; None if there is nothing, or no file yet.
+
+    :param tokens: those that are configured.
+    """
+    guard = Guard(path)
     try:
-        _decoded(path)
-    except FileNotFoundError:
+        guard.look()
+    except Damaged as damaged:
+        return f"the PIN guard {path} is damaged ({damaged})"
+    unsure = [str(token) for token in tokens if guard.is_unsure(token, None)]
+    if not unsure:
         return None
-    except _Damaged as damaged:
-        return str(damaged)
-    return None
+    return f"the PIN guard {path} was damaged, and is new since: nothing is known of {', '.join(unsure)}"
 
 
-def _read(path: Path) -> _Content:
+def _read(file: GuardFile) -> _Content:
     """What was written last; something new if nothing was, or if it is damaged."""
     try:
-        content = _decoded(path)
-    except FileNotFoundError:
-        return _Content(secrets.token_bytes(_KEY), {})
-    except _Damaged as damaged:
-        return _anew(path, str(damaged))
-    with contextlib.suppress(OSError):
-        if (mode := stat.S_IMODE(path.stat().st_mode)) & (stat.S_IRWXG | stat.S_IRWXO):
-            _log.warning("others could read the pin guard", file=str(path), mode=f"{mode:04o}")
-            path.chmod(0o600)
+        content = _decoded(file)
+    except Damaged as damaged:
+        _log.critical(
+            "pin guard damaged",
+            file=str(file.path),
+            why=str(damaged),
+            effect="no token is logged in by itself until an officer has activated it by hand",
+        )
+        return _Content(secrets.token_bytes(_KEY), {}, {}, lost=True)
+    if content is None:
+        return _Content(secrets.token_bytes(_KEY), {}, {})
+    file.close_to_others()
     return content
 
 
-class _Damaged(Exception):
-    """The file is there, and cannot be used; the text says why."""
+def _decoded(file: GuardFile) -> _Content | None:
+    """None if there is none.
 
-
-def _decoded(path: Path) -> _Content:
-    """:raises FileNotFoundError: if there is none.
-    :raises _Damaged: if it is not as it was written.
+    :raises Damaged: if it is not as it was written.
     """
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
-        with open(descriptor, "rb") as file:  # noqa: PTH123  # as it was opened: no link, no waiting
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise _Damaged("it is no regular file")
-            data = file.read(_MOST + 1)
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        raise _Damaged(error.strerror) from None
-    body = data[4:]
-    if len(data) > _MOST or zlib.crc32(body).to_bytes(4, "big") != data[:4]:
-        raise _Damaged("its checksum is wrong")
+    body = file.read()
+    if body is None:
+        return None
     try:
         content = _DECODER.decode(body)
     except (msgspec.DecodeError, ValueError) as error:
-        raise _Damaged(str(error)) from None
+        raise Damaged(str(error)) from None
     if len(content.key) != _KEY:
-        raise _Damaged("its key is none")
+        raise Damaged("its key is none")
     return content
-
-
-def _anew(path: Path, why: str) -> _Content:
-    _log.critical(
-        "pin guard damaged",
-        file=str(path),
-        why=why,
-        effect="no token is logged in by itself until an officer has activated it by hand",
-    )
-    return _Content(secrets.token_bytes(_KEY), {}, lost=True)
-
-
-def _write(path: Path, body: bytes) -> None:
-    """A new file in the old one's place, and both durable: fsync(2) of the file, rename(2), fsync of the folder."""
-    new = path.with_name(f"{path.name}.new")
-    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    try:
-        os.fchmod(descriptor, 0o600)
-        data = memoryview(zlib.crc32(body).to_bytes(4, "big") + body)
-        while data:
-            data = data[os.write(descriptor, data) :]
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    new.rename(path)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import socket
 from asyncio.subprocess import Process
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Final, TypeVar
 
 from segeld.ipc import framing, keeper_wire, pin_wire
@@ -15,7 +15,7 @@ from segeld.model.faults import Fault, Reason
 from segeld.model.names import TokenName
 from segeld.model.secret import Pin
 from segeld.supervisor.guard import Guard
-from segeld.supervisor.spawn import end, spawn
+from segeld.supervisor.spawn import end, spawn, to_its_end
 
 _PATIENCE: Final = 10.0
 """Seconds for an answer that needs no token: the keeper never waits for a device."""
@@ -50,28 +50,27 @@ class KeeperHandle:
     async def start(
         cls,
         guard: Guard,
-        tokens: Iterable[TokenName],
         pin_descriptors: Sequence[int] = (),
         *,
         unasked: Unasked = lambda lent: None,  # noqa: ARG005
     ) -> "KeeperHandle":
-        """:param tokens: all that there will be.
-        :param pin_descriptors: those the configuration names as PIN sources; they are the keeper's from now on.
-        """
+        """:param pin_descriptors: those the configuration names as PIN sources; they are the keeper's from now on."""
         await guard.load()
         control, theirs = socket.socketpair()
         try:
             process = await spawn("segeld.keeper", {"control": theirs}, environment={}, keep=pin_descriptors)
-        except OSError as error:
+        except BaseException as error:
             control.close()
+            if not isinstance(error, OSError):  # the daemon stops just now
+                raise
             raise Fault(
                 Reason.TOKEN_RECOVERING, f"No keeper process could be started: {error.strerror}."
             ) from None
         control.setblocking(False)
         keeper = cls(process, control, guard, unasked)
         try:
-            for token in tokens:
-                await keeper._send(framing.encode(guard.frame(token)))
+            for frame in guard.frames():
+                await keeper._send(framing.encode(frame))
         except BaseException:  # it has gone, or the daemon stops just now
             await keeper.close()
             raise
@@ -120,9 +119,12 @@ class KeeperHandle:
                 token=str(token),
             )
 
-    async def forget(self, token: TokenName, *, refused_too: bool) -> None:
-        """Wipes the PIN; with `refused_too` also the memory of those that the token refused."""
-        await self._ask(token, framing.encode(keeper_wire.Forget(str(token), refused_too)))
+    async def forget(self, token: TokenName, devices: tuple[str, ...] = ()) -> None:
+        """Wipes the PIN.
+
+        :param devices: of which it is forgotten too what they refused, by their serial numbers.
+        """
+        await self._ask(token, framing.encode(keeper_wire.Forget(str(token), devices)))
 
     async def lend(
         self,
@@ -267,7 +269,7 @@ class KeeperHandle:
         return task
 
     async def _write_attempt(self, attempt: keeper_wire.Attempting) -> None:
-        trouble = await self._guard.keep(attempt.token, attempt.serial, attempt.record)
+        trouble = await self._guard.begin(attempt.token, attempt.serial, attempt.record)
         await self._say_recorded(attempt.token, attempt.worker, trouble)
 
     async def _write_outcome(self, lent: keeper_wire.Lent) -> None:
@@ -288,7 +290,7 @@ class KeeperHandle:
     async def close(self) -> None:
         with contextlib.suppress(OSError):
             self._control.shutdown(socket.SHUT_RDWR)
-        await self._listening
+        await to_its_end(self._listening)
 
 
 def _gone() -> Fault:

@@ -2,7 +2,7 @@
 
 import hashlib
 import secrets
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from segeld.config.certificates import public_key_of
 from segeld.config.schema import Token
 from segeld.ipc.worker_wire import FoundKey, ItemFailed, Remedy
+from segeld.model import weak_objects
 from segeld.model.algorithm import MAX_MESSAGE, Algorithm, EcdsaEncoding, algorithms_for
 from segeld.model.chains import extended
 from segeld.model.deadline import Deadline
@@ -52,7 +53,7 @@ def _public_key(certificate: x509.Certificate) -> bytes:
     return certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
-def named(found: FoundKey, beside: Beside) -> TokenKey:
+def named(found: FoundKey, beside: Beside, weak: tuple[str, ...] = ()) -> TokenKey:
     """One private key of a token, with its immutable name if its public key is known."""
     unusable, trouble = found.unusable, found.trouble
     if unusable is None and (found.kind is None or found.public_key is None):
@@ -67,18 +68,44 @@ def named(found: FoundKey, beside: Beside) -> TokenKey:
         unusable=unusable,
         trouble=trouble,
         always_authenticate=found.always_authenticate,
+        weak=weak,
+    )
+
+
+def weaknesses(found: Sequence[FoundKey]) -> list[tuple[str, ...]]:
+    """For each key, in their order, what makes it weak: a sentence each."""
+    private = [
+        weak_objects.Facts(
+            weak_objects.PRIVATE,
+            key.cka_id,
+            key.bits,
+            key.public_key,
+            frozenset(key.attributes),
+            frozenset(key.denied),
+        )
+        for key in found
+    ]
+    # Where its public key comes from is said elsewhere.
+    public = [
+        weak_objects.Facts(weak_objects.PUBLIC, b"", 0, key.public_key, frozenset(), frozenset())
+        for key in found
+    ]
+    return weak_objects.warnings([*private, *public])[: len(private)]
+
+
+def to_prove(keys: Iterable[TokenKey]) -> frozenset[KeyName]:
+    """Every usable key, but never one that wants its PIN before each signature: nobody asked for that."""
+    return frozenset(
+        key.name
+        for key in keys
+        if key.name is not None and key.unusable is None and not key.always_authenticate
     )
 
 
 async def proved(
-    worker: WorkerHandle,
-    keys: Iterable[TokenKey],
-    patience: float,
-    record: Callable[[KeyName], Awaitable[None]],
-) -> tuple[TokenKey, ...]:
-    """Signs a probe with every usable key, once per activation; one that fails is shown as unusable.
-
-    Never with one that wants its PIN before each signature: nobody asked for that.
+    worker: WorkerHandle, key: TokenKey, patience: float, record: Callable[[KeyName], Awaitable[None]]
+) -> TokenKey:
+    """Signs a probe with a usable key; if that fails, the key is shown as unusable.
 
     The probe is SHA-256 of `segel-probe-v1` and a nonce, so it is no digest of anybody's document.
 
@@ -86,17 +113,6 @@ async def proved(
     :raises WorkerLost: if the worker ends meanwhile, or its token is gone.
     :raises Fault: if it cannot be recorded.
     """
-    return tuple(
-        [
-            key if key.unusable or key.always_authenticate else await _prove(worker, key, patience, record)
-            for key in keys
-        ]
-    )
-
-
-async def _prove(
-    worker: WorkerHandle, key: TokenKey, patience: float, record: Callable[[KeyName], Awaitable[None]]
-) -> TokenKey:
     assert key.kind is not None
     assert key.name is not None
     await record(key.name)

@@ -14,6 +14,15 @@ _NAMES: Final = {
     0xA2: "CKR_PIN_LEN_RANGE",
     0x05: "CKR_GENERAL_ERROR",
 }
+READ_ONCE: Final = (
+    "The process that held its PIN has ended, and the descriptor that it came from can be read only once: an officer must type "
+    "it, or the daemon be started with it anew."
+)
+"""Why a token waits whose PIN came on a descriptor."""
+UNSURE: Final = (
+    "What it refused before is not known, for the PIN guard's file was damaged: nothing is tried until an officer has activated "
+    "it by hand."
+)
 
 
 def refusal(token: TokenName, lent: Lent, command: str = "activate") -> Fault:
@@ -120,10 +129,21 @@ def not_active(token: TokenName) -> Fault:
     )
 
 
-def unrecorded(token: TokenName, why: str) -> Fault:
+def not_forgotten(token: TokenName, why: str) -> Fault:
+    """The Fault for PINs that count as refused still, although an officer wanted them forgotten."""
+    return Fault(
+        Reason.STORAGE_UNAVAILABLE,
+        f"The PIN of {token} was taken back, but what it refused before is not forgotten: {why}. Mend that, then run once more: "
+        f"segelctl token deactivate {token.word}",
+        token=str(token),
+    )
+
+
+def unrecorded(token: TokenName, why: str, command: str = "activate") -> Fault:
     """The Fault for a login that was not tried because it could not be written down."""
     return Fault(
         Reason.STORAGE_UNAVAILABLE,
-        f"{token} is not logged in: {why}, and a login that is not written down first could waste PIN tries after a crash.",
+        f"Nothing was tried: {why}, and a login of {token} that is not written down first could waste PIN tries after a crash. "
+        f"Mend that, then run: segelctl token {command} {token.word}",
         token=str(token),
     )

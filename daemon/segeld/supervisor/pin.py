@@ -21,7 +21,16 @@ from segeld.model.secret import Pin
 from segeld.model.token_state import PinState
 from segeld.supervisor.guard import Guard
 from segeld.supervisor.keeper_handle import KeeperHandle
-from segeld.supervisor.login import not_active, not_read, not_tried, refusal, unrecorded
+from segeld.supervisor.login import (
+    READ_ONCE,
+    UNSURE,
+    not_active,
+    not_forgotten,
+    not_read,
+    not_tried,
+    refusal,
+    unrecorded,
+)
 from segeld.supervisor.news import News
 from segeld.supervisor.slot import Waiting
 from segeld.supervisor.worker_handle import WorkerHandle, WorkerLost
@@ -60,6 +69,7 @@ class TokenPin:
         self.state = PinState.MISSING
         self.fault: Fault | None = None
         """Why it was refused, or could not be read."""
+        self._why_missing = ""
         self.bound: str | None = None
         """The serial number of the token that took the PIN: no other one with its label gets it."""
         self._host = host
@@ -100,7 +110,7 @@ class TokenPin:
                     token=str(self._host.name),
                 )
             self._held_by, self.bound, self._logged_in = keeper, None, False
-            self.state, self.fault = PinState.HELD, None
+            self.state, self.fault, self._why_missing = PinState.HELD, None, ""
 
     async def drop(self) -> None:
         """It must not log in later by surprise: an activation did not come to its end."""
@@ -112,7 +122,7 @@ class TokenPin:
             self._host.update()
             if self._held_by is not None:
                 with contextlib.suppress(Fault):  # it has gone, and the PIN with it
-                    await self._held_by.forget(self._host.name, refused_too=False)
+                    await self._held_by.forget(self._host.name)
 
     def token_left(self) -> None:
         """It was logged in, and is not there any more. Whoever puts it back is to say so, if the configuration wants that."""
@@ -124,21 +134,34 @@ class TokenPin:
     async def _wipe(self) -> None:
         if self._held_by is not None:
             with contextlib.suppress(Fault):  # it has gone, and the PIN with it
-                await self._held_by.forget(self._host.name, refused_too=False)
+                await self._held_by.forget(self._host.name)
 
-    async def forget(self, *, refused_too: bool = True) -> None:
+    async def forget(self, *, refused_too: bool = True) -> Fault | None:
         """It is taken back.
 
-        :param refused_too: an officer does so: what the token refused before counts no more.
+        :param refused_too: an officer does so: what the device refused before counts no more, under whatever name.
+
+        Gives why that counts still, if it does: it could not be written down.
         """
         self.state, self.fault = PinState.MISSING, None
         self._officers_acts += 1
         async with self._acting:
-            self.state, self.fault = PinState.MISSING, None
+            self.state, self.fault, self._why_missing = PinState.MISSING, None, ""
+            devices: tuple[str, ...] = ()
+            trouble = None
             if refused_too:
                 await self._guard.load()
-                await self._guard.clear(self._host.name)
-            await (await self._keeper()).forget(self._host.name, refused_too=refused_too)
+                devices, trouble = await self._guard.clear(self._host.name, self._serial())
+            await (await self._keeper()).forget(self._host.name, devices)
+        return None if trouble is None else not_forgotten(self._host.name, trouble)
+
+    def is_unsure(self) -> bool:
+        """Whether only an officer may try: what was refused before is not known, for the record of it was damaged."""
+        return self._guard.is_unsure(self._host.name, self._serial())
+
+    def why_missing(self) -> str:
+        """Why it waits for an officer, if there is more to say than that."""
+        return self._why_missing or (UNSURE if self.is_unsure() else "")
 
     @asynccontextmanager
     async def alone(self) -> AsyncIterator[None]:
@@ -191,7 +214,7 @@ class TokenPin:
             case None if lent.died:
                 raise WorkerLost(worker.why or "it ended during the login")
             case None if lent.why is NotLent.UNRECORDED:
-                raise unrecorded(name, lent.text)
+                raise unrecorded(name, lent.text, "pin-change")
             case None:
                 raise not_tried(name, lent.why or NotLent.GONE, "pin-change")
             case _:
@@ -235,7 +258,10 @@ class TokenPin:
                 if fault.reason is Reason.TOKEN_RECOVERING and not last:
                     continue  # the keeper ended, for whatever reason: that is no fault of this PIN
                 _log.error("no pin", token=str(self._host.name), why=fault.text)
-                self.state, self.fault = PinState.REFUSED, not_read(self._host.name, fault)
+                if self._held_by is not None and isinstance(self._host.config.pin, PinDescriptor):
+                    self.state, self.fault, self._why_missing = PinState.MISSING, None, READ_ONCE
+                else:
+                    self.state, self.fault = PinState.REFUSED, not_read(self._host.name, fault)
             else:
                 self.state, self._held_by = PinState.HELD, keeper
             break

@@ -1,5 +1,6 @@
 """One worker's place on a token: a worker is started, brought up, served, and replaced when it ends."""
 
+from dataclasses import replace
 from functools import partial
 from typing import Final, Protocol
 
@@ -126,7 +127,7 @@ class WorkerSlot:
         if self._host.is_halted():
             worker.kill("its token is kept free of workers")
         # What went wrong before stays said until it is right.
-        self._set(WorkerStatus(Stage.LOADING, absent=self.status.absent, trouble=self.status.trouble))
+        self._set(replace(self.status, stage=Stage.LOADING))
         try:
             await self._bring_up(worker)
             await self._host.serve(worker)
@@ -139,7 +140,7 @@ class WorkerSlot:
         except Waiting:
             return WorkerStatus(Stage.DOWN)
         except Fault as fault:
-            return WorkerStatus(Stage.DOWN, trouble=fault.text)
+            return WorkerStatus(Stage.DOWN, trouble=fault.text, reason=fault.reason)
         except Exception:  # noqa: BLE001  # see above
             _log.exception("worker slot failed", token=str(self._host.name), slot=self._number)
             return WorkerStatus(
@@ -170,7 +171,7 @@ class WorkerSlot:
         alone = config.workers == 1
         shown = await worker.find_keys(host.public_keys(), patience, alone=alone)
         await host.know(worker, shown.keys, logged_in=False)
-        self._set(WorkerStatus(Stage.WAITING, trouble=self.status.trouble))
+        self._set(replace(self.status, stage=Stage.WAITING, absent=False))
         await host.log_in(worker)
         found = await worker.find_keys(host.public_keys(), patience, alone=alone)
         await host.know(worker, found.keys, logged_in=True)

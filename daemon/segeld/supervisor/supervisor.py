@@ -14,7 +14,7 @@ from segeld.ipc.keeper_wire import Lent
 from segeld.ipc.worker_wire import SlotInfo, TokenInfo
 from segeld.model.activation import NO_LIMITS, Limits
 from segeld.model.faults import Fault, Reason
-from segeld.model.inventory import KeyRecord, SlotRecord, Survey, TokenRecord
+from segeld.model.inventory import KeyRecord, SlotRecord, Survey, TokenKey, TokenRecord
 from segeld.model.names import KeyName, TokenName
 from segeld.model.secret import Pin
 from segeld.supervisor.ceremonies import Ceremonies
@@ -22,8 +22,10 @@ from segeld.supervisor.custody import FREE, Custody, in_custody
 from segeld.supervisor.guard import FILE, Guard
 from segeld.supervisor.keeper_handle import KeeperHandle
 from segeld.supervisor.merge import merged
+from segeld.supervisor.spawn import to_its_end
 from segeld.supervisor.survey import survey_module
 from segeld.supervisor.token import Serve, TokenSupervisor
+from segeld.supervisor.token_notes import OfThisRun, TokenNotes
 
 _log: Final = structlog.get_logger(__name__)
 
@@ -40,13 +42,19 @@ class Supervisor(Ceremonies):
         *,
         waiting: Callable[[Collection[KeyName]], int] = lambda keys: 0,  # noqa: ARG005
         custody: Custody = FREE,
+        halted: Callable[[], bool] = lambda: False,
+        notes: TokenNotes | None = None,
     ) -> None:
         """`changed` is called, often and cheaply, whenever a token's state or keys may have changed.
 
         :param waiting: how many items wait for some keys.
         :param custody: what officers have decided of keys.
+        :param halted: whether nothing at all may be signed: no claim is granted then.
+        :param notes: what is remembered of tokens across restarts; read before `run`. None: nothing is.
         """
         self._custody = custody
+        self._halted = halted
+        notes = notes or OfThisRun()
         self._waiting = waiting
         self._config = config
         self._changed = changed
@@ -66,6 +74,8 @@ class Supervisor(Ceremonies):
                 self._token_changed,
                 self._guard,
                 acts,
+                _Bars(self, name),
+                notes,
                 self._twin,
             )
             for name, token in (
@@ -74,16 +84,20 @@ class Supervisor(Ceremonies):
         }
 
     async def run(self) -> None:
+        await self._guard.load()
         try:
             async with asyncio.TaskGroup() as group:
                 for token in self._tokens.values():
                     group.create_task(token.run(), name=str(token.name))
         finally:
-            if self._surveying is not None:
-                self._surveying.cancel()
-                await asyncio.wait({self._surveying})
-            if self._keeper is not None:
-                await self._keeper.close()
+            await to_its_end(self._stop())
+
+    async def _stop(self) -> None:
+        if self._surveying is not None:
+            self._surveying.cancel()
+            await asyncio.wait({self._surveying})
+        if self._keeper is not None:
+            await self._keeper.close()
 
     async def looked(self) -> None:
         """Returns when every token has been looked for once: it signs, waits for its PIN, or something is wrong."""
@@ -103,7 +117,7 @@ class Supervisor(Ceremonies):
                     t.pin.number for t in self._config.tokens.values() if isinstance(t.pin, PinDescriptor)
                 ]
                 self._keeper = await KeeperHandle.start(
-                    self._guard, self._tokens, numbers if first else (), unasked=self._reaffirmed
+                    self._guard, numbers if first else (), unasked=self._reaffirmed
                 )
                 for number in numbers if first else ():
                     os.close(number)
@@ -130,16 +144,14 @@ class Supervisor(Ceremonies):
     # --- for the dispatcher
 
     def names_on(self, token: TokenName) -> frozenset[KeyName]:
+        """Those that may be signed with: proved, and not barred."""
         names, barred = self._tokens[token].names(), self._barred()
         return names - barred.keys() if barred else names
 
     def requestable_on(self, token: TokenName) -> frozenset[KeyName]:
-        barred = self._barred()
-        return frozenset(
-            name
-            for name in self._tokens[token].names()
-            if name not in barred or barred[name].reason is Reason.KEY_CERTIFICATE
-        )
+        known, barred = self._tokens[token], self._barred()
+        waiting = {name for name, fault in barred.items() if fault.reason is Reason.KEY_CERTIFICATE}
+        return (known.names() - barred.keys()) | ((known.names() | known.unproved()) & waiting)
 
     def patience_of(self, token: TokenName) -> float:
         """Seconds that a worker of this token may say nothing while it has something to sign."""
@@ -158,6 +170,11 @@ class Supervisor(Ceremonies):
 
     def tokens(self) -> tuple[TokenRecord, ...]:
         return tuple(map(self._record, self._tokens.values()))
+
+    def warnings(self) -> tuple[tuple[str, str], ...]:
+        """What officers should know of tokens whatever their state is: whose it is, and a sentence with what to run."""
+        told = ((str(name), token.warning()) for name, token in self._tokens.items())
+        return tuple((name, warning) for name, warning in told if warning is not None)
 
     def token(self, name: TokenName) -> TokenRecord | None:
         token = self._tokens.get(name)
@@ -184,8 +201,22 @@ class Supervisor(Ceremonies):
         return self._bars
 
     def review(self) -> None:
-        """What officers have decided of keys has changed, or a certificate has begun or ended."""
+        """What officers have decided of keys has changed, or a certificate has begun or ended, or signing may go on."""
         self._token_changed()
+        for token in self._tokens.values():
+            token.review()
+
+    def is_barred(self, key: KeyName, on: TokenName, found: tuple[TokenKey, ...]) -> bool:
+        """Whether nothing may be signed with a key.
+
+        :param on: the token that was just seen to hold these keys.
+        """
+        records = (token.record() for token in self._tokens.values())
+        now = merged(tuple(replace(one, keys=found) if one.name == on else one for one in records))
+        return key in in_custody(now, self._custody)[1]
+
+    def is_halted(self) -> bool:
+        return self._halted()
 
     async def survey(self) -> Survey:
         """Every module's slots, each asked in a fresh process: some modules see new tokens only when loaded anew.
@@ -233,14 +264,16 @@ class Supervisor(Ceremonies):
                 return TokenName.parse(word)
         return None
 
-    async def activate(self, name: TokenName, pin: Pin | None, limits: Limits = NO_LIMITS) -> TokenRecord:
+    async def activate(
+        self, name: TokenName, pin: Pin | None, limits: Limits = NO_LIMITS, who: str = ""
+    ) -> TokenRecord:
         try:
             token = self._require(name)
         except Fault:
             if pin is not None:
                 pin.wipe()
             raise
-        await token.activate(pin, limits)
+        await token.activate(pin, limits, who)
         return self._record(token)
 
     async def deactivate(self, name: TokenName, *, only_if_idle: bool = False) -> TokenRecord:
@@ -260,3 +293,17 @@ class Supervisor(Ceremonies):
         if token is None:
             raise Fault(Reason.TOKEN_NOT_FOUND, f"No token {name} is configured.", token=str(name))
         return token
+
+
+class _Bars:
+    """What one token asks before it signs a probe."""
+
+    def __init__(self, supervisor: Supervisor, token: TokenName) -> None:
+        self._supervisor = supervisor
+        self._token = token
+
+    def is_barred(self, key: KeyName, found: tuple[TokenKey, ...]) -> bool:
+        return self._supervisor.is_barred(key, self._token, found)
+
+    def is_halted(self) -> bool:
+        return self._supervisor.is_halted()

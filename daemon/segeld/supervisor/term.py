@@ -43,6 +43,10 @@ class Term:
         self._allowance, self.why = Allowance(limits, time.monotonic()), ""
         self._set_timer()
 
+    def recall(self, who: str) -> None:
+        """An earlier run of the daemon began one with limits, which ended with it."""
+        self.why = f"{who} set limits for its last activation, so it is not logged in again by itself."
+
     def narrow(self, limits: Limits) -> None:
         """The token is active, and an officer gave limits: they tighten those that there are."""
         self._allowance.narrow(limits, time.monotonic())

@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Final
@@ -16,29 +15,32 @@ from segeld.ipc.keeper_wire import Lent
 from segeld.ipc.worker_wire import FoundKey, TokenInfo
 from segeld.model.activation import NO_LIMITS, Limits
 from segeld.model.faults import Fault, Reason
-from segeld.model.inventory import TokenKey, TokenRecord
+from segeld.model.inventory import TokenRecord
 from segeld.model.names import KeyName, TokenName
 from segeld.model.pin_tries import flags_are_trusted, said_of_tries
+from segeld.model.quarantine import Quarantine
 from segeld.model.secret import Pin
 from segeld.model.token_state import PinState, Stage, TokenState, decide
-from segeld.supervisor import keys
 from segeld.supervisor.activation import Activation
 from segeld.supervisor.clerk import Clerk
 from segeld.supervisor.crew import Crew
 from segeld.supervisor.guard import Guard
+from segeld.supervisor.isolation import Isolation
 from segeld.supervisor.keeper_handle import KeeperHandle
+from segeld.supervisor.keyring import Bars, Keyring
+from segeld.supervisor.login import UNSURE
 from segeld.supervisor.news import News
 from segeld.supervisor.pin import TokenPin
 from segeld.supervisor.slot import Waiting, WorkerSlot
 from segeld.supervisor.term import Term
+from segeld.supervisor.token_notes import TokenNotes
 from segeld.supervisor.worker_handle import WorkerHandle
 
 Serve = Callable[[TokenName, WorkerHandle], Awaitable[None]]
 """Feeds a worker that is ready; returns when it ended, or retires and holds nothing any more."""
 
 _log: Final = structlog.get_logger(__name__)
-_BAD_SIGNATURES: Final = 2
-_BAD_SIGNATURES_WITHIN: Final = 600.0
+_BAD_SIGNATURES: Final = "It returned signatures that do not verify"
 
 
 class TokenSupervisor:
@@ -54,9 +56,14 @@ class TokenSupervisor:
         changed: Callable[[], None],
         guard: Guard,
         acts: Acts,
+        bars: Bars,
+        notes: TokenNotes,
         twin: "Callable[[TokenSupervisor, TokenInfo], TokenName | None]" = lambda token, info: None,  # noqa: ARG005
     ) -> None:
-        """:param twin: the other token that is this very device, if there is one."""
+        """:param bars: what must not be signed with.
+        :param notes: what is remembered of it across restarts.
+        :param twin: the other token that is this very device, if there is one.
+        """
         self.name = name
         self.config = config
         self.module = module
@@ -65,7 +72,8 @@ class TokenSupervisor:
         self._changed = changed
         self._twin = twin
         self._acts = acts
-        self._beside: Final = keys.Beside(config)
+        self._notes = notes
+        self._ring = Keyring(self, config, bars, self._record_probe)
         self._slots: Final = tuple(WorkerSlot(self, number) for number in range(config.workers))
         self._pin = TokenPin(self, keeper, guard, acts)
         self._activation = Activation(self, self._pin, self._slots)
@@ -74,15 +82,8 @@ class TokenSupervisor:
         self.clerk = Clerk(self, self._pin, self._crew)
         self._advice = ""
         self._was_active = False
-        self._quarantined = False
-        self._quarantine_reason = ""
-        """An officer's; empty if bad signatures were the reason."""
-        self._bad_signatures: deque[float] = deque(maxlen=_BAD_SIGNATURES)
+        self._isolation = Isolation(name, notes, self.update)
         self._info: TokenInfo | None = None
-        self._keys: tuple[TokenKey, ...] = ()
-        self._names: frozenset[KeyName] = frozenset()
-        self._proved = False
-        self._proving = asyncio.Lock()
         self._state = TokenState.STARTING
         self._state_reason = ""
         self._state_since = time.time()
@@ -98,7 +99,11 @@ class TokenSupervisor:
 
     def names(self) -> frozenset[KeyName]:
         """The keys on it that may be used."""
-        return self._names
+        return self._ring.names
+
+    def unproved(self) -> frozenset[KeyName]:
+        """Those that were barred when it was activated: they are proved first when they are not any more."""
+        return self._ring.unproved
 
     def record(self) -> TokenRecord:
         info = self._info
@@ -115,7 +120,8 @@ class TokenSupervisor:
             workers_ready=sum(slot.status.stage is Stage.READY for slot in self._slots),
             workers_configured=self.config.workers,
             pin_source=self.config.pin.source,
-            keys=self._keys,
+            keys=self._ring.keys,
+            looked_through=self._ring.looked_through,
             active_until=self._term.until,
             signatures_left=self._term.left,
             pin_tries=said_of_tries(info.flags, flags_are_trusted(self.config.flags_trusted, info))
@@ -123,55 +129,83 @@ class TokenSupervisor:
             else "",
         )
 
+    def warning(self) -> str | None:
+        """What officers should know whatever its state is."""
+        if not self._pin.is_unsure():
+            return None
+        return f"{self.name}: {UNSURE} Run: segelctl token activate {self.name.word}"
+
     async def looked(self) -> None:
         """Returns when it has been looked for once."""
         await self.news.until(lambda: self._state is not TokenState.STARTING)
 
     async def run(self) -> None:
-        await self._pin.hold_configured()
-        async with asyncio.TaskGroup() as group:
-            for number, slot in enumerate(self._slots):
-                group.create_task(slot.run(), name=f"{self.name} worker {number}")
+        if who := self._notes.limited_by(self.name):
+            self._term.recall(who)
+        else:
+            await self._pin.hold_configured()
+        try:
+            async with asyncio.TaskGroup() as group:
+                for number, slot in enumerate(self._slots):
+                    group.create_task(slot.run(), name=f"{self.name} worker {number}")
+        finally:
+            self._ring.stop()
+            self._isolation.stop()
 
     # --- what officers do
 
-    async def activate(self, pin: Pin | None, limits: Limits = NO_LIMITS) -> None:
+    async def activate(self, pin: Pin | None, limits: Limits = NO_LIMITS, who: str = "") -> None:
         """Spends at most one PIN try. Returns when a worker is ready.
 
         :param pin: None: the configured one, or the one that is typed at the reader's pad.
         :param limits: of this activation; of a token that is active they only tighten those that there are.
         :raises Fault: what the keeper or the token answered, or why no attempt could be made.
         """
-        if self._quarantine_reason:
+        try:
+            self._require_activable()
+            if limits:  # before it logs in: a restart must not go on without them
+                await self._notes.limit(self.name, who, limits)
+        except BaseException:
             if pin is not None:
                 pin.wipe()
+            raise
+        await self._activation.activate(pin, limits, who)
+
+    def _require_activable(self) -> None:
+        quarantine = self._isolation.quarantine
+        if quarantine is not None and quarantine.by:
             raise Fault(Reason.TOKEN_STATE, f"{self.name}: {self._state_reason}", token=str(self.name))
-        await self._activation.activate(pin, limits)
 
-    async def quarantine(self, reason: str) -> None:
-        """Nothing of it is used until it is released; what is under way there is ended.
+    async def quarantine(self, reason: str, who: str = "An officer") -> None:
+        """Nothing of it is used until it is released, after a restart neither; what is under way there is ended.
 
-        :raises Fault: TOKEN_STATE if an officer has done so before.
+        :raises Fault: TOKEN_STATE if an officer has done so before; STORAGE_… if it cannot be written down: it holds
+            until a restart then.
         """
-        if self._quarantine_reason:
+        before = self._isolation.quarantine
+        if before is not None and before.by:
             raise Fault(
-                Reason.TOKEN_STATE,
-                f"{self.name} is in quarantine already: {self._quarantine_reason}",
-                token=str(self.name),
+                Reason.TOKEN_STATE, f"{self.name} is in quarantine already: {before}", token=str(self.name)
             )
-        self._quarantine_reason = reason
-        self._isolate()
+        try:
+            await asyncio.shield(self._isolate(Quarantine(time.time(), who, reason)))
+        except Fault as fault:
+            raise Fault(
+                fault.reason,
+                f"{self.name} is in quarantine now, but that could not be written down: a restart of the daemon would lift "
+                f"it. It is tried again until it is; see: segelctl token show {self.name.word}. {fault.text}",
+                token=str(self.name),
+            ) from fault
 
-    async def release(self) -> None:
+    async def release(self, who: str = "An officer") -> None:
         """It is used again, with the PIN that is held; without one it waits for its activation.
 
-        :raises Fault: TOKEN_STATE if it is in no quarantine.
+        :raises Fault: TOKEN_STATE if it is in no quarantine; STORAGE_… if it cannot be written down: it stays there then.
         """
-        if not self._quarantined:
+        if self._isolation.quarantine is None:
             raise Fault(Reason.TOKEN_STATE, f"{self.name} is not in quarantine.", token=str(self.name))
-        self._quarantined, self._quarantine_reason = False, ""
-        self._bad_signatures.clear()
-        self._proved = False
+        await self._isolation.end(who, "release")
+        self._ring.expect()
         for slot in self._slots:
             slot.forgive()
         self.update()
@@ -186,12 +220,25 @@ class TokenSupervisor:
 
     def did_not_begin(self) -> None:
         self._term.end()
+        if self._isolation.is_suspended and self._isolation.resume():
+            self._crew.kill("its token is in quarantine")
+            self.update()
+
+    async def began(self, limits: Limits, who: str) -> None:
+        if self._isolation.is_suspended:
+            if self._isolation.quarantine_before:
+                await self._isolation.end(who, "activation")
+            self._isolation.resume()
+        if not limits and self._notes.limited_by(self.name):
+            try:
+                await self._notes.unlimit(self.name, who)
+            except Fault as fault:  # then it waits after a restart: that harms nobody
+                _log.error("limits not lifted", token=str(self.name), why=fault.text)
 
     def begins_anew(self, limits: Limits) -> None:
         self._term.begin(limits)
-        self._quarantined = False
-        self._bad_signatures.clear()
-        self._proved = self.is_active()
+        self._isolation.suspend()
+        self._ring.expect(proved=self.is_active())
 
     def is_ended(self) -> None:
         self._was_active = False
@@ -206,30 +253,43 @@ class TokenSupervisor:
 
     def note_bad_signature(self) -> None:
         """A second one within ten minutes quarantines the token."""
-        now = time.monotonic()
-        self._bad_signatures.append(now)
-        count, first = len(self._bad_signatures), self._bad_signatures[0]
-        if count < _BAD_SIGNATURES or now - first > _BAD_SIGNATURES_WITHIN or self._quarantined:
-            return
-        self._isolate()
+        if self._isolation.bad_signature() and self._isolation.quarantine is None:
+            self._isolate(Quarantine(time.time(), "", _BAD_SIGNATURES))
 
-    def _isolate(self) -> None:
-        _log.critical("token quarantined", token=str(self.name), why=self._quarantine_reason)
-        self._quarantined = True
+    def _isolate(self, quarantine: Quarantine) -> "asyncio.Future[None]":
+        """Gives when it was written down."""
+        written = self._isolation.begin(quarantine)
         self._crew.kill("its token is in quarantine")
         self.update()
+        return written
+
+    def review(self) -> None:
+        """What is barred may be another now."""
+        self._ring.review()
+
+    # --- what its keys need
+
+    def ready(self) -> WorkerHandle | None:
+        return self._crew.ready()
+
+    async def _record_probe(self, key: KeyName) -> None:
+        await self._acts.note("probe", subject=str(key), token=str(self.name))
 
     # --- what its clerk needs
 
     def erased(self) -> None:
         """Nothing that was known of it is true any more: it waits for its new PIN."""
         self._term.end()
-        self._was_active, self._proved, self._info = False, False, None
-        self._learn(())
+        self._was_active, self._info = False, None
+        self._ring.forget()
+
+    def outdated(self) -> None:
+        """What is on it is another now, and no worker could tell yet: whichever comes next does."""
+        self._ring.expect()
 
     async def know_anew(self, worker: WorkerHandle, found: tuple[FoundKey, ...]) -> None:
         """All its workers see these keys now."""
-        self._proved = False
+        self._ring.expect()
         try:
             await self.know(worker, found, logged_in=True)
         except Waiting:
@@ -257,37 +317,16 @@ class TokenSupervisor:
         self._info = info
 
     def public_keys(self) -> tuple[bytes, ...]:
-        return self._beside.public_keys
+        return self._ring.beside.public_keys
 
     async def serve(self, worker: WorkerHandle) -> None:
         self._was_active = True
         await self._serve(self.name, worker)
 
     async def know(self, worker: WorkerHandle, found: tuple[FoundKey, ...], *, logged_in: bool) -> None:
-        """The first worker after an activation proves the keys; what the others find is the same token.
-
-        Before a login only what is public is seen: enough for people, until something better is known.
-        """
-        named = tuple(keys.named(key, self._beside) for key in found)
-        if not logged_in:
-            if not self._keys:
-                self._learn(named)
-            return
-        async with self._proving:
-            if not self._proved:
-                self._learn(
-                    await keys.proved(worker, named, self.config.timeouts.operation, self._record_probe)
-                )
-                self._proved = True
-        if self._pin.state is not PinState.HELD:  # deactivated meanwhile
+        await self._ring.know(worker, found, logged_in=logged_in)
+        if logged_in and self._pin.state is not PinState.HELD:  # deactivated meanwhile
             raise Waiting
-
-    async def _record_probe(self, key: KeyName) -> None:
-        await self._acts.note("probe", subject=str(key), token=str(self.name))
-
-    def _learn(self, found: tuple[TokenKey, ...]) -> None:
-        self._keys = found
-        self._names = frozenset(key.name for key in found if key.name is not None and key.unusable is None)
 
     def serial(self) -> str | None:
         return self.config.serial or self._pin.bound
@@ -302,7 +341,7 @@ class TokenSupervisor:
     # --- what its PIN needs
 
     def is_barred(self) -> bool:
-        return self._quarantined
+        return self._isolation.quarantine is not None
 
     def info(self) -> TokenInfo | None:
         return self._info
@@ -315,12 +354,13 @@ class TokenSupervisor:
 
     def update(self) -> None:
         """Looks at everything anew, and tells whoever waits."""
+        quarantine = self._isolation.quarantine
         statuses = [slot.status for slot in self._slots]
         state, reason = decide(
             self._pin.state,
             statuses,
             was_active=self._was_active,
-            quarantined=self._quarantined,
+            quarantined=quarantine is not None,
             seen=self._info is not None,
         )
         if state is TokenState.ABSENT:
@@ -329,20 +369,18 @@ class TokenSupervisor:
             reason = self._pin.fault.text
         elif state is TokenState.ACTIVE and not self._pin.is_held():
             reason = "Its PIN is gone, so workers that end are not replaced."
-        elif state is TokenState.INACTIVE and self._term.why:
-            reason = self._term.why
-        if state is TokenState.QUARANTINED and self._quarantine_reason:
-            why = self._quarantine_reason.rstrip(".")
-            reason = (
-                f"An officer has put it in quarantine: {why}. Run: segelctl token release {self.name.word}"
-            )
-        elif reason and state in (TokenState.ACTIVE, TokenState.INACTIVE, TokenState.QUARANTINED):
+        elif state is TokenState.INACTIVE:
+            reason = self._term.why or self._pin.why_missing() or reason
+        if quarantine is not None:
+            unwritten = "" if self._isolation.is_written else " That is not written down yet."
+            reason = f"{quarantine}{unwritten} Run: segelctl token release {self.name.word}"
+        elif reason and state in (TokenState.ACTIVE, TokenState.INACTIVE):
             reason = f"{reason} Run: segelctl token activate {self.name.word}"
         if self._advice and state in (TokenState.INACTIVE, TokenState.LOCKED):
             reason = f"{reason} {self._advice}"
         if (state, reason) != (self._state, self._state_reason):
             if state is not self._state:
-                self._state_since = time.time()
+                self._state_since = quarantine.since if quarantine is not None else time.time()
                 _log.info("token", token=str(self.name), state=state, was=self._state, why=reason)
                 self._acts.later(
                     f"token {state.lower()}", subject=str(self.name), was=self._state.lower(), why=reason

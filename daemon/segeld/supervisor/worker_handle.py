@@ -13,7 +13,7 @@ from segeld.ipc import framing, pin_wire, worker_wire
 from segeld.model.algorithm import EcdsaEncoding
 from segeld.model.faults import Fault
 from segeld.model.secret import Pin
-from segeld.supervisor.spawn import end, spawn
+from segeld.supervisor.spawn import end, spawn, to_its_end
 
 _numbers: Final = itertools.count(1)
 _LAST_WORDS: Final = 0.5
@@ -41,6 +41,7 @@ class WorkerFailed(Exception):
         self.remedy: Final = failed.remedy
         self.ckr: Final = failed.ckr
         self.text: Final = failed.text
+        self.certain: Final = failed.certain
 
     def fault(self) -> Fault:
         return Fault(self.reason, self.text)
@@ -86,13 +87,12 @@ class WorkerHandle:
             pin.close()
             raise
         worker = cls(process, pin)
+        connecting = asyncio.get_running_loop().create_connection(lambda: _Control(worker), sock=control)
         try:
-            await asyncio.get_running_loop().create_connection(lambda: _Control(worker), sock=control)
+            await to_its_end(connecting)
         except BaseException:  # the daemon stops just now: what was started is ended too
-            control.close()
-            pin.close()
-            worker._watching.cancel()
-            await asyncio.shield(end(process, grace=0))
+            worker.kill("the daemon stops")
+            await worker.close()
             raise
         return worker
 
@@ -270,7 +270,9 @@ class WorkerHandle:
         self.why = self.why or "closed"
         if self._transport is not None:
             self._transport.close()
-        await self.ended.wait()
+        elif self._reaping is None:  # it was never connected
+            self.disconnected()
+        await to_its_end(self.ended.wait())
 
 
 class _Control(asyncio.Protocol):

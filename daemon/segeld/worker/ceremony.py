@@ -40,10 +40,15 @@ def as_user(
                 secrets.wipe()
             return wire.PinChanged(request.id)
         case wire.ListObjects():
-            return wire.ObjectsListed(request.id, ceremony_list.list_objects(session))
+            return list_objects(session, request)
         case wire.GenerateKey():
             return ceremony_keys.generate(session, request)
         case wire.StoreCertificates():
             return ceremony_certificates.store(session, request)
         case wire.DestroyKey():
             return ceremony_keys.destroy(session, request)
+
+
+def list_objects(session: Session, request: wire.ListObjects) -> wire.ObjectsListed:
+    """:raises Failure: if the token cannot be searched."""
+    return wire.ObjectsListed(request.id, ceremony_list.list_objects(session))

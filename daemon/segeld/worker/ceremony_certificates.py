@@ -1,5 +1,7 @@
 """Putting a key's certificate, and its issuers, on the token beside it."""
 
+from contextlib import suppress
+
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from pkcs11 import Session, exceptions
@@ -13,7 +15,7 @@ from segeld.worker.failure import Failure
 
 
 def store(session: Session, request: wire.StoreCertificates) -> wire.CertificatesStored:
-    """All or none: what was stored before it failed is taken away again.
+    """All or none: what was stored before it failed is taken away again, if the token lets us.
 
     :raises Failure: KEY_NOT_FOUND, TOKEN_NO_ROOM, what else the token says.
     """
@@ -33,8 +35,9 @@ def store(session: Session, request: wire.StoreCertificates) -> wire.Certificate
             made.append(session.create_object(_template(x509.load_der_x509_certificate(der), der, own)))
     except exceptions.PKCS11Error as error:
         for one in made:
-            one.destroy()
-        raise ceremony_faults.raised(error, "C_CreateObject of a certificate") from None
+            with suppress(exceptions.PKCS11Error):
+                one.destroy()
+        raise ceremony_faults.raised(error, "C_CreateObject of a certificate", changing=True) from None
     return wire.CertificatesStored(request.id, len(made))
 
 

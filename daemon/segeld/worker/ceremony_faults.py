@@ -51,9 +51,17 @@ _SO_TRIES: Final[Mapping[str, str]] = {
 }
 
 
-def failed(ckr: int, doing: str, *, entered: str = USER_PIN, after: TokenInfo | None = None) -> Failure:
+def failed(
+    ckr: int,
+    doing: str,
+    *,
+    entered: str = USER_PIN,
+    after: TokenInfo | None = None,
+    changing: bool = False,
+) -> Failure:
     """:param entered: which PIN the function proves; the one it sets is always the new PIN.
     :param after: the token after the attempt, for how many tries it says are left.
+    :param changing: whether the function changes the token: some answers leave open whether it has.
     """
     said = faults.name(ckr)
     match ckr:
@@ -92,12 +100,12 @@ def failed(ckr: int, doing: str, *, entered: str = USER_PIN, after: TokenInfo | 
             reason = Reason.TOKEN_STATE
             text = f"The token has no user PIN yet ({said})."
         case _:
-            return Failure.of(ckr, doing)
+            return Failure.of(ckr, doing, changing=changing)
     return Failure(reason, Remedy.ITEM, text, ckr=ckr)
 
 
-def raised(error: exceptions.PKCS11Error, doing: str) -> Failure:
-    return failed(ckr_of(error), doing)
+def raised(error: exceptions.PKCS11Error, doing: str, *, changing: bool = False) -> Failure:
+    return failed(ckr_of(error), doing, changing=changing)
 
 
 def check_length(pin: int, token: TokenInfo, which: str) -> None:

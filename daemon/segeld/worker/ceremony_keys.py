@@ -46,15 +46,24 @@ def generate(session: Session, request: wire.GenerateKey) -> wire.KeyGenerated:
     try:
         _generate(session, request)
     except exceptions.PKCS11Error as error:
-        raise ceremony_faults.raised(error, f"C_GenerateKeyPair ({request.kind})") from None
-    made = [one for one in objects.read(session).public if one.cka_id == request.cka_id]
+        doing = f"C_GenerateKeyPair ({request.kind})"
+        raise ceremony_faults.raised(error, doing, changing=True) from None
+    made = [one for one in _read_back(session, request).public if one.cka_id == request.cka_id]
     if len(made) != 1:
-        raise Failure(
-            Reason.DEVICE_ERROR,
-            Remedy.REPLACE,
-            f"The token says that it has made the key {request.label!r}, but shows {len(made)} public objects of it.",
-        )
+        raise _not_shown(request, f"shows {len(made)} public objects of it")
     return wire.KeyGenerated(request.id, public_keys.to_spki(made[0].key))
+
+
+def _read_back(session: Session, request: wire.GenerateKey) -> Objects:
+    try:
+        return objects.read(session)
+    except Failure as failure:
+        raise _not_shown(request, f"cannot be searched for it ({failure.text})") from None
+
+
+def _not_shown(request: wire.GenerateKey, text: str) -> Failure:
+    said = f"The token says that it has made the key {request.label!r}, but {text}."
+    return Failure(Reason.DEVICE_ERROR, Remedy.REPLACE, said, certain=False)
 
 
 def _refuse_known(found: Objects, request: wire.GenerateKey) -> None:
@@ -93,14 +102,16 @@ def _generate(session: Session, request: wire.GenerateKey) -> None:
 
 
 def destroy(session: Session, request: wire.DestroyKey) -> wire.KeyDestroyed:
-    """The private object last: if it fails before, it can be tried again.
+    """The private object first: while it is there, so is what it is found by. What is left then is public, and found by
+    the public key itself if this is asked once more.
 
     :raises Failure: what the token says; KEY_AMBIGUOUS if two private objects could be it.
     """
     found = objects.read(session)
+    configured = [public_keys.from_spki(der) for der in request.configured]
     own = [
         one.private
-        for one in pairing.pair(found, [])
+        for one in pairing.pair(found, configured)
         if one.found.public_key == request.public_key and one.private is not None
     ]
     ids = {one.cka_id for one in own}
@@ -111,20 +122,37 @@ def destroy(session: Session, request: wire.DestroyKey) -> wire.KeyDestroyed:
             Remedy.ITEM,
             "Two private objects on the token could be this key; which of them it is cannot be told. Nothing was removed.",
         )
-    removed = 0
+    handles = {one.handle for one in own}
     try:
-        for what, attribute in ((ObjectClass.CERTIFICATE, Attribute.VALUE), (ObjectClass.PUBLIC_KEY, None)):
+        private = [
+            one
+            for one in list(session.get_objects({Attribute.CLASS: ObjectClass.PRIVATE_KEY}))
+            if one.handle in handles
+        ]
+        for one in private:
+            one.destroy()
+    except exceptions.PKCS11Error as error:
+        raise ceremony_faults.raised(error, "C_DestroyObject", changing=True) from None
+    removed, left = _remove_public(session, request.public_key)
+    return wire.KeyDestroyed(request.id, len(private) + removed, left)
+
+
+def _remove_public(session: Session, public_key: bytes) -> tuple[int, int]:
+    """How many objects of the key were removed, and how many are left: the key is gone without them too.
+
+    :raises Failure: if the token cannot be searched any more.
+    """
+    removed = left = 0
+    try:
+        for what in (ObjectClass.CERTIFICATE, ObjectClass.PUBLIC_KEY):
             for one in list(session.get_objects({Attribute.CLASS: what})):
-                values = objects.values_of(one, objects.CERTIFICATE if attribute else objects.PUBLIC)
-                shown = objects.certificate_of(values) if attribute else objects.public_of(values)
-                if shown is not None and public_keys.to_spki(shown.key) == request.public_key:
+                if objects.shown_key(one, what) != public_key:
+                    continue
+                try:
                     one.destroy()
                     removed += 1
-        handles = {one.handle for one in own}
-        for one in list(session.get_objects({Attribute.CLASS: ObjectClass.PRIVATE_KEY})):
-            if one.handle in handles:
-                one.destroy()
-                removed += 1
+                except exceptions.PKCS11Error:
+                    left += 1
     except exceptions.PKCS11Error as error:
-        raise ceremony_faults.raised(error, "C_DestroyObject") from None
-    return wire.KeyDestroyed(request.id, removed)
+        raise ceremony_faults.raised(error, "listing objects", changing=True) from None
+    return removed, left

@@ -12,7 +12,7 @@ from pkcs11.constants import Attribute
 from segeld.ipc.ceremony_wire import FoundObject
 from segeld.model.chains import OddCertificate, readable
 from segeld.worker import ceremony_faults, public_keys
-from segeld.worker.objects import Values, label_of, number_of, private_of, public_of, values_of
+from segeld.worker.objects import Values, flags_of, label_of, number_of, private_of, public_of, values_of
 from segeld.worker.public_keys import NotAKey, PublicKey
 
 MAX_OBJECTS: Final = 2000
@@ -27,26 +27,6 @@ _TYPES: Final = {
     0x1F: "AES",
     0x40: "EdDSA",
 }
-_FLAGS: Final = (
-    Attribute.TOKEN,
-    Attribute.PRIVATE,
-    Attribute.MODIFIABLE,
-    Attribute.LOCAL,
-    Attribute.SENSITIVE,
-    Attribute.ALWAYS_SENSITIVE,
-    Attribute.EXTRACTABLE,
-    Attribute.NEVER_EXTRACTABLE,
-    Attribute.ALWAYS_AUTHENTICATE,
-    Attribute.SIGN,
-    Attribute.SIGN_RECOVER,
-    Attribute.VERIFY,
-    Attribute.VERIFY_RECOVER,
-    Attribute.ENCRYPT,
-    Attribute.DECRYPT,
-    Attribute.WRAP,
-    Attribute.UNWRAP,
-    Attribute.DERIVE,
-)
 _FACTS: Final = (
     Attribute.CLASS,
     Attribute.LABEL,
@@ -72,11 +52,10 @@ def list_objects(session: Session) -> tuple[FoundObject, ...]:
 
 def _read(found: Object, handle: int) -> FoundObject:
     what = _CLASSES.get(number_of(values_of(found, (Attribute.CLASS,)).get(Attribute.CLASS)), "other")
-    # One by one if need be: no class has all of them, and what a module does not say is in neither list.
     values = values_of(
         found, _CERTIFICATE if what == "certificate" else _FACTS if "key" in what else _FACTS[:2]
     )
-    flags = values_of(found, _FLAGS)
+    flags = flags_of(found)
     key = _key(what, handle, values)
     return FoundObject(
         object_class=what,
@@ -85,8 +64,8 @@ def _read(found: Object, handle: int) -> FoundObject:
         kind=_kind(what, values, key),
         bits=key.key_size if isinstance(key, rsa.RSAPublicKey) else 0,
         public_key=public_keys.to_spki(key) if key is not None else None,
-        attributes=tuple(flag.name for flag in _FLAGS if any(flags.get(flag, b""))),
-        denied=tuple(flag.name for flag in _FLAGS if flags.get(flag) and not any(flags[flag])),
+        attributes=flags.true,
+        denied=flags.false,
     )
 
 

@@ -19,7 +19,7 @@ _RW: Final = cryptoki.CKF_RW_SESSION | cryptoki.CKF_SERIAL_SESSION
 
 
 def init_token(module: Cryptoki, request: wire.InitToken, typed: Typed) -> wire.TokenSet:
-    """:raises Failure: if nothing was erased."""
+    """:raises Failure: if nothing was erased; not certain if it may have been."""
     label = request.label.encode()
     if not 1 <= len(label) <= LABEL:
         raise Failure(Reason.FIELD_INVALID, Remedy.ITEM, f"a label has 1 to {LABEL} octets, not {len(label)}")
@@ -31,12 +31,13 @@ def init_token(module: Cryptoki, request: wire.InitToken, typed: Typed) -> wire.
     with address_of(typed.present) as place:
         ckr = module.init_token(request.slot_id, place, len(typed.present), padded)
     if ckr:
-        raise failed(ckr, "C_InitToken", entered=SO_PIN, after=slots.read_token(module, request.slot_id)[1])
-    return wire.TokenSet(request.id, _read(module, request.slot_id))
+        after = slots.read_token(module, request.slot_id)[1]
+        raise failed(ckr, "C_InitToken", entered=SO_PIN, after=after, changing=True)
+    return wire.TokenSet(request.id, _set(module, request.slot_id, before))
 
 
 def init_pin(module: Cryptoki, request: wire.InitPin, typed: Typed) -> wire.TokenSet:
-    """:raises Failure: if no PIN was set."""
+    """:raises Failure: if no PIN was set; not certain if it may have been."""
     before = _seen(module, request.slot_id, request.serial)
     check_so_pin(before)
     check_length(len(typed.present), before, SO_PIN)
@@ -51,20 +52,20 @@ def init_pin(module: Cryptoki, request: wire.InitPin, typed: Typed) -> wire.Toke
     with address_of(typed.new) as place:
         ckr = module.init_pin(session.value, place, len(typed.new))
     if ckr:
-        raise failed(ckr, "C_InitPIN", after=before)
-    return wire.TokenSet(request.id, _read(module, request.slot_id))
+        raise failed(ckr, "C_InitPIN", after=before, changing=True)
+    return wire.TokenSet(request.id, _set(module, request.slot_id, before))
 
 
 def change_pin(module: Cryptoki, session: int, token: TokenInfo, typed: Typed) -> None:
     """As the user, who is logged in with the present PIN.
 
-    :raises Failure: if the PIN is still what it was.
+    :raises Failure: if the PIN is still what it was; not certain if it may be the new one.
     """
     check_length(len(typed.new), token, NEW_PIN)
     with address_of(typed.present) as old, address_of(typed.new) as new:
         ckr = module.set_pin(session, old, len(typed.present), new, len(typed.new))
     if ckr:
-        raise failed(ckr, "C_SetPIN", entered=USER_PIN, after=token)
+        raise failed(ckr, "C_SetPIN", entered=USER_PIN, after=token, changing=True)
 
 
 def _seen(module: Cryptoki, slot_id: int, serial: str | None) -> TokenInfo:
@@ -83,6 +84,11 @@ def _seen(module: Cryptoki, slot_id: int, serial: str | None) -> TokenInfo:
             "from here. Use a reader without a pad.",
         )
     return token
+
+
+def _set(module: Cryptoki, slot_id: int, before: TokenInfo) -> TokenInfo:
+    """The token as it is now; as it was, if it does not say: what was done is done."""
+    return slots.read_token(module, slot_id)[1] or before
 
 
 def _read(module: Cryptoki, slot_id: int) -> TokenInfo:

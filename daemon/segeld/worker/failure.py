@@ -13,22 +13,31 @@ from segeld.worker.pkcs11_errors import ckr_of
 class Failure(Exception):
     """Becomes the wire's `Failed`. The text is for officers and the log, and holds no secret."""
 
-    def __init__(self, reason: Reason, remedy: Remedy, text: str, *, ckr: int = 0) -> None:
+    def __init__(
+        self, reason: Reason, remedy: Remedy, text: str, *, ckr: int = 0, certain: bool = True
+    ) -> None:
+        """:param certain: whether surely nothing on the token was changed."""
         super().__init__(text)
         self.reason: Final = reason
         self.remedy: Final = remedy
         self.ckr: Final = ckr
         self.text: Final = text
+        self.certain: Final = certain
 
     @classmethod
-    def of(cls, ckr: int, doing: str) -> Self:
+    def of(cls, ckr: int, doing: str, *, changing: bool = False) -> Self:
         """What the module answered, with the meaning that `faults` gives it.
 
         :param doing: what was tried, as in `C_OpenSession` or `listing objects`.
+        :param changing: whether that changes the token when it is done.
         """
         verdict = faults.verdict(ckr)
         return cls(
-            verdict.reason, verdict.remedy, f"{doing}: the module answered {faults.name(ckr)}", ckr=ckr
+            verdict.reason,
+            verdict.remedy,
+            f"{doing}: the module answered {faults.name(ckr)}",
+            ckr=ckr,
+            certain=verdict.certain or not changing,
         )
 
     @classmethod
@@ -36,4 +45,4 @@ class Failure(Exception):
         return cls.of(ckr_of(error), doing)
 
     def answer(self, request: int) -> Failed:
-        return Failed(request, self.reason, self.ckr, self.remedy, self.text)
+        return Failed(request, self.reason, self.ckr, self.remedy, self.text, self.certain)

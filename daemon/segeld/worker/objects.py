@@ -6,8 +6,8 @@ is a certificate, which is logged: people wonder where theirs is. A search is re
 
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, replace
+from typing import Final, NamedTuple
 
 from cryptography import x509
 from pkcs11 import Object, Session, exceptions
@@ -30,7 +30,7 @@ _PRIVATE: Final = (
     Attribute.MODULUS,
     Attribute.PUBLIC_EXPONENT,
 )
-PUBLIC: Final = (
+_PUBLIC: Final = (
     Attribute.LABEL,
     Attribute.ID,
     Attribute.KEY_TYPE,
@@ -39,7 +39,37 @@ PUBLIC: Final = (
     Attribute.MODULUS,
     Attribute.PUBLIC_EXPONENT,
 )
-CERTIFICATE: Final = (Attribute.LABEL, Attribute.ID, Attribute.VALUE)
+_CERTIFICATE: Final = (Attribute.LABEL, Attribute.ID, Attribute.VALUE)
+_FLAGS: Final = (
+    Attribute.TOKEN,
+    Attribute.PRIVATE,
+    Attribute.MODIFIABLE,
+    Attribute.LOCAL,
+    Attribute.SENSITIVE,
+    Attribute.ALWAYS_SENSITIVE,
+    Attribute.EXTRACTABLE,
+    Attribute.NEVER_EXTRACTABLE,
+    Attribute.ALWAYS_AUTHENTICATE,
+    Attribute.SIGN,
+    Attribute.SIGN_RECOVER,
+    Attribute.VERIFY,
+    Attribute.VERIFY_RECOVER,
+    Attribute.ENCRYPT,
+    Attribute.DECRYPT,
+    Attribute.WRAP,
+    Attribute.UNWRAP,
+    Attribute.DERIVE,
+)
+
+
+class Flags(NamedTuple):
+    """Names of attributes, without CKA_. What the module does not say is in neither list."""
+
+    true: tuple[str, ...] = ()
+    false: tuple[str, ...] = ()
+
+
+NO_FLAGS: Final = Flags()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +83,8 @@ class PrivateObject:
     always_authenticate: bool
     own_public: PublicKey | None
     """From the modulus and exponent that an RSA private key shows."""
+    flags: Flags = NO_FLAGS
+    """If they were asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,27 +111,42 @@ class Objects:
 Values = dict[Attribute, bytes]
 
 
-def read(session: Session) -> Objects:
+def read(session: Session, *, flags: bool = False) -> Objects:
     """Everything on the token that has to do with signing keys.
 
+    :param flags: whether what private keys may do is asked too: for people, who must know of weak ones.
     :raises Failure: if the token cannot be searched.
     """
     try:
-        private = _all(session, ObjectClass.PRIVATE_KEY, _PRIVATE)
-        public = _all(session, ObjectClass.PUBLIC_KEY, PUBLIC)
-        certificates = _all(session, ObjectClass.CERTIFICATE, CERTIFICATE)
+        private = [
+            replace(
+                private_of(one.handle, values_of(one, _PRIVATE)), flags=flags_of(one) if flags else NO_FLAGS
+            )
+            for one in list(session.get_objects({Attribute.CLASS: ObjectClass.PRIVATE_KEY}))
+            if one.handle is not None
+        ]
+        public = _all(session, ObjectClass.PUBLIC_KEY, _PUBLIC)
+        certificates = _all(session, ObjectClass.CERTIFICATE, _CERTIFICATE)
     except exceptions.PKCS11Error as error:
         raise Failure.raised(error, "listing objects") from None
     return Objects(
-        tuple(private_of(handle, values) for handle, values in private),
-        tuple(one for _, values in public if (one := public_of(values)) is not None),
-        tuple(found for _, values in certificates if (found := certificate_of(values)) is not None),
+        tuple(private),
+        tuple(one for values in public if (one := public_of(values)) is not None),
+        tuple(found for values in certificates if (found := certificate_of(values)) is not None),
     )
 
 
-def _all(session: Session, what: ObjectClass, attributes: Sequence[Attribute]) -> list[tuple[int, Values]]:
-    found = list(session.get_objects({Attribute.CLASS: what}))
-    return [(one.handle, values_of(one, attributes)) for one in found if one.handle is not None]
+def _all(session: Session, what: ObjectClass, attributes: Sequence[Attribute]) -> list[Values]:
+    return [values_of(one, attributes) for one in list(session.get_objects({Attribute.CLASS: what}))]
+
+
+def flags_of(found: Object) -> Flags:
+    """Asked by itself: no class has all of them, and a module may answer for none if it lacks one."""
+    values = values_of(found, _FLAGS)
+    return Flags(
+        tuple(flag.name for flag in _FLAGS if any(values.get(flag, b""))),
+        tuple(flag.name for flag in _FLAGS if values.get(flag) and not any(values[flag])),
+    )
 
 
 def values_of(found: Object, attributes: Sequence[Attribute]) -> Values:
@@ -175,6 +222,14 @@ def certificate_of(values: Values) -> CertificateObject | None:
         log.say("certificate left out", label=label, cka_id=cka_id.hex(), why=str(error))
         return None
     return CertificateObject(label, cka_id, key, certificate)
+
+
+def shown_key(found: Object, what: ObjectClass) -> bytes | None:
+    """The key that a public object or a certificate shows, as SubjectPublicKeyInfo, DER."""
+    is_certificate = what is ObjectClass.CERTIFICATE
+    values = values_of(found, _CERTIFICATE if is_certificate else _PUBLIC)
+    shown = certificate_of(values) if is_certificate else public_of(values)
+    return public_keys.to_spki(shown.key) if shown is not None else None
 
 
 def number_of(value: bytes | None) -> int:

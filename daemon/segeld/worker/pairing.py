@@ -15,6 +15,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+
 from segeld.ipc.worker_wire import FoundKey
 from segeld.model.algorithm import KeyKind
 from segeld.model.chains import is_authority
@@ -170,6 +172,16 @@ def _paired(
         unusable, trouble = Reason.KEY_UNUSABLE, no_always
     chain = chain_of(spki, private.cka_id, certificates) if spki is not None else ()
     found = FoundKey(
-        private.label, private.cka_id, kind, spki, chain, private.always_authenticate, unusable, trouble
+        private.label,
+        private.cka_id,
+        kind,
+        spki,
+        chain,
+        private.always_authenticate,
+        unusable,
+        trouble,
+        bits=key.key_size if isinstance(key, RSAPublicKey) else 0,
+        attributes=private.flags.true,
+        denied=private.flags.false,
     )
     return Paired(found, key, private)

@@ -34,7 +34,7 @@ PERMITS: Final[Mapping[type, frozenset[State]]] = {
     ceremony_wire.InitToken: frozenset({State.LOADED}),
     ceremony_wire.InitPin: frozenset({State.LOADED}),
     ceremony_wire.ChangePin: frozenset({State.USER}),
-    ceremony_wire.ListObjects: frozenset({State.USER}),
+    ceremony_wire.ListObjects: frozenset({State.PUBLIC, State.USER}),
     ceremony_wire.GenerateKey: frozenset({State.USER}),
     ceremony_wire.StoreCertificates: frozenset({State.USER}),
     ceremony_wire.DestroyKey: frozenset({State.USER}),

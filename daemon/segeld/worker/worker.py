@@ -64,6 +64,8 @@ class Worker:
                 case ceremony_wire.InitToken() | ceremony_wire.InitPin():
                     secrets = required(self._typed)
                     self._send(ceremony.set_up(self._module, request, secrets))
+                case ceremony_wire.ListObjects() if self.state is not State.USER:
+                    self._send(ceremony.list_objects(self._token.sessions[0], request))
                 case _:
                     if isinstance(request, ceremony_wire.ChangePin):
                         required(self._typed)  # here, where a Violation ends the process
@@ -134,7 +136,7 @@ class Worker:
 
     def find_keys(self, request: wire.FindKeys, session: Session) -> wire.KeysFound:
         """:raises Failure: if the token cannot be searched, or a configured key is none."""
-        found = objects.read(session)
+        found = objects.read(session, flags=self.state is State.USER)
         paired = pairing.pair(
             found, _configured(request), no_always=self._token.no_always(alone=request.alone)
         )

@@ -3,21 +3,16 @@
 import asyncio
 import os
 import signal
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from acts_fake import acts
+from token_daemon import CARD, PATIENT, daemon, settings, until
 
 from segel_cards import Card
-from segeld.config.schema import Config, Listen, Module, PinFile, Timeouts, Tls, Token
-from segeld.model.names import TokenName
+from segeld.config.schema import Config, PinFile, Token
 from segeld.model.secret import Pin
 from segeld.model.token_state import TokenState
-from segeld.supervisor.supervisor import Supervisor
 
-CARD = TokenName("card")
-TIMEOUT = 60
 RESTARTS = int(os.environ.get("SEGEL_PIN_RESTARTS", "4"))
 """`make soak` has 20."""
 WORKERS = 8
@@ -31,50 +26,15 @@ def pin_file(tmp_path) -> Path:
     return path
 
 
-def config(card: Card, state: Path, pin_file: Path, *, flags_trusted: bool | None = None) -> Config:
-    nowhere = Path("/nonexistent")
-    state.mkdir(exist_ok=True)
-    token = Token(
-        "card",
-        serial=card.serial,
-        workers=WORKERS,
-        pin=PinFile(pin_file),
-        flags_trusted=flags_trusted,
-        timeouts=Timeouts(start=30, login=30),
-    )
-    return Config(
-        listen=Listen(tls=Tls(nowhere, nowhere, nowhere)),
-        modules={"card": Module(path=card.module, environment=card.environment)},
-        tokens={"card": token},
-        state_dir=state,
-    )
-
-
-@asynccontextmanager
-async def daemon(settings: Config):
-    """All of the daemon that touches a token."""
-
-    async def serve(name, worker) -> None:
-        await worker.leaving.wait()
-
-    supervisor = Supervisor(settings, serve, lambda: None, acts())
-    task = asyncio.create_task(supervisor.run())
-    try:
-        yield supervisor
-    finally:
-        task.cancel()
-        await asyncio.wait({task})
-
-
-async def until(supervisor: Supervisor, *states: TokenState) -> None:
-    token = supervisor._tokens[CARD]
-    await asyncio.wait_for(token.news.until(lambda: token.state in states), TIMEOUT)
+def config(card: Card, state: Path, pin_file: Path) -> Config:
+    token = Token("card", serial=card.serial, workers=WORKERS, pin=PinFile(pin_file), timeouts=PATIENT)
+    return settings(card.module, card.environment, state, {"card": token})
 
 
 async def test_one_try_over_all_workers_and_restarts(card, tmp_path, pin_file) -> None:
-    settings = config(card, tmp_path / "state", pin_file)
+    there = config(card, tmp_path / "state", pin_file)
     for _ in range(RESTARTS):
-        async with daemon(settings) as supervisor:
+        async with daemon(there) as supervisor:
             await until(supervisor, TokenState.LOCKED)
     status = await asyncio.to_thread(card.control.status)
     print(
@@ -82,7 +42,7 @@ async def test_one_try_over_all_workers_and_restarts(card, tmp_path, pin_file) -
     )
     assert (status.counters.verifies, status.counters.wrong_pins, status.pin_tries) == (1, 1, 2)
     pin_file.write_text(card.pin)  # the officer mends the file
-    async with daemon(settings) as supervisor:
+    async with daemon(there) as supervisor:
         await until(supervisor, TokenState.ACTIVE)
     status = await asyncio.to_thread(card.control.status)
     assert status.pin_tries == 3
@@ -92,18 +52,18 @@ async def test_a_keeper_killed_in_the_middle_of_a_login_spends_no_second_try_by_
     card, tmp_path, pin_file
 ) -> None:
     """OpenSC's flags can be stale, so its tokens are not trusted: after an open attempt an officer is needed."""
-    settings = config(card, tmp_path / "state", pin_file)
+    there = config(card, tmp_path / "state", pin_file)
     await asyncio.to_thread(card.control.mute, "verify")
-    async with daemon(settings) as supervisor:
+    async with daemon(there) as supervisor:
         await asyncio.to_thread(card.control.wait_held)
         os.kill((await supervisor.keeper()).pid, signal.SIGKILL)
         await asyncio.to_thread(card.control.unmute)
         await until(supervisor, TokenState.LOCKED)
         assert "ended without an answer" in supervisor.token(CARD).state_reason
-    async with daemon(settings) as supervisor:
+    async with daemon(there) as supervisor:
         await until(supervisor, TokenState.LOCKED)
     assert (await asyncio.to_thread(card.control.status)).counters.verifies == 1
-    async with daemon(settings) as supervisor:
+    async with daemon(there) as supervisor:
         await until(supervisor, TokenState.LOCKED)
         await supervisor.activate(CARD, Pin(card.pin.encode()))
         assert supervisor.token(CARD).state is TokenState.ACTIVE

@@ -7,21 +7,20 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from acts_fake import acts
+from token_daemon import CARD, PATIENT, TIMEOUT, Serving, daemon, settings, until
 
 from segel_cards import PinModule
 from segel_softhsm import Testbed
-from segeld.config.schema import Config, Listen, Module, PinFile, Timeouts, Tls, Token
+from segeld.config.schema import PinDescriptor, PinFile, Token
 from segeld.model.activation import Limits
+from segeld.model.faults import Fault, Reason
 from segeld.model.names import TokenName
 from segeld.model.secret import Pin
 from segeld.model.token_state import TokenState
-from segeld.supervisor.supervisor import Supervisor
 
-CARD = TokenName("card")
-TIMEOUT = 60
 RESTARTS = 3
 WORKERS = 4
+OTHER = TokenName("other")
 
 
 class Rig:
@@ -34,6 +33,7 @@ class Rig:
         self.put("000000")
         self.state_dir = folder / "daemon"
         self.state_dir.mkdir()
+        self.serving = Serving()
         self._environment = {**testbed.environment, **self.module.environment}
         self._label = label
 
@@ -41,51 +41,22 @@ class Rig:
         self.pin_file.write_text(pin)
         self.pin_file.chmod(0o600)
 
-    @asynccontextmanager
-    async def daemon(self, **options):
-        """All of the daemon that touches a token."""
-        nowhere = Path("/nonexistent")
-        more = options.pop("more", {})
-        token = Token(
-            "card",
-            label=self._label,
-            workers=options.pop("workers", WORKERS),
-            pin=PinFile(self.pin_file),
-            timeouts=Timeouts(start=30, login=30),
-            **options,
-        )
-        config = Config(
-            listen=Listen(tls=Tls(nowhere, nowhere, nowhere)),
-            modules={"card": Module(path=self.module.path, environment=self._environment)},
-            tokens={
-                "card": token,
-                **{name: Token("card", pin=token.pin, **named) for name, named in more.items()},
-            },
-            state_dir=self.state_dir,
-        )
+    def token(self, **options) -> Token:
+        options = {"workers": WORKERS, "pin": PinFile(self.pin_file), "timeouts": PATIENT, **options}
+        if "serial" not in options:
+            options["label"] = self._label
+        return Token("card", **options)
 
-        async def serve(name, worker) -> None:
-            self.worker = worker
-            await worker.leaving.wait()
-
-        supervisor = Supervisor(config, serve, lambda: None, acts())
-        task = asyncio.create_task(supervisor.run())
-        try:
-            yield supervisor
-        finally:
-            task.cancel()
-            await asyncio.wait({task})
+    def daemon(self, *, last: TokenName | None = None, names: dict[str, Token] | None = None, **options):
+        """:param names: the tokens; without them `card`, with these options."""
+        tokens = names or {"card": self.token(**options)}
+        config = settings(self.module.path, self._environment, self.state_dir, tokens)
+        return daemon(config, self.serving, last=last)
 
 
 @pytest.fixture
 def rig(tmp_path: Path, testbed: Testbed) -> Rig:
     return Rig(tmp_path, testbed)
-
-
-async def until(supervisor: Supervisor, *states: TokenState) -> str:
-    token = supervisor._tokens[CARD]
-    await asyncio.wait_for(token.news.until(lambda: token.state in states), TIMEOUT)
-    return token.record().state_reason
 
 
 async def test_a_stale_pin_costs_one_try_over_workers_and_restarts(rig: Rig) -> None:
@@ -104,7 +75,7 @@ async def test_when_keepers_are_killed_again_and_again_a_stale_pin_still_costs_o
             keeper = await supervisor.keeper()
             os.kill(keeper.pid, signal.SIGKILL)
             await asyncio.wait_for(keeper.ended.wait(), TIMEOUT)
-            with pytest.raises(Exception, match=r"refused this PIN before"):
+            with pytest.raises(Fault, match=r"refused this PIN before"):
                 await supervisor.activate(CARD, None)
     assert rig.module.logins == ["user"]
 
@@ -190,18 +161,36 @@ async def test_the_end_of_an_activations_term_forgets_no_refusal(rig: Rig) -> No
     assert len(rig.module.logins) == logins
 
 
-async def test_two_names_of_one_device_do_not_spend_two_tries(rig: Rig) -> None:
-    """One by its label, the other by its serial number: the configuration alone does not show it."""
+@pytest.fixture
+async def refused(rig: Rig) -> str:
+    """A daemon ran, `card` refused its PIN. Gives its serial number."""
     async with rig.daemon(workers=1) as supervisor:
         await until(supervisor, TokenState.LOCKED)
-        serial = supervisor.token(CARD).serial
-    tokens = {"other": {"serial": serial}}
-    async with rig.daemon(workers=1, more=tokens) as supervisor:
-        await until(supervisor, TokenState.LOCKED)
-        other = supervisor._tokens[TokenName("other")]
-        await asyncio.wait_for(other.news.until(lambda: other.state is TokenState.FAILED), TIMEOUT)
-        assert "same device as tokens/card" in other.record().state_reason
+        return supervisor.token(CARD).serial
+
+
+@pytest.mark.parametrize(("first", "last"), [(CARD, OTHER), (OTHER, CARD)])
+async def test_two_names_of_one_device_do_not_spend_two_tries(rig: Rig, refused, first, last) -> None:
+    """One by its label, the other by its serial number: the configuration alone does not show it."""
+    names = {"card": rig.token(workers=1), "other": rig.token(workers=1, serial=refused)}
+    async with rig.daemon(names=names, last=last) as supervisor:
+        assert "refused this PIN before" in await until(supervisor, TokenState.LOCKED, name=first)
+        said = await until(supervisor, TokenState.FAILED, name=last)
+        assert f"same device as {first}" in said
     assert rig.module.logins == ["user"]
+
+
+async def test_a_token_that_was_renamed_is_not_asked_again(rig: Rig, refused) -> None:
+    names = {"other": rig.token(workers=1)}
+    async with rig.daemon(names=names) as supervisor:
+        assert "refused this PIN before" in await until(supervisor, TokenState.LOCKED, name=OTHER)
+        with pytest.raises(Fault, match="refused this PIN before"):
+            await supervisor.activate(OTHER, None)
+        assert rig.module.logins == ["user"]
+        await supervisor.deactivate(OTHER)  # forgets what its device refused under the other name too
+        with pytest.raises(Fault, match="refused the PIN"):
+            await supervisor.activate(OTHER, None)
+    assert rig.module.logins == ["user"] * 2
 
 
 @pytest.mark.parametrize("unattended", [True, False])
@@ -215,7 +204,7 @@ async def test_a_token_that_is_put_back_is_logged_in_only_if_that_is_wanted(rig,
         await until(supervisor, TokenState.ACTIVE)
         away = tokens.rename(tokens.with_name("away"))
         tokens.mkdir()
-        rig.worker.kill("the token was pulled")
+        rig.serving.worker.kill("the token was pulled")
         await until(supervisor, TokenState.ABSENT)
         logins = len(rig.module.logins)
         tokens.rmdir()
@@ -241,3 +230,82 @@ async def hanging(rig: Rig):
 async def in_login_or_locked(rig: Rig, token, before: int) -> None:
     while len(rig.module.logins) == before and token.state is not TokenState.LOCKED:  # noqa: ASYNC110  # another process's file
         await asyncio.sleep(0.01)
+
+
+@asynccontextmanager
+async def no_state(rig: Rig):
+    """Nothing can be written down."""
+    away = rig.state_dir.rename(rig.state_dir.with_name("away"))
+    try:
+        yield
+    finally:
+        away.rename(rig.state_dir)
+
+
+async def test_an_activation_that_cannot_be_written_down_says_that_nothing_was_tried(rig: Rig) -> None:
+    rig.put(rig.pin)
+    async with rig.daemon(unattended=False, workers=2) as supervisor:
+        await until(supervisor, TokenState.INACTIVE)
+        async with no_state(rig):
+            with pytest.raises(Fault, match=r"Nothing was tried: .*cannot be written.*Mend that") as told:
+                await supervisor.activate(CARD, None)
+        assert told.value.reason is Reason.STORAGE_UNAVAILABLE
+        assert rig.module.logins == []
+        assert (await supervisor.activate(CARD, None)).state is TokenState.ACTIVE
+
+
+async def test_an_officer_is_told_that_what_was_refused_is_not_forgotten(rig: Rig) -> None:
+    async with rig.daemon(workers=1) as supervisor:
+        await until(supervisor, TokenState.LOCKED)
+        await supervisor.activate(CARD, Pin(rig.pin.encode()))
+        async with no_state(rig):
+            with pytest.raises(Fault, match=r"not forgotten: .*once more: segelctl token deactivate") as told:
+                await supervisor.deactivate(CARD)
+        assert told.value.reason is Reason.STORAGE_UNAVAILABLE
+        await until(supervisor, TokenState.INACTIVE)  # it does not sign any more all the same
+        with pytest.raises(Fault, match="refused this PIN before"):
+            await supervisor.activate(CARD, None)
+        await supervisor.deactivate(CARD)
+        with pytest.raises(Fault, match="refused the PIN"):
+            await supervisor.activate(CARD, None)
+    assert rig.module.logins == ["user"] * 3
+
+
+@pytest.mark.parametrize(("unattended", "waiting"), [(True, TokenState.LOCKED), (False, TokenState.INACTIVE)])
+async def test_a_damaged_guard_is_shown_until_the_token_was_activated_by_hand(
+    rig: Rig, unattended, waiting
+) -> None:
+    rig.put(rig.pin)
+    rig.state_dir.joinpath("pin-guard").write_bytes(b"nonsense")
+    for _ in range(2):  # a restart changes nothing of it
+        async with rig.daemon(unattended=unattended, workers=1) as supervisor:
+            said = await until(supervisor, waiting)
+            assert "damaged" in said
+            assert "segelctl token activate card" in said
+            ((subject, warning),) = supervisor.warnings()
+            assert (subject, "segelctl token activate card" in warning) == ("tokens/card", True)
+            assert rig.module.logins == []
+    async with rig.daemon(unattended=unattended, workers=1) as supervisor:
+        await until(supervisor, waiting)
+        await supervisor.activate(CARD, None)
+        assert supervisor.warnings() == ()
+    async with rig.daemon(workers=1) as supervisor:
+        await until(supervisor, TokenState.ACTIVE)
+        assert supervisor.warnings() == ()
+
+
+async def test_a_pin_that_came_on_a_descriptor_is_to_be_typed_when_its_keeper_is_lost(rig: Rig) -> None:
+    rig.put(rig.pin)
+    descriptor = os.open(rig.pin_file, os.O_RDONLY)  # the daemon's own from now on
+    async with rig.daemon(workers=1, pin=PinDescriptor(descriptor)) as supervisor:
+        await until(supervisor, TokenState.ACTIVE)
+        os.kill((await supervisor.keeper()).pid, signal.SIGKILL)
+        rig.serving.worker.kill("killed by the test")
+        said = await until(supervisor, TokenState.INACTIVE, TokenState.LOCKED)
+        assert supervisor.token(CARD).state is TokenState.INACTIVE
+        assert "can be read only once: an officer must type it" in said
+        assert said.endswith("Run: segelctl token activate card")
+        with pytest.raises(Fault):
+            await supervisor.activate(CARD, None)
+        await supervisor.activate(CARD, Pin(rig.pin.encode()))
+        assert supervisor.token(CARD).state is TokenState.ACTIVE

@@ -1,114 +1,20 @@
 """A supervisor's officers' side on SoftHSM2: from a blank slot to a key on all workers, PINs changed and set anew."""
 
 import asyncio
-import datetime as dt
 import stat
-from contextlib import asynccontextmanager
-from pathlib import Path
 
 import pytest
-from acts_fake import acts
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, load_der_public_key
+from ceremony_desk import NEW_PIN, PIN, SEAL, SO_PIN, TIMEOUT, WRONG, Desk, initialize, issue, set_up, until
 
-from segel_softhsm import find_module
-from segeld.config.schema import Config, Listen, Module, PinFile, PinPrompt, Timeouts, Tls, Token
+from segeld.config.schema import PinFile
 from segeld.model.faults import Fault, Reason
-from segeld.model.names import TokenName
 from segeld.model.secret import Pin
 from segeld.model.token_state import TokenState
-from segeld.supervisor.supervisor import Supervisor
-
-TIMEOUT = 60
-SEAL = TokenName("seal")
-SO_PIN, PIN, NEW_PIN, WRONG = b"so-87654321", b"123456", b"654321-new", b"000000"
-
-
-class Served:
-    def __init__(self) -> None:
-        self.workers: set = set()
-
-    async def serve(self, _, worker) -> None:
-        self.workers.add(worker)
-        await worker.leaving.wait()
-        self.workers.discard(worker)
-
-
-class Desk:
-    """A folder of SoftHSM2 with nothing in it, and who serves it."""
-
-    def __init__(self, folder: Path) -> None:
-        (folder / "tokens").mkdir()
-        (folder / "state").mkdir()
-        conf = folder / "softhsm2.conf"
-        conf.write_text(f"directories.tokendir = {folder / 'tokens'}\nlog.level = ERROR\n")
-        self.folder, self.environment, self.pin_file = folder, {"SOFTHSM2_CONF": str(conf)}, folder / "pin"
-
-    def config(self, *, pin=None, workers: int = 1) -> Config:
-        nowhere = Path("/nonexistent")
-        return Config(
-            listen=Listen(tls=Tls(nowhere, nowhere, nowhere)),
-            modules={"soft": Module(path=find_module(), environment=self.environment)},
-            tokens={
-                "seal": Token(
-                    "soft", label="seal", workers=workers, pin=pin or PinPrompt(), timeouts=Timeouts(start=10)
-                )
-            },
-            state_dir=self.folder / "state",
-        )
-
-    @asynccontextmanager
-    async def open(self, **settings):
-        served = Served()
-        supervisor = Supervisor(self.config(**settings), served.serve, lambda: None, acts())
-        supervisor.served = served
-        task = asyncio.create_task(supervisor.run())
-        try:
-            await asyncio.wait_for(supervisor.looked(), TIMEOUT)
-            yield supervisor
-        finally:
-            task.cancel()
-            await asyncio.wait({task}, timeout=TIMEOUT)
 
 
 @pytest.fixture
 def desk(tmp_path) -> Desk:
     return Desk(tmp_path)
-
-
-async def until(supervisor: Supervisor, holds) -> None:
-    token = supervisor._tokens[SEAL]
-    await asyncio.wait_for(token.news.until(lambda: holds(token.record())), TIMEOUT)
-
-
-async def initialize(supervisor: Supervisor, *, blank: bool = True, so_pin: bytes = SO_PIN, pin: bytes = PIN):
-    slot = None
-    if blank:
-        slots = (await supervisor.survey()).slots
-        number = next(slot.slot_id for slot in slots if "CKF_TOKEN_INITIALIZED" not in slot.token_flags)
-        slot = ("soft", number)
-    return await supervisor.initialize(SEAL, slot, None, Pin(so_pin), Pin(pin))
-
-
-async def set_up(supervisor: Supervisor) -> None:
-    await initialize(supervisor)
-    await until(supervisor, lambda record: record.state is TokenState.INACTIVE)
-
-
-def issue(public_key: bytes) -> bytes:
-    now, name = dt.datetime.now(dt.UTC), x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "Segel")])
-    built = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(load_der_public_key(public_key))
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now)
-        .not_valid_after(now + dt.timedelta(days=1))
-    )
-    return built.sign(ec.generate_private_key(ec.SECP256R1()), hashes.SHA256()).public_bytes(Encoding.DER)
 
 
 async def test_a_blank_slot_becomes_a_token_with_a_key_on_all_workers_and_its_certificate(desk) -> None:
@@ -118,20 +24,25 @@ async def test_a_blank_slot_becomes_a_token_with_a_key_on_all_workers_and_its_ce
         assert (await supervisor.activate(SEAL, Pin(PIN))).state is TokenState.ACTIVE
         await until(supervisor, lambda record: record.workers_ready == 2)
         before = set(supervisor.served.workers)
-        key = await supervisor.generate_key(SEAL, "seal-2026", "p256", b"")
+        made = await supervisor.generate_key(SEAL, "seal-2026", "p256", b"")
+        key = made.name
+        assert made.missing == ""
         assert supervisor.key(key).active
         assert key in supervisor.names_on(SEAL)
         await until(supervisor, lambda record: record.workers_ready == 2)
         assert not before & supervisor.served.workers  # every worker is one that knows it
-        (made,) = supervisor.token(SEAL).keys
-        assert (made.label, len(made.cka_id)) == ("seal-2026", 16)
-        certificate = issue(made.public_key)
+        (shown,) = supervisor.token(SEAL).keys
+        assert (shown.label, len(shown.cka_id), shown.weak) == ("seal-2026", 16, ())
+        certificate = issue(shown.public_key)
         assert await supervisor.store_certificates(key, (certificate,)) == (SEAL,)
         assert supervisor.key(key).chain == (certificate,)
         objects = await supervisor.objects(SEAL)
         assert sorted(one.object_class for one in objects) == ["certificate", "private key", "public key"]
         assert {one.key for one in objects} == {key}
         assert not any(one.warnings for one in objects)
+        shown = await supervisor.public_objects(SEAL)
+        assert sorted(one.object_class for one in shown) == ["certificate", "public key"]
+        assert supervisor.token(SEAL).looked_through
         assert await supervisor.destroy_key(key) == (SEAL,)
         assert supervisor.key(key) is None
         assert await supervisor.objects(SEAL) == ()
@@ -181,7 +92,7 @@ async def test_a_token_that_signs_is_initialised_anew_and_waits_for_its_new_pin(
     async with desk.open(workers=2) as supervisor:
         await set_up(supervisor)
         await supervisor.activate(SEAL, Pin(PIN))
-        key = await supervisor.generate_key(SEAL, "seal", "p256", b"")
+        key = (await supervisor.generate_key(SEAL, "seal", "p256", b"")).name
         with pytest.raises(Fault, match="SO PIN") as wrong:
             await initialize(supervisor, blank=False, so_pin=WRONG)
         assert wrong.value.reason is Reason.PIN_INCORRECT

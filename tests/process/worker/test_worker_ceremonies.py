@@ -139,6 +139,26 @@ def test_a_certificate_is_stored_once_beside_its_key_and_goes_with_it(start, sea
     assert worker.ask(ceremony.DestroyKey(worker.number(), made[0])).removed == 0
 
 
+def test_a_key_whose_public_key_the_configuration_alone_knows_is_destroyed_too(box, start, sealed) -> None:
+    worker = as_user(start, sealed)
+    made = generate(worker, "seal", KeyKind.P_256, b"\x01").public_key
+    worker.close()
+    box.remove_public(sealed, "01")
+    worker = as_user(start, sealed)
+    assert worker.ask(ceremony.DestroyKey(worker.number(), made)).removed == 0
+    assert worker.ask(ceremony.DestroyKey(worker.number(), made, (made,))).removed == 1
+    assert worker.ask(ceremony.ListObjects(worker.number())).objects == ()
+
+
+def test_without_a_login_what_is_public_is_listed(start, sealed) -> None:
+    made = generate(as_user(start, sealed), "seal", KeyKind.P_256, b"\x01").public_key
+    worker = start()
+    worker.load()
+    worker.open(sealed)
+    (shown,) = worker.ask(ceremony.ListObjects(worker.number())).objects
+    assert (shown.object_class, shown.public_key) == ("public key", made)
+
+
 def test_a_certificate_for_a_key_that_is_not_there_is_refused(start, sealed) -> None:
     worker = as_user(start, sealed)
     made = generate(worker, "seal", KeyKind.P_256, b"\x01").public_key

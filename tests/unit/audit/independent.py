@@ -64,8 +64,9 @@ def _check(folder: Path, vkey: str, archives: tuple[Path, ...]) -> list[list[Any
 def _archived(path: Path, vkey: str, origin: str) -> tuple[int, bytes]:
     if not path.exists():
         return 0, b""
-    head, name, count, _before, root, end = _signed(path.read_bytes(), vkey)[1].split("\n")
+    head, name, count, _before, root, *by, end = _signed(path.read_bytes(), vkey)[1].split("\n")
     _need(head == "segel archived bundles" and name == origin and not end, "that is no mark of an archive")
+    _need(len(by) <= 1, "that mark says more than it can")
     return int(count), base64.b64decode(root)
 
 

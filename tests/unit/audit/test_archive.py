@@ -162,6 +162,25 @@ def test_a_bundle_that_was_changed_is_not_moved(made, target):
     assert bundles(made.folder) == ["000", "001", "002"]
 
 
+def test_the_mark_says_who_archived(made, target):
+    archive(made.folder, target, LATER, made.signer, by="siti as root")
+    mark = read_mark(made.folder, made.signer.verifier)
+    assert (mark.by, mark.bundles) == ("siti as root", 2)
+    assert read_mark(target, made.signer.verifier) == mark
+    assert both(made, target).is_good
+
+
+def test_a_mark_of_an_earlier_version_names_nobody(made, target):
+    archive(made.folder, target, LATER, made.signer)
+    mark = read_mark(made.folder, made.signer.verifier)
+    assert mark.by == ""
+    note = mark.sign(made.signer)
+    assert Mark.open(note, made.signer.verifier) == mark
+    for added in ("siti\n", "siti\nmore\n"):  # signed by nobody, or of too many lines
+        with pytest.raises(BadNote):
+            Mark.open(note.replace(b"\n\n", b"\n" + added.encode() + b"\n", 1), made.signer.verifier)
+
+
 def test_another_bundle_in_the_archive(made, target):
     files.write(target / "tile/entries/001", b"another", durable=True)
     with pytest.raises(BadFile, match="not the bundle that the log has"):
@@ -295,11 +314,11 @@ def test_commands(run, made, target, tmp_path):
     assert run("verify", "--key", key, "--archive", target).stderr == ""
     answer = run("find", "--signature", wanted)
     assert answer.exit_code == ExitCode.FAILED
-    assert "leaves 0 to 255 may say more" in answer.stderr
+    assert "leaves 0 to 255 (tile/entries/000) may say more" in answer.stderr
     assert run("find", "--signature", wanted, "--archive", target).exit_code == ExitCode.OK
     answer = run("prove", "--leaf", 5)
     assert answer.exit_code == ExitCode.FAILED
-    assert "leaves 0 to 255 were archived: give --archive" in answer.stderr
+    assert "tile/entries/000: leaves 0 to 255 were archived: give --archive" in answer.stderr
     assert run("prove", "--leaf", 5, "--archive", target).exit_code == ExitCode.OK
     answer = run("export")
     assert answer.exit_code == ExitCode.FAILED

@@ -3,17 +3,20 @@
 import hashlib
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
-from audit_fakes import JOB, chunk, digest_of, fill, publish, signature_of
+from audit_fakes import JOB, KEY, chunk, digest_of, fill, publish, signature_of
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from typer.testing import CliRunner
 
 from segel.cli.exit_codes import ExitCode
+from segel.cli.output import Output
 from segeld.audit.leaf import Act
 from segeld.audit.note import Signer
 from segeld.audit.proof import Proof
+from segeld.audit.reader import open_log_folder
 from segeld.ctl import audit_tail
 from segeld.ctl.main import app
 
@@ -157,7 +160,7 @@ def ask(sealed, tmp_path):
 
 
 def test_find_a_digest(ask):
-    answer = ask("find", "--digest", digest_of(41).hex())
+    answer = ask("find", "--digest", digest_of(41).hex(), "--verbose")
     assert answer.exit_code == ExitCode.OK
     first, second = answer.stdout.split("\n\n")
     assert "result\tUNKNOWN\n" in first
@@ -188,13 +191,35 @@ def test_find_a_file_and_its_signature(ask, tmp_path, sealed):
     assert "without it no digest can be found" in answer.stderr
 
 
-def test_find_without_a_key_says_so(sealed):
-    answer = CliRunner().invoke(
-        app, ["audit", "find", "--dir", str(sealed.folder), "--digest", digest_of(41).hex()]
+def test_one_line_for_each_attempt(ask, sealed):
+    answer = ask("find", "--digest", digest_of(41).hex())
+    assert (answer.exit_code, answer.stderr) == (ExitCode.OK, "")
+    key = f"keys/sha256-{KEY.hex()}"
+    last = open_log_folder(sealed.folder, None).checkpoint.size - 3
+    assert [line.split("\t") for line in answer.stdout.splitlines()] == [
+        ["NOT SIGNED (UNKNOWN) for tax", "2026-09-21 14:13:20.020Z", key, "leaf 2", "proven"],
+        ["signed for court", "2026-09-22 18:00:00.020Z", key, f"leaf {last}", "proven"],
+    ]
+
+
+def test_one_line_on_a_terminal(ask, monkeypatch):
+    monkeypatch.setattr(Output, "is_terminal", property(lambda _: True))
+    answer = ask("find", "--signature", hashlib.sha256(signature_of(41)).hexdigest())
+    (line,) = answer.stdout.splitlines()
+    key = f"keys/sha256-{KEY.hex()[:16]}…"
+    assert re.fullmatch(
+        rf"signed for court, 2026-09-22 18:00:00\.020Z, {re.escape(key)}, leaf \d+, proven", line
     )
-    assert answer.exit_code == ExitCode.OK
-    assert "the log was not verified" in answer.stderr
-    assert "who signed that tree was not checked" in answer.stdout
+
+
+def test_find_without_a_key_says_so_in_the_same_line(sealed):
+    asked = ["audit", "find", "--dir", str(sealed.folder), "--digest", digest_of(41).hex()]
+    answer = CliRunner().invoke(app, asked)
+    assert (answer.exit_code, answer.stderr) == (ExitCode.OK, "")
+    for line in answer.stdout.splitlines():
+        assert line.endswith("\tproven; not checked who signed the tree: give --key")
+    answer = CliRunner().invoke(app, [*asked, "-v"])
+    assert answer.stdout.count("who signed that tree was not checked") == 2
 
 
 @pytest.mark.parametrize("name", [JOB.hex(), f"jobs/{JOB.hex()}"])
@@ -218,10 +243,13 @@ def test_find_a_caller_and_a_time(ask):
     )
 
 
-def test_find_nothing(ask):
+def test_find_nothing(ask, sealed):
     answer = ask("find", "--digest", "00" * 32)
-    assert answer.exit_code == ExitCode.FAILED
-    assert "nothing of that is in this log of" in answer.stderr
+    assert (answer.exit_code, answer.stdout) == (ExitCode.NO_SIGNATURE, "")
+    size = open_log_folder(sealed.folder, None).checkpoint.size
+    assert answer.stderr == f"error: nothing of that is in this log of {size} leaves\n"
+    for one in (("--job", "0" * 32), ("--caller", "nobody")):
+        assert ask("find", *one).exit_code == ExitCode.NO_SIGNATURE
 
 
 @pytest.mark.parametrize(
@@ -249,7 +277,19 @@ def test_find_in_a_log_that_was_changed(ask, sealed):
     path.write_bytes(bytes(8192))
     answer = ask("find", "--digest", digest_of(40).hex())
     assert answer.exit_code == ExitCode.BAD_SIGNATURE
-    assert "is not in the tree that the checkpoint was signed for" in answer.stderr
+    (line,) = answer.stdout.splitlines()
+    assert line.startswith("signed for tax\t")
+    assert line.endswith(
+        "\tNOT PROVEN: the log was changed or damaged: leaf 1 is not in the tree that the checkpoint was signed for"
+    )
+    (found,) = records(ask("find", "--digest", digest_of(40).hex(), "--json"))
+    assert (found["proven"], found["checkpoint_verified"]) == (False, False)
+    assert "is not in the tree" in found["why_unproven"]
+    assert "\nproven\tNOT PROVEN: " in ask("find", "--digest", digest_of(40).hex(), "-v").stdout
+    path.unlink()
+    answer = ask("find", "--digest", digest_of(40).hex())
+    assert answer.exit_code == ExitCode.BAD_SIGNATURE
+    assert "\tNOT PROVEN: the log was changed or damaged: tile/0/000: it is missing" in answer.stdout
 
 
 def test_prove_and_check(ask, sealed, tmp_path):
@@ -285,7 +325,7 @@ def test_prove_and_check(ask, sealed, tmp_path):
     assert Proof.parse(found["proof"].encode()).index == 0
     assert ask("prove", "--leaf", "100000").exit_code == ExitCode.FAILED
     assert ask("prove").exit_code == ExitCode.USAGE
-    assert ask("prove", "--digest", "00" * 32).exit_code == ExitCode.FAILED
+    assert ask("prove", "--digest", "00" * 32).exit_code == ExitCode.NO_SIGNATURE
 
 
 def test_every_changed_byte_of_a_proof(ask, sealed, tmp_path):
@@ -337,40 +377,11 @@ def test_help(run, command):
     assert "--target" not in answer.stdout
 
 
-def pdf_of(path: Path, value: bytes) -> Path:
-    """The least that has a seal in it: a gap in a /ByteRange that holds a CMS with this signature value."""
-    from asn1crypto import cms
-
-    signer = cms.SignerInfo({
-        "version": "v1",
-        "sid": {"subject_key_identifier": b"key"},
-        "digest_algorithm": {"algorithm": "sha256"},
-        "signature_algorithm": {"algorithm": "sha256_ecdsa"},
-        "signature": value,
-    })  # fmt: skip
-    content = {"version": "v1", "digest_algorithms": [], "encap_content_info": {"content_type": "data"}}
-    info = cms.ContentInfo(
-        {"content_type": "signed_data", "content": cms.SignedData(content | {"signer_infos": [signer]})}
-    )
-    contents = b"<" + info.dump().hex().encode() + b"00" * 40 + b">"
-    head = b"%PDF-1.7\n/ByteRange [0 0000000060 0000000000 0000000001]\n"
-    head = head.ljust(60).replace(b"0000000000", b"%010d" % (60 + len(contents)))
-    path.write_bytes(head + contents + b"\n")
-    return path
-
-
-def test_find_a_sealed_pdf(run, key, sealed, tmp_path):
-    path = pdf_of(tmp_path / "sealed.pdf", signature_of(41))
-    (found,) = records(run("find", path, "--key", key, "--json"))
-    assert found["caller"] == "court"
-    assert found["signature_sha256"] == hashlib.sha256(signature_of(41)).hexdigest()
-    elsewhere = run("find", pdf_of(tmp_path / "other.pdf", b"another seal"), "--key", key)
-    assert elsewhere.exit_code == ExitCode.FAILED
-    assert "the seals in this PDF were made elsewhere" in elsewhere.stderr
+def test_an_unsealed_pdf(run, key, sealed, tmp_path):
     unsealed = tmp_path / "unsealed.pdf"
     unsealed.write_bytes(b"%PDF-1.7\nhello")
     answer = run("find", unsealed, "--key", key)
-    assert answer.exit_code == ExitCode.FAILED
+    assert answer.exit_code == ExitCode.NO_SIGNATURE
     assert "this PDF has no seal in it" in answer.stderr
 
 

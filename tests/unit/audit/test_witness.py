@@ -11,7 +11,8 @@ from segeld.audit.identity import open_log, set_aside
 from segeld.audit.merkle import root_at
 from segeld.audit.publisher import Publisher
 from segeld.audit.reader import open_log_folder
-from segeld.audit.witness import CommandPlace, FilePlace, Witness
+from segeld.audit.witness import Witness
+from segeld.audit.witness_places import CommandPlace, FilePlace
 
 COMMAND = """\
 import pathlib, sys

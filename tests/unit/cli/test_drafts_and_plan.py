@@ -11,7 +11,7 @@ import pytest
 
 from segel.cli import drafts
 from segel.cli.drafts import OutputExistsError, draft
-from segel.cli.failures import CannotWrite, UsageError
+from segel.cli.failures import CannotWrite, FileRefused, UsageError
 from segel.cli.plan import leave_out_finished, plan
 
 
@@ -83,6 +83,14 @@ async def test_existing_output_is_refused(tmp_path):
     with pytest.raises(OutputExistsError, match="exists already; give --force"):
         await write(target)
     assert target.read_bytes() == b"old"
+
+
+async def test_what_is_no_file_is_never_replaced(tmp_path):
+    """Root could: /dev/null would be a file then, for the whole machine."""
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(FileRefused, match="is no regular file"):
+        await write(tmp_path / "pipe", replace=True)
+    assert [stat.S_ISFIFO(each.lstat().st_mode) for each in tmp_path.iterdir()] == [True]
 
 
 async def test_force_replaces(tmp_path):

@@ -164,6 +164,7 @@ class FakePolicy:
     found: PolicyCheck = field(default_factory=lambda: PolicyCheck((), (), False, ()))
     explanation: Explanation = field(default_factory=lambda: Explanation(True, ("Yes.",)))
     there: Callers = field(default_factory=lambda: Callers((), ()))
+    refuses: Exception | None = None
     calls: list[tuple] = field(default_factory=list)
 
     async def get(self) -> Policy:
@@ -171,6 +172,8 @@ class FakePolicy:
 
     async def check(self, toml: str) -> PolicyCheck:
         self.calls.append(("check", toml))
+        if self.refuses is not None:
+            raise self.refuses
         return self.found
 
     async def explain(self, caller: str, key: str = "", algorithm: str = "") -> Explanation:

@@ -1,6 +1,7 @@
 """`segelctl change …`, and what other commands propose by `propose_and_run`."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import typer
@@ -10,7 +11,8 @@ import segel
 from segel.cli import job_ask
 from segel.cli.session import app as root_app
 from segel.cli.session import session_command
-from segel.models_changes import ChangeState, UnblockPin
+from segel.models_changes import ApplyPolicy, ChangeState, UnblockPin
+from segel.models_policy import Difference, PolicyCheck
 from segeld.ctl.proposing import SecretOptions, propose_and_run
 
 HASH = bytes(range(32)).hex()
@@ -55,6 +57,53 @@ def test_one_is_shown_with_what_is_gained_and_lost(run, waits, name):
     shown = run("change", "show", name).stdout
     for text in ("The old PIN is lost.", "wayan", "SO PIN and new PIN", HASH, "2026-11-05"):
         assert text in shown
+
+
+@pytest.fixture
+def long_policy(officer, new_change):
+    """One that changes more than is kept with it."""
+    base = officer.policy.in_force.hash
+    found = tuple(Difference(f"thing {number} is given", number < 1500) for number in range(1600))
+    officer.policy.found = PolicyCheck((), found, True, (), base)
+    officer.changes.there["changes/7"] = new_change(
+        action=ApplyPolicy("x = 2\n", base),
+        summary=("The policy is replaced.", "+ thing 0 is given", "… more"),
+        secrets=(),
+    )
+    return officer.changes
+
+
+def test_all_that_a_policy_changes_is_shown_line_by_line(run, long_policy):
+    assert "thing 1599" not in run("change", "show", "7").stdout
+    shown = run("change", "show", "7", "--diff").stdout
+    for number in range(1600):
+        assert f"{'+' if number < 1500 else '-'} thing {number} is given" in shown
+    assert shown.splitlines()[-2:] == ["-x = 1", "+x = 2"]
+    record = json.loads(run("--json", "change", "show", "7", "--diff").stdout)
+    assert len(record["summary"]) == 1601
+    assert record["diff"][-1] == "+x = 2"
+
+
+def test_whoever_approves_a_policy_sees_all_of_it_first(run, long_policy):
+    shown = run("change", "approve", "7", "--yes")
+    assert shown.exit_code == 0
+    assert all(f"thing {number} is given" in shown.output for number in range(1600))
+    assert long_policy.calls == [("approve", "changes/7", bytes.fromhex(HASH))]
+
+
+def test_of_a_policy_that_is_outdated_there_is_nothing_to_compare(run, officer, long_policy):
+    officer.policy.in_force = replace(officer.policy.in_force, hash=b"o" * 32)
+    shown = run("change", "show", "7", "--diff")
+    assert shown.exit_code == 0
+    assert "… more" in shown.stdout
+    assert "nothing to compare" in shown.stderr
+
+
+def test_an_auditor_compares_the_files(run, officer, long_policy):
+    officer.policy.refuses = segel.errors.NotAllowed("this is for officer", reason="PERMISSION_DENIED")
+    shown = run("change", "show", "7", "--diff").stdout
+    assert "… more" in shown
+    assert shown.splitlines()[-2:] == ["-x = 1", "+x = 2"]
 
 
 def test_one_that_is_not_there_is_said(run, officer):

@@ -1,6 +1,7 @@
 """`segelctl policy` and `segelctl caller`: what is shown, asked and sent."""
 
 import json
+import os
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -35,6 +36,13 @@ def test_the_policy_is_shown_as_it_was_applied_and_the_rest_on_the_side(run, off
     assert shown.stdout == "x = 1\n"
     assert "applied by siti" in shown.stderr
     assert "The file differs." in shown.stderr
+
+
+def test_a_device_is_not_replaced_by_the_policy(run, officer, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    answer = run("policy", "show", "--output", tmp_path / "pipe")
+    assert (answer.exit_code, answer.stderr) == (2, f"error: {tmp_path}/pipe is no regular file\n")
+    assert [each.is_fifo() for each in tmp_path.iterdir()] == [True]
 
 
 def test_the_policy_is_written_whole_over_what_was_there(run, officer, file):

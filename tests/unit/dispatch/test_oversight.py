@@ -71,6 +71,10 @@ def desk(store, change, dispatcher, tmp_path) -> JobDesk:
     )
 
 
+def revoked(caller, kind) -> str:
+    return "its caller was revoked"
+
+
 def may(caller, key) -> bool:
     return caller == "a"
 
@@ -158,7 +162,7 @@ async def test_the_reason_why_a_job_waits_is_shown(desk, oversight, dispatcher, 
 
 async def test_jobs_of_a_caller_that_was_revoked_for_good_are_cancelled(desk, oversight, store) -> None:
     condemned: set[str] = set()
-    withdrawal = Withdrawal(oversight, lambda: condemned)
+    withdrawal = Withdrawal(oversight, lambda: condemned, revoked)
     mine = [await desk.create(spec(f"r{number}"), ITEMS, seal=True) for number in range(3)]
     mine.append(await desk.create(spec("held", approval=True), ITEMS, seal=True))
     mine.append(await desk.create(spec("open"), ITEMS, seal=False))
@@ -193,7 +197,7 @@ async def test_a_withdrawal_that_failed_is_tried_again(desk, oversight, store, m
         return await cancel(*arguments)
 
     monkeypatch.setattr(store, "cancel_any", failing)
-    running = asyncio.create_task(Withdrawal(oversight, lambda: ["a"]).run())
+    running = asyncio.create_task(Withdrawal(oversight, lambda: ["a"], revoked).run())
     async with asyncio.timeout(TIMEOUT):
         async for now in desk.watch("a", job.name):
             last = now

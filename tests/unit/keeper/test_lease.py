@@ -18,7 +18,7 @@ SPENT = [LoginOutcome.REFUSED, LoginOutcome.LOCKED, LoginOutcome.EXPIRED]
 
 @pytest.fixture(autouse=True)
 def _quick_fingerprints(monkeypatch):
-    monkeypatch.setattr(lease_module, "fingerprint", lambda pin, key, token: bytes(pin.view()))
+    monkeypatch.setattr(lease_module, "fingerprint", lambda pin, key, serial: bytes(pin.view()))
 
 
 def borrowers(*numbers: int, serial: str = SERIAL, trusted: bool = True) -> list[Borrower]:
@@ -134,6 +134,51 @@ def test_another_token_under_the_same_name_neither_inherits_nor_spends() -> None
     assert begin(lease) == 5
 
 
+def test_one_device_under_two_names_is_tried_by_one_at_a_time_and_both_know_what_it_refused() -> None:
+    memory = Memory()
+    lease, other = lent(b"1234", memory=memory), Lease("tokens/b", b"k", memory)
+    assert other.hold(Pin(b"1234"), by_officer=False, serial=None)
+    other.waiting.extend(borrowers(7))
+    assert other.begin() is None
+    lease.ended(LoginOutcome.REFUSED, 0xA0)
+    assert other.begin() is None, "that is not durable yet"
+    lease.settled()
+    assert begin(other) is NotLent.REFUSED
+    assert not other.hold(Pin(b"1234"), by_officer=True, serial=SERIAL)
+    other.forget((SERIAL,))
+    assert lease.hold(Pin(b"1234"), by_officer=False, serial=SERIAL)
+
+
+def test_a_device_at_whose_pad_somebody_types_is_not_tried_by_another_name_meanwhile() -> None:
+    memory = Memory()
+    lease, other = Lease("tokens/a", b"k", memory), Lease("tokens/b", b"k", memory)
+    lease.hold_pad()
+    other.hold(Pin(b"1234"), by_officer=True, serial=SERIAL)
+    lease.waiting.extend(borrowers(1))
+    other.waiting.extend(borrowers(2))
+    assert begin(lease) == 1
+    assert other.begin() is None
+    lease.ended(LoginOutcome.OK)
+    assert begin(other) == 2
+
+
+def test_another_device_waits_for_nobody() -> None:
+    memory = Memory()
+    lent(b"1234", memory=memory)
+    other = Lease("tokens/b", b"k", memory)
+    other.hold(Pin(b"1234"), by_officer=False, serial="4711")
+    other.waiting.extend(borrowers(2, serial="4711"))
+    assert begin(other) == 2
+
+
+def test_what_an_officer_clears_does_not_become_known_by_that() -> None:
+    lease = lent(b"9999", by_officer=True, memory=Memory({}, lost=True))
+    end(lease, LoginOutcome.REFUSED, 0xA0)
+    lease.forget((SERIAL,))
+    lease.hold(Pin(b"1234"), by_officer=False, serial=SERIAL)
+    assert begin(lease) is NotLent.UNKNOWN
+
+
 def test_of_a_lost_memory_nothing_follows_but_an_officers_own_attempt() -> None:
     lease = Lease("tokens/a", b"k", Memory({}, lost=True))
     lease.hold(Pin(b"1234"), by_officer=False, serial=SERIAL)
@@ -184,9 +229,9 @@ def test_no_refusal_is_dropped_when_there_are_many() -> None:
 def test_an_officers_act_clears_the_memory() -> None:
     lease = lent(b"1234")
     end(lease, LoginOutcome.REFUSED, 0xA0)
-    lease.forget(refused_too=False)
+    lease.forget()
     assert not lease.hold(Pin(b"1234"), by_officer=True, serial=SERIAL)
-    lease.forget(refused_too=True)
+    lease.forget((SERIAL,))
     assert lease.hold(Pin(b"1234"), by_officer=True, serial=SERIAL)
 
 
@@ -241,9 +286,13 @@ def test_the_fingerprint_is_of_pin_key_and_token() -> None:
     assert len(prints) == 4
 
 
+NAMES = st.integers(0, 1)
+
+
 class LeaseMachine(RuleBasedStateMachine):
-    """Whatever happens in whatever order, with restarts at any moment: by itself a token sees each refused PIN once, and
-    a PIN whose attempts stay open twice."""
+    """Whatever happens in whatever order, with restarts at any moment: by itself a device that is configured under two names
+    sees each refused PIN once, and a PIN whose attempts stay open twice.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -258,35 +307,37 @@ class LeaseMachine(RuleBasedStateMachine):
     @rule()
     def restart(self) -> None:
         """Keeper and front are killed: what was written is all there is."""
-        self.lease = Lease("tokens/a", b"k", after_restart(self.file))
+        memory = after_restart(self.file)
+        self.leases = [Lease("tokens/a", b"k", memory), Lease("tokens/b", b"k", memory)]
         self.begun = None
 
-    @rule(pin=st.sampled_from([b"1111", b"2222", b"3333"]), by_officer=st.booleans())
-    def hold(self, pin, by_officer) -> None:
-        taken = self.lease.hold(Pin(pin), by_officer=by_officer, serial=SERIAL)
+    @rule(name=NAMES, pin=st.sampled_from([b"1111", b"2222", b"3333"]), by_officer=st.booleans())
+    def hold(self, name, pin, by_officer) -> None:
+        taken = self.leases[name].hold(Pin(pin), by_officer=by_officer, serial=SERIAL)
         assert not (taken and pin in self.refused)
 
-    @rule()
-    def ask(self) -> None:
+    @rule(name=NAMES)
+    def ask(self, name) -> None:
         self.workers += 1
-        self.lease.waiting.append(Borrower(self.workers, SERIAL, True))
+        self.leases[name].waiting.append(Borrower(self.workers, SERIAL, True))
 
     @precondition(lambda self: self.begun is None)
-    @rule(written=st.booleans())
-    def begin(self, written) -> None:
-        begun = self.lease.begin()
+    @rule(name=NAMES, written=st.booleans())
+    def begin(self, name, written) -> None:
+        lease = self.leases[name]
+        begun = lease.begin()
         if not isinstance(begun, Trial):
             return
         if not written:
-            end(self.lease, None)
+            end(lease, None)
             return
         self.file = begun.record
-        self.lease.recorded()
+        lease.recorded()
         pin = bytes(begun.pin.view())
         assert pin not in self.refused, "a refused PIN was given out"
         self.tried[pin] = 0 if begun.by_officer else self.tried.get(pin, 0) + 1
         assert self.tried[pin] <= 2, "an open attempt was followed by more than one"
-        self.begun = begun
+        self.begun, self.by = begun, lease
 
     @precondition(lambda self: self.begun is not None)
     @rule(outcome=st.sampled_from([*LoginOutcome, None]), written=st.booleans())
@@ -294,8 +345,10 @@ class LeaseMachine(RuleBasedStateMachine):
         """A PIN may have been exchanged, or forgotten, while another was on its way: the outcome is that one's."""
         pin = self.begun.print_
         self.begun = None
-        record = self.lease.ended(outcome, 0xA0 if outcome in SPENT else 0)
-        self.lease.settled()
+        record = self.by.ended(outcome, 0xA0 if outcome in SPENT else 0)
+        for lease in self.leases:
+            assert lease.begin() is None, "another attempt began before this outcome was durable"
+        self.by.settled()
         if outcome not in (None, LoginOutcome.REMOVED):
             self.tried[pin] = 0
         if not written:
@@ -308,15 +361,16 @@ class LeaseMachine(RuleBasedStateMachine):
         elif outcome is LoginOutcome.OK:
             self.refused.discard(pin)
 
-    @rule()
-    def forget(self) -> None:
-        self.lease.forget(refused_too=False)
-        assert self.lease.pin is None
+    @rule(name=NAMES)
+    def forget(self, name) -> None:
+        self.leases[name].forget()
+        assert self.leases[name].pin is None
 
     @invariant()
     def one_at_a_time(self) -> None:
         if self.begun is not None:
-            assert self.lease.begin() is None
+            for lease in self.leases:
+                assert lease.begin() is None
 
 
 TestLease = LeaseMachine.TestCase

@@ -24,8 +24,11 @@ class Office:
         self.policy = FakeExecutor()
         self.token = FakeExecutor(secrets=("so_pin", "new_pin"))
         self.officers = {"wayan", "made"}
+        self.entered: dict[str, int] = {}
+        """How often somebody became an officer."""
         self.revoked: set[bytes] = set()
         """Certificates."""
+        self.outdated = ""
         self.two_person = True
         self.now = 1_000_000.0
         self.moved = asyncio.Event()
@@ -41,10 +44,16 @@ class Office:
                 InitializeToken: self.token,
             },
             two_person=lambda: self.two_person,
-            is_officer=lambda who: who.name in self.officers and who.fingerprint not in self.revoked,
+            standing=self._standing,
+            outdated=lambda action: self.outdated,
             changed=self.moved.set,
             clock=lambda: self.now,
         )
+
+    def _standing(self, who: Person) -> str:
+        if who.name not in self.officers or who.fingerprint in self.revoked:
+            return ""
+        return str(self.entered.get(who.name, 1))
 
     async def restart(self) -> None:
         self.desk = self._desk()

@@ -237,6 +237,32 @@ async def test_the_approval_of_an_officer_who_was_removed_counts_no_more(office)
     assert office.policy.runs[0][2] == "ketut"
 
 
+async def test_an_approval_does_not_come_back_with_its_officer(office):
+    change = await office.approved()
+    office.officers.discard("made")
+    assert office.desk.change(1).state is ChangeState.WAITING
+    office.officers.add("made")
+    office.entered["made"] = 2
+    await office.restart()
+    seen = office.desk.change(1)
+    assert (seen.state, seen.decided) == (ChangeState.WAITING, None)
+    assert "taken out of the policy" in office.desk.next_step(seen)
+    await refused(office.desk.run_change(1, WAYAN, {}), Reason.CHANGE_STATE)
+    await office.desk.approve(1, MADE, change.hash)
+    assert "taken out" not in office.desk.next_step(office.desk.change(1))
+    assert (await office.desk.run_change(1, WAYAN, {})).state is ChangeState.DONE
+
+
+async def test_nobody_approves_what_never_can_be_run(office):
+    change = await office.asked()
+    office.outdated = "Made put another policy in force since."
+    assert "It cannot be run any more: Made put" in office.desk.next_step(change)
+    fault = await refused(office.desk.approve(1, MADE, change.hash), Reason.CHANGE_STATE)
+    assert "segelctl change reject 1" in fault.text
+    await office.desk.reject(1, WAYAN, "")
+    assert "Withdrawn" in office.desk.next_step(office.desk.change(1))
+
+
 async def test_what_would_do_something_else_by_now_is_refused(office):
     office.policy.binding = True
     await office.approved()

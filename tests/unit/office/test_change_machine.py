@@ -53,6 +53,10 @@ class ChangeMachine(RuleBasedStateMachine):
         self.records = FakeRecords()
         self.executor = Checked(self)
         self.officers = {person.name for person in PEOPLE}
+        self.entered = Counter()
+        """How often somebody was taken out and put back."""
+        self.removed = Counter()
+        """How many leaves there were when somebody was last taken out."""
         self.two_person = True
         self.now = 1_000_000.0
         self.states: dict[str, ChangeState] = {}
@@ -65,7 +69,7 @@ class ChangeMachine(RuleBasedStateMachine):
             self.records,
             {ApplyPolicy: self.executor, AdoptLog: self.executor},
             two_person=lambda: self.two_person,
-            is_officer=lambda who: who.name in self.officers,
+            standing=lambda who: str(self.entered[who.name]) if who.name in self.officers else "",
             clock=lambda: self.now,
         )
 
@@ -96,6 +100,7 @@ class ChangeMachine(RuleBasedStateMachine):
         if approved_by:
             approvals = [leaf for leaf in leaves if leaf.what == "change approved"]
             assert approvals[-1].who == approved_by
+            assert self.records.leaves.index(approvals[-1]) >= self.removed[approved_by]
             assert approved_by != who
             assert approved_by in self.officers
             assert approvals[-1].facts["hash"] == leaves[0].facts["hash"]
@@ -180,7 +185,13 @@ class ChangeMachine(RuleBasedStateMachine):
 
     @rule(name=st.sampled_from(["wayan", "made", "ketut"]), stays=st.sampled_from([True, True, False]))
     def officers_change(self, name, stays):
-        (self.officers.add if stays else self.officers.discard)(name)
+        """Whoever is put back is another officer than before: what they approved does not count again."""
+        if stays:
+            self.officers.add(name)
+        elif name in self.officers:
+            self.officers.discard(name)
+            self.entered[name] += 1
+            self.removed[name] = len(self.records.leaves)
 
     @rule()
     def restart(self):

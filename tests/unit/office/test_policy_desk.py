@@ -45,6 +45,12 @@ async def opened(file, records, **how) -> PolicyDesk:
     return desk
 
 
+async def apply(desk, toml, *who):
+    """On what is in force."""
+    kept = desk.document()
+    await desk.apply(toml, kept.hash, kept.number, *who)
+
+
 @pytest.fixture
 async def desk(file, records):
     return await opened(file, records)
@@ -118,7 +124,7 @@ async def test_a_policy_is_put_in_force_with_its_leaf_and_told(records, desk):
     told = []
     desk.changed.append(lambda: told.append(desk.current().weight("one")))
     base = desk.document().hash
-    await desk.apply(WIDER, base, "siti", "rahmat")
+    await desk.apply(WIDER, base, 1, "siti", "rahmat")
     assert told == [3]
     assert (desk.document().requested_by, desk.document().approved_by) == ("siti", "rahmat")
     leaf = records.leaves[-1]
@@ -128,15 +134,21 @@ async def test_a_policy_is_put_in_force_with_its_leaf_and_told(records, desk):
 
 async def test_a_policy_made_from_another_one_is_refused(desk):
     base = desk.document().hash
-    await desk.apply(NARROWER, base, "siti")
-    with pytest.raises(Fault, match="meanwhile") as caught:
-        await desk.apply(POLICY, base, "siti", "rahmat")
+    await desk.apply(NARROWER, base, 1, "siti")
+    with pytest.raises(Fault, match="siti put another policy in force") as caught:
+        await desk.apply(POLICY, base, 1, "siti", "rahmat")
     assert caught.value.reason is Reason.CHANGE_STATE
+    assert "segelctl policy show --output" in caught.value.text
+    with pytest.raises(Fault, match="cannot be put in force"):
+        await desk.apply(POLICY, b"", 0, "siti", "rahmat")  # as older versions kept it
+    await apply(desk, POLICY, "siti", "rahmat")
+    with pytest.raises(Fault):  # the same text, but another was in force in between
+        await desk.apply(WIDER, base, 1, "siti", "rahmat")
 
 
 async def test_a_policy_with_a_fault_is_refused_as_a_whole(records, desk):
     with pytest.raises(Fault) as caught:
-        await desk.apply(POLICY + "one = 1\ntwo = 2\n", b"", "siti", "rahmat")
+        await apply(desk, POLICY + "one = 1\ntwo = 2\n", "siti", "rahmat")
     assert caught.value.reason is Reason.POLICY_INVALID
     assert "one" in caught.value.text
     assert "two" in caught.value.text
@@ -146,11 +158,11 @@ async def test_a_policy_with_a_fault_is_refused_as_a_whole(records, desk):
 
 
 async def test_what_gives_more_than_what_is_in_force_now_needs_a_second_person_whatever_it_was_before(desk):
-    await desk.apply(NARROWER, b"", "siti")
+    await apply(desk, NARROWER, "siti")
     with pytest.raises(Fault) as caught:
-        await desk.apply(POLICY, b"", "siti")  # it changed nothing when it was asked for
+        await apply(desk, POLICY, "siti")  # it changed nothing when it was asked for
     assert caught.value.reason is Reason.SECOND_PERSON_REQUIRED
-    await desk.apply(POLICY, b"", "siti", "rahmat")
+    await apply(desk, POLICY, "siti", "rahmat")
 
 
 async def test_what_cannot_be_recorded_does_not_happen(records, desk):
@@ -158,7 +170,7 @@ async def test_what_cannot_be_recorded_does_not_happen(records, desk):
     desk.changed.append(lambda: told.append(1))
     records.broken = True
     for act in (
-        desk.apply(NARROWER, b"", "siti"),
+        apply(desk, NARROWER, "siti"),
         desk.revoke("one", SITI, "stolen"),
     ):
         with pytest.raises(Fault):
@@ -180,7 +192,7 @@ async def test_a_caller_is_shut_out_across_restarts_until_two_let_it_in(file, re
     letting_in = LettingIn(again)
     described = await letting_in.describe(UnrevokeCaller("one"))
     assert described.needs_approval
-    await letting_in.run(UnrevokeCaller("one"), "siti", {}, "rahmat")
+    await letting_in.run(described.action, "siti", {}, "rahmat")
     assert (await opened(file, records)).refusal(who, PRINT) is None
     assert records.acts("one") == [("caller revoked", "siti"), ("caller let in again", "siti")]
 
@@ -220,7 +232,7 @@ async def test_nobody_is_let_in_who_was_not_shut_out(desk):
 async def test_jobs_are_condemned_only_if_the_policy_says_so(file, records, desk):
     await desk.revoke("one", SITI, "stolen")
     assert list(desk.condemned()) == []
-    await desk.apply(POLICY.replace("weight = 2", 'weight = 2\non_revoke = "cancel"'), b"", "siti")
+    await apply(desk, POLICY.replace("weight = 2", 'weight = 2\non_revoke = "cancel"'), "siti")
     assert list(desk.condemned()) == ["one"]
 
 

@@ -4,7 +4,10 @@ import contextlib
 import datetime as dt
 
 import pytest
+from asn1crypto import core
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
 from cryptography.x509.oid import ExtendedKeyUsageOID
@@ -127,3 +130,62 @@ def test_an_issuer_that_may_not_sign_lists():
     issuer = CA.issue("Issuing", CA.key.public_key(), usage)
     with pytest.raises(NoAnswer, match="not for signing lists"):
         of_crl(CA.crl(LEAF), LEAF, issuer, NOW)
+
+
+def list_by(key, digest, **how) -> tuple[x509.Certificate, bytes]:
+    """An issuer of that key, and its list with LEAF on it."""
+    issuer = CA.issue(CA.called, key.public_key(), x509.BasicConstraints(True, None))
+    entry = x509.RevokedCertificateBuilder().serial_number(LEAF.serial_number).revocation_date(NOW - DAY)
+    builder = x509.CertificateRevocationListBuilder().issuer_name(issuer.subject).last_update(NOW - DAY)
+    builder = builder.next_update(NOW + DAY).add_revoked_certificate(entry.build())
+    return issuer, builder.sign(key, digest, **how).public_bytes(Encoding.DER)
+
+
+RSA = rsa.generate_private_key(65537, 2048)
+
+
+@pytest.mark.parametrize(
+    ("issuer", "data"),
+    [
+        list_by(RSA, hashes.SHA256()),
+        list_by(RSA, hashes.SHA384(), rsa_padding=padding.PSS(padding.MGF1(hashes.SHA384()), 48)),
+        list_by(ec.generate_private_key(ec.SECP384R1()), hashes.SHA512()),
+        list_by(ed25519.Ed25519PrivateKey.generate(), None),
+    ],
+    ids=["RSA", "RSA-PSS", "P-384", "Ed25519"],
+)
+def test_lists_by_issuers_of_every_kind(issuer, data):
+    assert of_crl(data, LEAF, issuer, NOW) == "revoked"
+    place = data.index(LEAF.serial_number.to_bytes(20).lstrip(b"\0"))
+    changed = data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :]
+    with pytest.raises(NoAnswer, match="not signed by the issuer"):
+        of_crl(changed, LEAF, issuer, NOW)
+
+
+LISTED = CA.crl(LEAF)
+
+
+@given(st.integers(0, len(LISTED) - 1), st.integers(1, 255))
+def test_a_list_that_was_changed_never_says_good(place, change):
+    data = bytearray(LISTED)
+    data[place] ^= change
+    with contextlib.suppress(NoAnswer):
+        assert listed(bytes(data)) == "revoked"  # outside of what is signed
+
+
+def test_a_number_that_stands_in_a_list_for_something_else_is_not_on_it():
+    """That is looked for among the octets first."""
+    extension = x509.CRLNumber(LEAF.serial_number)
+    assert listed(numbered(extension, OTHER)) == "good"
+    assert listed(numbered(extension, OTHER, LEAF)) == "revoked"
+
+
+def numbered(extension: x509.CRLNumber, *revoked: x509.Certificate) -> bytes:
+    builder = x509.CertificateRevocationListBuilder().issuer_name(CA.certificate.subject)
+    builder = builder.last_update(NOW - DAY).next_update(NOW + DAY).add_extension(extension, critical=False)
+    for each in revoked:
+        entry = x509.RevokedCertificateBuilder().serial_number(each.serial_number)
+        builder = builder.add_revoked_certificate(entry.revocation_date(NOW - DAY).build())
+    data = builder.sign(CA.key, hashes.SHA256()).public_bytes(Encoding.DER)
+    assert core.Integer(LEAF.serial_number).dump() in data
+    return data

@@ -61,3 +61,54 @@ def test_values_have_the_string_type_of_their_attribute(name, tag):
     value = {"C": "ID", "emailAddress": "a@b.id"}.get(name, "x")
     whole = to_name(parse(f"/{name}={value}")).dump()
     assert bytes((tag, len(value))) + value.encode() in whole
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("", "begins with /, for example /C=ID"),
+        ("CN=x", "begins with /"),
+        ("/", "'nothing' is no NAME=VALUE"),
+        ("/CN", "'CN' is no NAME=VALUE"),
+        ("/CN=x/", "'nothing' is no NAME=VALUE"),
+        ("//CN=x", "'nothing' is no NAME=VALUE"),
+        ("/O=a/b", "'b' is no NAME=VALUE; write \\\\/ and"),
+        ("/O=a+b", "'b' is no NAME=VALUE"),
+        ("/CN=x\\", "ends with a backslash"),
+        ("/ZZ=x", "'ZZ' is no known attribute; there are C, ST, L"),
+        ("/1.2.3=x", "no known attribute"),
+        ("/=x", "no known attribute"),
+        ("/C=IDN", "C has 3 characters; 2 is the limit"),
+        ("/C=id", "two capital letters .ISO 3166., such as ID"),
+        ("/C=I", "two capital letters"),
+        ("/C=\u00cfD", "two capital letters"),
+        ("/CN=", "CN is empty; leave it out"),
+        ("/CN=   ", "CN is empty"),
+        ("/CN= x", "begins or ends with a space"),
+        ("/CN=x\u00a0", "begins or ends with a space"),
+        ("/CN=" + "x" * 65, "CN has 65 characters; 64 is the limit"),
+        ("/ST=" + "x" * 129, "ST has 129 characters; 128 is the limit"),
+        ("/CN=x" * 410, "2050 characters; 2048 is the limit"),
+        ("/CN=a\nb", "cannot be printed"),
+        ("/CN=a\0b", "cannot be printed"),
+        ("/CN=a\x1b[31mb", "cannot be printed"),
+        ("/CN=a\u202eb", "cannot be printed"),
+        ("/CN=a\u200bb", "cannot be printed"),
+        ("/CN=\ud800", "cannot be printed"),
+        ("/CN=a+CN=b", "CN stands twice"),
+        ("/CN=a+commonName=b", "CN stands twice"),
+        ("/serialNumber=1_2", "serialNumber may hold"),
+        ("/serialNumber=\u0661", "serialNumber may hold"),
+        ("/DC=b\u00fccher", "DC may hold ASCII only"),
+        ("/emailAddress=s\u00e9al@x.id", "emailAddress may hold ASCII only"),
+        ("/emailAddress=seal", "is no mail address"),
+    ],
+)
+def test_a_bad_subject_is_refused_and_says_where(text, why):
+    with pytest.raises(BadSubject, match=why):
+        parse(text)
+
+
+def test_the_longest_names_are_taken():
+    text = "/ST=" + "\u00e9" * 128 + "/O=" + "\u5370" * 64 + "/CN=" + "x" * 64
+    assert [len(value) for ((_, value),) in parse(text)] == [128, 64, 64]

@@ -101,7 +101,7 @@ def test_an_empty_file_is_a_policy_of_no(faults):
         (
             grant('"*"', 'approval = ["dewi"]\n[[callers.grants]]\nkeys = ["*"]') + DEWI,
             "callers[0].grants[1].keys[0]",
-            "no approval here, approval by dewi there",
+            "no approval here, with approval by dewi there",
         ),
         (caller("rate = 0"), "callers[0].rate", "> 0"),
         (caller("rate = inf"), "callers[0].rate", "<= 1000000"),

@@ -47,7 +47,7 @@ async def office(daemon, authority):
         daemon.records,
         {kind: daemon.pins if kind in {InitializeToken, UnblockPin} else daemon.executor for kind in KINDS},
         two_person=lambda: daemon.two_person,
-        is_officer=lambda _: True,
+        standing=lambda _: "an officer",
     )
     daemon.services = (changes_service(desk),)
     san = "email:wati@example.org"

@@ -69,6 +69,12 @@ async def desk(daemon, tmp_path):
     return desk
 
 
+async def apply(desk, toml):
+    """On what is in force."""
+    kept = desk.document()
+    await desk.apply(toml, kept.hash, kept.number, "siti", "rahmat")
+
+
 def admin(daemon, who="siti"):
     return policy_admin_pb2_grpc.PolicyAdminStub(daemon.channel(who, officers=True))
 
@@ -124,7 +130,8 @@ async def test_open_streams_are_cut_at_once_and_new_calls_refused(daemon, desk, 
     await others.done_writing()
     assert await others.read() is grpc.aio.EOF
     assert await others.code() is grpc.StatusCode.OK
-    await desk.unrevoke("backoffice", "siti", "rahmat")
+    stamp = desk.require_revoked("backoffice").stamp
+    await desk.unrevoke("backoffice", stamp, "siti", "rahmat")
     assert (await daemon.signing().WhoAmI(ASK)).caller == "backoffice"
 
 
@@ -137,9 +144,10 @@ async def test_a_watch_of_health_is_cut_too(daemon, desk):
 
 async def test_one_certificate_is_cut_and_another_goes_on(daemon, desk, refusal):
     daemon.authority.issue("renewed", ["uri:spiffe://example/backoffice"])
-    old, new = daemon.signing().SignStream(), daemon.signing("renewed").SignStream()
+    old = daemon.signing().SignStream()
     await old.read()
     certificate = daemon.open_calls.last_seen("backoffice").fingerprint
+    new = daemon.signing("renewed").SignStream()
     await new.read()
     answer = await admin(daemon).RevokeCaller(revoke(f"sha256-{certificate.hex()}"))
     assert answer.cut == 1
@@ -156,7 +164,7 @@ async def test_whoever_the_policy_does_not_know_any_more_is_cut(daemon, desk):
     stream = daemon.signing().SignStream()
     await stream.read()
     without = desk.document().toml.replace("example/backoffice", "example/another")
-    await desk.apply(without, b"", "siti", "rahmat")
+    await apply(desk, without)
     assert await reason_of(stream) == "CALLER_UNKNOWN"
 
 
@@ -227,7 +235,7 @@ async def test_explaining_an_algorithm_that_is_none(daemon, desk, refusal):
 
 async def test_a_rate_of_the_policy_is_enforced_with_when_to_come_back(daemon, desk, refusal):
     toml = desk.document().toml.replace('name = "backoffice"', 'name = "backoffice"\nrate = 0.01\nburst = 2')
-    await desk.apply(toml, b"", "siti")
+    await apply(desk, toml)
     for request_id in ("a", "b"):
         await daemon.signing().Sign(sign(daemon.mine.name, request_id))
     refused = await refusal(daemon.signing().Sign(sign(daemon.mine.name, "c")))
@@ -240,5 +248,5 @@ async def test_interactive_work_that_needs_a_yes_is_refused(daemon, desk, refusa
         '"]\n[[callers]]\nname = "other"', '"]\napproval = ["dewi"]\n[[callers]]\nname = "other"'
     )
     toml += '[[approvers]]\nname = "dewi"\nsans = ["email:dewi@example.org"]\n'
-    await desk.apply(toml, b"", "siti", "rahmat")
+    await apply(desk, toml)
     assert (await refusal(daemon.signing().Sign(sign(daemon.mine.name)))).reason == "APPROVAL_REQUIRED"

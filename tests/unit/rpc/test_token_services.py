@@ -105,3 +105,52 @@ async def test_a_token_is_deactivated(daemon):
     request = token_admin_pb2.DeactivateTokenRequest(name="tokens/payroll")
     token = await daemon.admin().DeactivateToken(request)
     assert token.state == resources_pb2.Token.STATE_INACTIVE
+
+
+async def audited(daemon) -> list[tuple]:
+    """What was recorded of the token, by whom, with which reason."""
+    await daemon.acts.drained()
+    leaves = daemon.acts._recorder.leaves
+    return [(leaf.what, leaf.who, leaf.facts.get("reason", "")) for leaf in leaves if leaf.subject]
+
+
+async def test_a_quarantine_is_kept_with_the_officer_who_asked_and_so_is_its_release(daemon):
+    await daemon.start()
+    request = token_admin_pb2.QuarantineTokenRequest(name="tokens/payroll", reason=" the reader\nwas open ")
+    token = await daemon.admin().QuarantineToken(request)
+    assert token.state == resources_pb2.Token.STATE_QUARANTINED
+    await daemon.admin().ReleaseToken(token_admin_pb2.ReleaseTokenRequest(name="tokens/payroll"))
+    name = TokenName("payroll")
+    assert daemon.inventory.decided == [(name, "the reader was open", "siti"), (name, "siti")]
+    assert await audited(daemon) == []  # it is recorded where it is written down, in one transaction
+
+
+@pytest.mark.parametrize("reason", ["", " \n ", "x" * 501, "\x1b[2J"])
+async def test_a_quarantine_needs_a_reason_that_can_be_kept(daemon, refusal, reason):
+    await daemon.start()
+    request = token_admin_pb2.QuarantineTokenRequest(name="tokens/payroll", reason=reason)
+    refused = await refusal(daemon.admin().QuarantineToken(request))
+    assert refused.reason == "FIELD_INVALID"
+    assert not daemon.inventory.decided
+
+
+async def test_what_officers_did_not_get_is_recorded_as_that(daemon, refusal):
+    await daemon.start()
+    daemon.inventory.fail = Fault(Reason.TOKEN_STATE, "It is not to be.", token="tokens/payroll")
+    admin, name = daemon.admin(), "tokens/payroll"
+    for method, request in (
+        (admin.QuarantineToken, token_admin_pb2.QuarantineTokenRequest(name=name, reason="why")),
+        (admin.ReleaseToken, token_admin_pb2.ReleaseTokenRequest(name=name)),
+        (admin.ActivateToken, token_admin_pb2.ActivateTokenRequest(name=name)),
+        (admin.DeactivateToken, token_admin_pb2.DeactivateTokenRequest(name=name)),
+    ):
+        assert (await refusal(method(request))).reason == "TOKEN_STATE"
+        await daemon.acts.drained()
+    assert await audited(daemon) == [
+        ("token quarantine failed", "siti", "TOKEN_STATE"),
+        ("token release failed", "siti", "TOKEN_STATE"),
+        ("token activation asked", "siti", ""),
+        ("token activation failed", "siti", "TOKEN_STATE"),
+        ("token deactivation asked", "siti", ""),
+        ("token deactivation failed", "siti", "TOKEN_STATE"),
+    ]

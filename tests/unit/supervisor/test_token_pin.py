@@ -8,8 +8,9 @@ import pytest
 from acts_fake import acts
 
 from segeld.config.schema import PinFile, PinPrompt, Timeouts
-from segeld.ipc.keeper_wire import Lent
+from segeld.ipc.keeper_wire import Lent, Record
 from segeld.ipc.pin_wire import LoginOutcome
+from segeld.model.faults import Reason
 from segeld.model.names import TokenName
 from segeld.model.token_state import PinState
 from segeld.supervisor.guard import Guard
@@ -19,6 +20,8 @@ from segeld.supervisor.slot import Waiting
 
 NAME = TokenName("a")
 TIMEOUT = 10
+THERE = "4712"
+"""The serial number of another worker's token."""
 
 
 class FakeKeeper:
@@ -31,8 +34,8 @@ class FakeKeeper:
 
     hold_file = hold_descriptor
 
-    async def forget(self, *_, **__) -> None:
-        self.asked.append("forget")
+    async def forget(self, token, devices=()) -> None:
+        self.asked.append(" ".join(("forget", *devices)))
 
     async def lend(self, token, worker, sock, serial, **_) -> Lent:
         self.asked.append(f"lend to the token {serial}")
@@ -57,7 +60,7 @@ def token(tmp_path, keeper, **config) -> TokenPin:
         config=settings,
         news=News(),
         is_barred=lambda: False,
-        info=lambda: SimpleNamespace(serial="of another worker's token", manufacturer=""),
+        info=lambda: SimpleNamespace(serial=THERE, manufacturer=""),
         show_flags=lambda flags: None,
         update=lambda: None,
     )
@@ -83,7 +86,7 @@ async def test_a_pin_that_is_taken_back_while_the_keeper_restarts_does_not_come_
     with pytest.raises(Waiting):
         await asyncio.wait_for(logging_in, TIMEOUT)
     await asyncio.wait_for(taking_back, TIMEOUT)
-    assert (pin.state, keeper.asked) == (PinState.MISSING, ["forget"])
+    assert (pin.state, keeper.asked) == (PinState.MISSING, [f"forget {THERE}"])
 
 
 async def test_what_was_to_be_read_by_itself_is_not_after_an_officers_act(tmp_path) -> None:
@@ -102,7 +105,7 @@ async def test_what_was_to_be_read_by_itself_is_not_after_an_officers_act(tmp_pa
     await asyncio.sleep(0)
     restarted.set()
     await asyncio.wait_for(asyncio.gather(taking_back, reading, again), TIMEOUT)
-    assert (pin.state, keeper.asked) == (PinState.MISSING, ["forget", "forget"])
+    assert (pin.state, keeper.asked) == (PinState.MISSING, [f"forget {THERE}"] * 2)
 
 
 async def test_an_attempt_is_of_the_token_that_this_worker_has_opened(tmp_path) -> None:
@@ -115,3 +118,27 @@ async def test_an_attempt_is_of_the_token_that_this_worker_has_opened(tmp_path) 
     pin._held_by = keeper
     await asyncio.wait_for(pin.log_in(FakeWorker("4711")), TIMEOUT)
     assert (keeper.asked, pin.bound) == (["lend to the token 4711"], "4711")
+
+
+async def test_an_officer_is_told_if_what_was_refused_counts_still_and_the_pin_is_wiped_all_the_same(
+    tmp_path,
+) -> None:
+    keeper = FakeKeeper()
+
+    async def there() -> FakeKeeper:
+        return keeper
+
+    (tmp_path / "state").mkdir()
+    pin = token(tmp_path / "state", there)
+    await pin._guard.load()
+    await pin._guard.keep(str(NAME), THERE, Record(refused=(b"x",)))
+    away = (tmp_path / "state").rename(tmp_path / "away")
+    told = await pin.forget()
+    assert told.reason is Reason.STORAGE_UNAVAILABLE
+    assert "segelctl token deactivate a" in told.text
+    away.rename(tmp_path / "state")
+    assert await pin.forget(refused_too=False) is None
+    assert pin._guard.of(THERE) == Record(refused=(b"x",)), "the end of a term forgets nothing"
+    assert await pin.forget() is None
+    assert pin._guard.of(THERE) == Record()
+    assert keeper.asked == ["forget", "forget", f"forget {THERE}"]

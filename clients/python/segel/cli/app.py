@@ -1,6 +1,8 @@
 """The command `segel`: sign files and PDFs with keys that stay in hardware."""
 
-from segel.cli import job, key, pdf, session, sign, whoami
+from typing import Final
+
+from segel.cli import session
 
 _EPILOG = """\
 Examples:
@@ -14,9 +16,12 @@ Examples:
 Settings come from options, the environment (SEGEL_TARGET, SEGEL_TLS_CA, SEGEL_TLS_CERT, SEGEL_TLS_KEY, SEGEL_KEY), \
 ~/.config/segel/client.toml and /etc/segel/client.toml, in this order."""
 
-app = session.app("client", "Sign with keys that stay in PKCS#11 hardware.", _EPILOG, "segel")
-whoami.register(app)
-app.add_typer(key.app, name="key")
-sign.register(app)
-app.add_typer(pdf.app, name="pdf")
-app.add_typer(job.app, name="job")
+_PARTS: Final = ("whoami", "key", "sign", "pdf", "job")
+
+app = session.app(
+    "client",
+    "Sign with keys that stay in PKCS#11 hardware.",
+    _EPILOG,
+    "segel",
+    {name: f"segel.cli.{name}" for name in _PARTS},
+)

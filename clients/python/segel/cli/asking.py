@@ -1,6 +1,5 @@
 """Asks the daemon for signatures on behalf of a command: says when it is silent, and names keys as people do."""
 
-import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
@@ -9,6 +8,8 @@ from segel.cli.failures import naming
 from segel.cli.output import Output
 
 if TYPE_CHECKING:
+    import asyncio
+
     from segel import Algorithm, Key, Signer
 
 SILENCE: Final = 3.0
@@ -48,6 +49,8 @@ class Asking:
 
     def _start(self) -> None:
         if not self._said:
+            import asyncio  # takes a tenth of the time that a command needs to begin
+
             self._timer = asyncio.get_running_loop().call_later(self._silence, self._say)
 
     def _say(self) -> None:

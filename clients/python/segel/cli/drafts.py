@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Coroutine
 from pathlib import Path
 from typing import BinaryIO
 
-from segel.cli.failures import CannotWrite, UsageError
+from segel.cli.failures import CannotWrite, FileRefused, UsageError
 
 _NO_FILE_HERE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT}
 _NO_ROOM = {errno.EROFS, errno.ENOSPC, errno.EDQUOT}
@@ -25,9 +25,13 @@ class OutputExistsError(FileExistsError):
 
 
 def refuse_existing(target: Path, *, replace: bool) -> None:
-    """:raises OutputExistsError: if it is there, a broken link included, and must not be replaced."""
+    """:raises OutputExistsError: if it is there, a broken link included, and must not be replaced.
+    :raises FileRefused: if it is something that must never be: root can replace devices, /dev/null too.
+    """
     if not replace and os.path.lexists(target):
         raise OutputExistsError(target)
+    if replace and target.exists() and not (target.is_file() or target.is_dir()):
+        raise FileRefused(f"{target} is no regular file")
 
 
 @contextlib.asynccontextmanager
@@ -40,6 +44,7 @@ async def draft(target: Path, *, replace: bool, like: Path | None = None) -> Asy
     :param replace: whether `target` may be there already.
     :param like: a file whose mode the new one gets, so that a private document stays private.
     :raises OutputExistsError: if it is there and must not be replaced; also if it came in the meantime.
+    :raises FileRefused: if a device or a pipe is there.
     :raises CannotWrite: if no file can be written in that folder.
     """
     refuse_existing(target, replace=replace)

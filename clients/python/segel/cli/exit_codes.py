@@ -34,7 +34,7 @@ MEANING: Final = {
     ExitCode.OFFICER_NEEDED: "the token or key needs an officer",
     ExitCode.SIGNER_NOT_CHECKED: "verify: intact, but the signer was not checked",
     ExitCode.BAD_SIGNATURE: "verify: changed, broken or not trusted",
-    ExitCode.NO_SIGNATURE: "verify: no signature",
+    ExitCode.NO_SIGNATURE: "no signature: none in the file, or none like it in the log",
     ExitCode.TRY_LATER: "busy or away at the moment; try again later",
     ExitCode.JOB_CANCELLED: "job: it was cancelled",
     ExitCode.JOB_EXPIRED: "job: its deadline passed, or it was never sealed",

@@ -6,16 +6,14 @@
 The options stand at the command itself and before it: `segel --json key list` is `segel key list --json`.
 """
 
-import asyncio
 import inspect
 import os
 import select
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, fields, replace
-from importlib import metadata
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
@@ -26,6 +24,7 @@ from segel.cli.exit_codes import ExitCode, describe
 from segel.cli.failures import OutputFailed, UsageError, explain
 from segel.cli.options import Ca, Cert, Json, Target, TlsKey, show_options
 from segel.cli.output import Output
+from segel.cli.quick import QuickCommand, group_of
 
 if TYPE_CHECKING:  # gRPC takes longer to load than a help text should take to appear
     from segel import Client, Officer, Settings
@@ -124,12 +123,16 @@ def full_key_name(name: str) -> str:
 Command = Callable[..., Awaitable[ExitCode | None]]
 
 
-def app(profile: Profile, summary: str, epilog: str, package: str) -> typer.Typer:
+def app(
+    profile: Profile, summary: str, epilog: str, package: str, parts: Mapping[str, str] | None = None
+) -> typer.Typer:
     """The root of a command line, which takes the common options before any command.
 
     :param package: whose version `--version` says.
+    :param parts: modules by the name of what each holds; imported when that is asked for (`quick`).
     """
     root = typer.Typer(
+        cls=group_of(parts or {}),
         no_args_is_help=True,
         help=summary,
         epilog=f"{epilog}\n\nExit codes:\n{describe()}",
@@ -140,6 +143,8 @@ def app(profile: Profile, summary: str, epilog: str, package: str) -> typer.Type
 
     def say(context: typer.Context, wanted: bool) -> None:
         if wanted:
+            from importlib import metadata
+
             typer.echo(f"{context.info_name} {metadata.version(package)}")
             raise typer.Exit
 
@@ -173,7 +178,7 @@ def session_command(group: typer.Typer, name: str, *, epilog: str, codes: tuple[
         run.__name__, run.__doc__ = name, function.__doc__
         show_options(run, list(inspect.signature(function, eval_str=True).parameters.values())[1:])
         shown = f"{epilog}\n\nExit codes:\n{describe(*codes)}" if codes else epilog
-        group.command(name, epilog=shown)(run)
+        group.command(name, cls=QuickCommand, epilog=shown)(run)
         return function
 
     return register
@@ -227,13 +232,16 @@ def _nobody_reads(descriptor: int) -> bool:
     return any(event & select.POLLERR for _, event in poll.poll(0))
 
 
-def run_session(session: Session, function: Command, given: dict[str, Any]) -> ExitCode:
-    """Runs a command to its exit code. What nobody expected keeps its traceback."""
+def run_session(
+    session: Session, function: Command | Callable[..., ExitCode], given: dict[str, Any]
+) -> ExitCode:
+    """Runs a command to its exit code, in an event loop if it is to be awaited. What nobody expected keeps its traceback."""
     global _ran  # noqa: PLW0603  # there is one command in a process
     _ran = True
     try:
         try:
-            code = asyncio.run(_until_ended(function(session, **given))) or ExitCode.OK
+            done = function(session, **given)
+            code = done if isinstance(done, ExitCode) else _awaited(done)
             session.output.flush()
         except BrokenPipeError:
             _drop_output()
@@ -263,8 +271,16 @@ def _drop_output() -> None:
     os.close(null)
 
 
+def _awaited(result: Awaitable[ExitCode | None]) -> ExitCode:
+    import asyncio
+
+    return asyncio.run(_until_ended(result)) or ExitCode.OK
+
+
 async def _until_ended(result: Awaitable[ExitCode | None]) -> ExitCode | None:
     """:raises _Ended: if a signal asked for it; what runs has cleaned up by then."""
+    import asyncio
+
     loop = asyncio.get_running_loop()
     task = asyncio.current_task()
     assert task is not None

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14segel/v1/audit.proto\x12\x08segel.v1\"\x16\n\x14GetCheckpointRequest\"l\n\x15GetCheckpointResponse\x12\x12\n\ncheckpoint\x18\x01 \x01(\x0c\x12\x0f\n\x07trouble\x18\x02 \x01(\t\x12\x11\n\twitnessed\x18\x03 \x01(\x08\x12\x1b\n\x13witness_age_seconds\x18\x04 \x01(\x01\"2\n\x12ReadEntriesRequest\x12\r\n\x05\x66irst\x18\x01 \x01(\x04\x12\r\n\x05\x63ount\x18\x02 \x01(\r\"4\n\x13ReadEntriesResponse\x12\r\n\x05\x66irst\x18\x01 \x01(\x04\x12\x0e\n\x06leaves\x18\x02 \x03(\x0c\"o\n\x12\x46indEntriesRequest\x12\x10\n\x06\x64igest\x18\x01 \x01(\x0cH\x00\x12\x1a\n\x10signature_sha256\x18\x02 \x01(\x0cH\x00\x12\r\n\x03job\x18\x03 \x01(\tH\x00\x12\x12\n\neverything\x18\x04 \x01(\x08\x42\x08\n\x06wanted\"X\n\x13\x46indEntriesResponse\x12%\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x14.segel.v1.FoundEntry\x12\x0c\n\x04more\x18\x02 \x01(\x08\x12\x0c\n\x04size\x18\x03 \x01(\x04\"?\n\nFoundEntry\x12\x0e\n\x06intent\x18\x01 \x01(\x0c\x12\x0f\n\x07outcome\x18\x02 \x01(\x0c\x12\x10\n\x08position\x18\x03 \x01(\r\"%\n\x15ProveInclusionRequest\x12\x0c\n\x04leaf\x18\x01 \x01(\x04\"\'\n\x16ProveInclusionResponse\x12\r\n\x05proof\x18\x01 \x01(\x0c\x32\xc8\x02\n\x05\x41udit\x12P\n\rGetCheckpoint\x12\x1e.segel.v1.GetCheckpointRequest\x1a\x1f.segel.v1.GetCheckpointResponse\x12L\n\x0bReadEntries\x12\x1c.segel.v1.ReadEntriesRequest\x1a\x1d.segel.v1.ReadEntriesResponse0\x01\x12J\n\x0b\x46indEntries\x12\x1c.segel.v1.FindEntriesRequest\x1a\x1d.segel.v1.FindEntriesResponse\x12S\n\x0eProveInclusion\x12\x1f.segel.v1.ProveInclusionRequest\x1a .segel.v1.ProveInclusionResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14segel/v1/audit.proto\x12\x08segel.v1\"\x16\n\x14GetCheckpointRequest\"l\n\x15GetCheckpointResponse\x12\x12\n\ncheckpoint\x18\x01 \x01(\x0c\x12\x0f\n\x07trouble\x18\x02 \x01(\t\x12\x11\n\twitnessed\x18\x03 \x01(\x08\x12\x1b\n\x13witness_age_seconds\x18\x04 \x01(\x01\"2\n\x12ReadEntriesRequest\x12\r\n\x05\x66irst\x18\x01 \x01(\x04\x12\r\n\x05\x63ount\x18\x02 \x01(\r\"4\n\x13ReadEntriesResponse\x12\r\n\x05\x66irst\x18\x01 \x01(\x04\x12\x0e\n\x06leaves\x18\x02 \x03(\x0c\"o\n\x12\x46indEntriesRequest\x12\x10\n\x06\x64igest\x18\x01 \x01(\x0cH\x00\x12\x1a\n\x10signature_sha256\x18\x02 \x01(\x0cH\x00\x12\r\n\x03job\x18\x03 \x01(\tH\x00\x12\x12\n\neverything\x18\x04 \x01(\x08\x42\x08\n\x06wanted\"j\n\x13\x46indEntriesResponse\x12%\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x14.segel.v1.FoundEntry\x12\x0c\n\x04more\x18\x02 \x01(\x08\x12\x0c\n\x04size\x18\x03 \x01(\x04\x12\x10\n\x08\x61rchived\x18\x04 \x03(\x04\"?\n\nFoundEntry\x12\x0e\n\x06intent\x18\x01 \x01(\x0c\x12\x0f\n\x07outcome\x18\x02 \x01(\x0c\x12\x10\n\x08position\x18\x03 \x01(\r\"%\n\x15ProveInclusionRequest\x12\x0c\n\x04leaf\x18\x01 \x01(\x04\"\'\n\x16ProveInclusionResponse\x12\r\n\x05proof\x18\x01 \x01(\x0c\x32\xc8\x02\n\x05\x41udit\x12P\n\rGetCheckpoint\x12\x1e.segel.v1.GetCheckpointRequest\x1a\x1f.segel.v1.GetCheckpointResponse\x12L\n\x0bReadEntries\x12\x1c.segel.v1.ReadEntriesRequest\x1a\x1d.segel.v1.ReadEntriesResponse0\x01\x12J\n\x0b\x46indEntries\x12\x1c.segel.v1.FindEntriesRequest\x1a\x1d.segel.v1.FindEntriesResponse\x12S\n\x0eProveInclusion\x12\x1f.segel.v1.ProveInclusionRequest\x1a .segel.v1.ProveInclusionResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -42,13 +42,13 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_FINDENTRIESREQUEST']._serialized_start=274
   _globals['_FINDENTRIESREQUEST']._serialized_end=385
   _globals['_FINDENTRIESRESPONSE']._serialized_start=387
-  _globals['_FINDENTRIESRESPONSE']._serialized_end=475
-  _globals['_FOUNDENTRY']._serialized_start=477
-  _globals['_FOUNDENTRY']._serialized_end=540
-  _globals['_PROVEINCLUSIONREQUEST']._serialized_start=542
-  _globals['_PROVEINCLUSIONREQUEST']._serialized_end=579
-  _globals['_PROVEINCLUSIONRESPONSE']._serialized_start=581
-  _globals['_PROVEINCLUSIONRESPONSE']._serialized_end=620
-  _globals['_AUDIT']._serialized_start=623
-  _globals['_AUDIT']._serialized_end=951
+  _globals['_FINDENTRIESRESPONSE']._serialized_end=493
+  _globals['_FOUNDENTRY']._serialized_start=495
+  _globals['_FOUNDENTRY']._serialized_end=558
+  _globals['_PROVEINCLUSIONREQUEST']._serialized_start=560
+  _globals['_PROVEINCLUSIONREQUEST']._serialized_end=597
+  _globals['_PROVEINCLUSIONRESPONSE']._serialized_start=599
+  _globals['_PROVEINCLUSIONRESPONSE']._serialized_end=638
+  _globals['_AUDIT']._serialized_start=641
+  _globals['_AUDIT']._serialized_end=969
 # @@protoc_insertion_point(module_scope)

@@ -168,6 +168,7 @@ class FindEntriesResponse(_message.Message):
     ENTRIES_FIELD_NUMBER: _builtins.int
     MORE_FIELD_NUMBER: _builtins.int
     SIZE_FIELD_NUMBER: _builtins.int
+    ARCHIVED_FIELD_NUMBER: _builtins.int
     more: _builtins.bool
     """Output only. There are more."""
     size: _builtins.int
@@ -176,16 +177,23 @@ class FindEntriesResponse(_message.Message):
     def entries(self) -> _containers.RepeatedCompositeFieldContainer[Global___FoundEntry]:
         """Output only. In the order of the log."""
 
+    @_builtins.property
+    def archived(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Output only. Numbers of the bundles, of 256 leaves each, that may say more and were not read: they were archived. At most
+        1,000, the first ones.
+        """
+
     def __init__(
         self,
         *,
         entries: _abc.Iterable[Global___FoundEntry] | None = ...,
         more: _builtins.bool = ...,
         size: _builtins.int = ...,
+        archived: _abc.Iterable[_builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["entries", b"entries", "more", b"more", "size", b"size"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["archived", b"archived", "entries", b"entries", "more", b"more", "size", b"size"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

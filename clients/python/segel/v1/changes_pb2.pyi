@@ -313,19 +313,25 @@ class ApplyPolicy(_message.Message):
 
     TOML_FIELD_NUMBER: _builtins.int
     BASE_FIELD_NUMBER: _builtins.int
+    NUMBER_FIELD_NUMBER: _builtins.int
     toml: _builtins.str
     """Required. The whole policy file."""
     base: _builtins.bytes
-    """SHA-256 of the policy that it was made from; refused with CHANGE_STATE if another one is in force. Empty: whichever."""
+    """SHA-256 of the policy that it was made from; refused with CHANGE_STATE if another one is in force, or was since it
+    was asked for. Empty when it is asked for: the one in force then.
+    """
+    number: _builtins.int
+    """Output only. Which policy in a row that is: the same text in force a second time is another one."""
     def __init__(
         self,
         *,
         toml: _builtins.str = ...,
         base: _builtins.bytes = ...,
+        number: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["base", b"base", "toml", b"toml"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["base", b"base", "number", b"number", "toml", b"toml"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -338,16 +344,22 @@ class UnrevokeCaller(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     CALLER_FIELD_NUMBER: _builtins.int
+    REVOKED_FIELD_NUMBER: _builtins.int
     caller: _builtins.str
     """Required. A caller's name, or sha256-{64 hex digits} of a certificate."""
+    revoked: _builtins.int
+    """Output only. When it was revoked: refused with CHANGE_STATE if it was let in and revoked again since. Microseconds
+    since the epoch.
+    """
     def __init__(
         self,
         *,
         caller: _builtins.str = ...,
+        revoked: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["caller", b"caller"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["caller", b"caller", "revoked", b"revoked"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -93,16 +93,26 @@ class CheckPolicyRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     TOML_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     toml: _builtins.str
     """Required. The whole file."""
+    page_size: _builtins.int
+    """Differences that are wanted at once, at most 1,000; 0: 1,000. Fewer may come."""
+    page_token: _builtins.str
+    """`CheckPolicyResponse.next_page_token` of the page before, for the same file. Refused with CHANGE_STATE if another
+    policy was put in force since.
+    """
     def __init__(
         self,
         *,
         toml: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["toml", b"toml"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "toml", b"toml"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -118,15 +128,21 @@ class CheckPolicyResponse(_message.Message):
     DIFFERENCES_FIELD_NUMBER: _builtins.int
     NEEDS_APPROVAL_FIELD_NUMBER: _builtins.int
     WARNINGS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    BASE_FIELD_NUMBER: _builtins.int
     needs_approval: _builtins.bool
     """Whether another officer must approve it."""
+    next_page_token: _builtins.str
+    """Where the next page begins; empty after the last."""
+    base: _builtins.bytes
+    """SHA-256 of the policy in force that it was compared with."""
     @_builtins.property
     def problems(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """What is wrong with it: one line each, with the key. It cannot be applied then."""
 
     @_builtins.property
     def differences(self) -> _containers.RepeatedCompositeFieldContainer[Global___PolicyDifference]:
-        """What would change; empty if nothing."""
+        """What would change, one page of it, what gives more first; empty if nothing."""
 
     @_builtins.property
     def warnings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -139,10 +155,12 @@ class CheckPolicyResponse(_message.Message):
         differences: _abc.Iterable[Global___PolicyDifference] | None = ...,
         needs_approval: _builtins.bool = ...,
         warnings: _abc.Iterable[_builtins.str] | None = ...,
+        next_page_token: _builtins.str = ...,
+        base: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["differences", b"differences", "needs_approval", b"needs_approval", "problems", b"problems", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["base", b"base", "differences", b"differences", "needs_approval", b"needs_approval", "next_page_token", b"next_page_token", "problems", b"problems", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,0 +1,159 @@
+"""What was found on one token: its keys, and whether each private one was proved to fit its public one."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Final, Protocol
+
+import structlog
+
+from segeld.config.schema import Token
+from segeld.ipc.worker_wire import FoundKey
+from segeld.model.faults import Fault
+from segeld.model.inventory import TokenKey
+from segeld.model.names import KeyName
+from segeld.supervisor import keys
+from segeld.supervisor.worker_handle import WorkerFailed, WorkerHandle, WorkerLost
+
+_log: Final = structlog.get_logger(__name__)
+
+
+class Bars(Protocol):
+    """What must not be signed with now, not even a probe."""
+
+    def is_barred(self, key: KeyName, found: tuple[TokenKey, ...]) -> bool:
+        """:param found: all keys of the token, as they were found just now."""
+        ...
+
+    def is_halted(self) -> bool:
+        """Whether nothing at all is signed: no claim is granted then."""
+        ...
+
+
+class Host(Protocol):
+    """The token, as its keys need it."""
+
+    def ready(self) -> WorkerHandle | None:
+        """A worker that can sign."""
+        ...
+
+    def update(self) -> None:
+        """Other keys may be used now."""
+
+
+class Keyring:
+    """A key is proved once for each activation; one that was barred then, when it is barred no more."""
+
+    def __init__(
+        self, host: Host, config: Token, bars: Bars, record: Callable[[KeyName], Awaitable[None]]
+    ) -> None:
+        """:param record: puts a probe into the audit log, before it is signed."""
+        self.beside: Final = keys.Beside(config)
+        self.keys: tuple[TokenKey, ...] = ()
+        self.looked_through = False
+        """Whether these are all its private keys: found after a login."""
+        self._host = host
+        self._patience: Final = config.timeouts.operation
+        self._bars = bars
+        self._record = record
+        self._names: frozenset[KeyName] = frozenset()
+        self._unproved: frozenset[KeyName] = frozenset()
+        """Those that were barred when the others were proved."""
+        self._proved = False
+        self._turn = asyncio.Lock()
+        self._proving: asyncio.Task[None] | None = None
+
+    @property
+    def names(self) -> frozenset[KeyName]:
+        """Keys that may be used. While no claim is granted nothing is signed: whoever asks is to be told that then."""
+        if self._unproved and self._bars.is_halted():
+            return self._names | self._unproved
+        return self._names
+
+    @property
+    def unproved(self) -> frozenset[KeyName]:
+        return self._unproved
+
+    def expect(self, *, proved: bool = False) -> None:
+        """An activation begins: its first worker proves the keys.
+
+        :param proved: it goes on from an earlier one.
+        """
+        self._proved = proved
+
+    def forget(self) -> None:
+        """The token was erased."""
+        self._proved = self.looked_through = False
+        self._learn((), frozenset())
+
+    async def know(self, worker: WorkerHandle, found: tuple[FoundKey, ...], *, logged_in: bool) -> None:
+        """The first worker after an activation proves the keys; what the others find is the same token.
+
+        Before a login only what is public is seen: enough for people, until something better is known.
+
+        :raises WorkerLost: if the worker ends meanwhile, or its token is gone.
+        :raises Fault: if a probe cannot be recorded.
+        """
+        named = tuple(
+            keys.named(key, self.beside, weak)
+            for key, weak in zip(found, keys.weaknesses(found), strict=True)
+        )
+        if not logged_in:
+            if not self.keys:
+                self._learn(named, frozenset())
+            return
+        async with self._turn:
+            if not self._proved:
+                self._learn(*await self._prove(worker, named, keys.to_prove(named)))
+                self._proved = self.looked_through = True
+            elif self._unproved:
+                self._learn(*await self._prove(worker, self.keys, self._unproved))
+
+    async def _prove(
+        self, worker: WorkerHandle, found: tuple[TokenKey, ...], wanted: frozenset[KeyName]
+    ) -> tuple[tuple[TokenKey, ...], frozenset[KeyName]]:
+        """The keys, with what their probes say; and which of those that are wanted were barred."""
+        left: set[KeyName] = set()
+        after: list[TokenKey] = []
+        for key in found:
+            if key.name not in wanted or key.unusable is not None:
+                after.append(key)
+            elif self._is_barred(key.name, found):
+                left.add(key.name)
+                after.append(key)
+            else:
+                after.append(await keys.proved(worker, key, self._patience, self._record))
+        return tuple(after), frozenset(left)
+
+    def _is_barred(self, key: KeyName, found: tuple[TokenKey, ...]) -> bool:
+        return self._bars.is_halted() or self._bars.is_barred(key, found)
+
+    def _learn(self, found: tuple[TokenKey, ...], unproved: frozenset[KeyName]) -> None:
+        self.keys, self._unproved = found, unproved
+        usable = frozenset(key.name for key in found if key.name is not None and key.unusable is None)
+        self._names = usable - unproved
+
+    def review(self) -> None:
+        """What is barred may be another now: those that are not any more are proved, before they are used."""
+        if self._is_due() and (self._proving is None or self._proving.done()):
+            self._proving = asyncio.create_task(self._prove_late(), name="proves keys")
+
+    def _is_due(self) -> bool:
+        return any(not self._is_barred(name, self.keys) for name in self._unproved)
+
+    async def _prove_late(self) -> None:
+        """Without a worker that can sign, the next one that comes proves them before it does anything else."""
+        while self._is_due() and (worker := self._host.ready()) is not None:
+            try:
+                async with self._turn:
+                    self._learn(*await self._prove(worker, self.keys, self._unproved))
+            except (WorkerLost, WorkerFailed) as lost:
+                worker.kill(str(lost))  # the next one that comes has to prove them
+                return
+            except Fault as fault:
+                _log.error("keys not proved", why=fault.text)
+                return
+            self._host.update()
+
+    def stop(self) -> None:
+        if self._proving is not None:
+            self._proving.cancel()
