@@ -225,13 +225,12 @@ def test_a_restore_is_adopted_by_two(bed, tmp_path):
     subprocess.run(
         [sys.executable, "-m", "segeld", "restore", backup, "--config", config], check=True, timeout=60
     )
-    for _ in range(2):  # a restart does not help
-        with dev_daemon("--workers", "1", directory=bed) as daemon:
-            assert "segelctl audit adopt" in run(daemon, "status", code=9)
-            results = attempt(daemon)
-            assert all("audit adopt" in str(one) for one in results)
-            assert not outcomes(bed / "state/audit")
     with dev_daemon("--workers", "1", directory=bed) as daemon:
+        results = attempt(daemon)
+        assert all("audit adopt" in str(one) for one in results)
+        assert not outcomes(bed / "state/audit")
+    with dev_daemon("--workers", "1", directory=bed) as daemon:
+        assert "segelctl audit adopt" in run(daemon, "status", code=9), "a restart helped"
         asyncio.run(adopt(daemon))
         assert len(sign(daemon)) == len(DIGESTS)
         assert "segelctl audit adopt" not in run(daemon, "status")

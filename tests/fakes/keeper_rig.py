@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,7 +43,7 @@ class WorkerEnd:
 
 
 @asynccontextmanager
-async def borrowing(keeper: KeeperHandle) -> AsyncIterator[Callable]:
+async def borrowing(keeper: KeeperHandle) -> AsyncIterator[Callable[..., Awaitable["WorkerEnd"]]]:
     """Asks for a lend; gives the worker's end."""
     ends: list[WorkerEnd] = []
 

@@ -34,7 +34,9 @@ def run(file: Path, *, offline: bool, as_json: bool) -> int:
         )
         guard = config.load(file).state_dir / FILE
         if (why := trouble(guard, map(TokenName, sorted(config.load(file).tokens)))) is not None:
-            typer.echo(f"Note: {why}: no such token is logged in by itself until an officer has activated it by hand.")
+            typer.echo(
+                f"Note: {why}: no such token is logged in by itself until an officer has activated it by hand."
+            )
         if config.load(file).audit.witness is None:
             typer.echo(
                 "Note: there is no [audit.witness]: if database and audit log are both put back to an older state, nobody "

@@ -82,7 +82,7 @@ class Adoption:
         of_witness = self.witness.refusal if self.witness is not None else ""
         lost = self.witness is not None and self.witness.lost
         if self._of is None and not of_witness and not lost:
-            raise Fault(Reason.CHANGE_STATE, "The audit log waits for nothing: there is nothing to adopt.")
+            raise Fault(Reason.CHANGE_STATE, "The audit log waits for nothing; there is nothing to adopt.")
         if of_witness and self.witness is not None and not self.witness.can_be_adopted:
             raise Fault(Reason.CHANGE_STATE, of_witness)
         lines = []

@@ -1,16 +1,19 @@
 """Certificates of keys: asking an authority for one, and taking what comes back."""
 
 import asyncio
+import contextlib
 import datetime as dt
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
+
+from cryptography import x509
 
 from segeld.model.algorithm import EcdsaEncoding
 from segeld.model.chains import OddCertificate
 from segeld.model.deadline import Deadline
 from segeld.model.faults import Fault, Reason
-from segeld.model.inventory import Order
+from segeld.model.inventory import KeyRecord, Order
 from segeld.model.names import KeyName
 from segeld.office import csr, import_chain
 from segeld.office.certificate_files import CertificateFileError, read_certificates
@@ -98,12 +101,20 @@ class CertificateDesk:
             self._standing.require(wanted)
         try:
             certificates = read_certificates(data)
-            keys = {record.name for record in self._standing.keys()}  # noqa: SIM118 # a method
+            records = self._standing.keys()
+            keys = {record.name for record in records}
             at = dt.datetime.fromtimestamp(self._clock(), dt.UTC)
-            return import_chain.examine(certificates, keys, wanted, at, self._folder.all())
+            return import_chain.examine(certificates, keys, wanted, at, self._at_hand(records))
         except (CertificateFileError, OddCertificate, import_chain.Unfit) as error:
             text = str(error)
             raise Fault(Reason.CERTIFICATE_INVALID, f"{text[:1].upper()}{text[1:]}.", field="data") from None
+
+    def _at_hand(self, records: Iterable[KeyRecord]) -> Iterator[x509.Certificate]:
+        """Issuers that need not come again: those in the folder, on tokens, and in files that the configuration names."""
+        yield from self._folder.all()
+        for der in {issuer for record in records for issuer in record.chain[1:]}:
+            with contextlib.suppress(ValueError):  # odd ones are on tokens in the field
+                yield x509.load_der_x509_certificate(der)
 
     async def take(self, taken: import_chain.Import, who: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Keeps what was examined; where, and what else there is to say.

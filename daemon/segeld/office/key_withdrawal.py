@@ -86,7 +86,7 @@ class KeyWithdrawal:
         if left > 0:
             raise Fault(
                 Reason.CHANGE_STATE,
-                f"{key} may be destroyed when it has been disabled for 30 days: in {int(left // _DAY) + 1} days.",
+                f"{key} may be destroyed when it has been disabled for 30 days: in {int(left // _DAY) + 1} days. Ask for it then.",
                 key=str(key),
             )
         return record

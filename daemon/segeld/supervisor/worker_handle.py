@@ -87,12 +87,14 @@ class WorkerHandle:
             pin.close()
             raise
         worker = cls(process, pin)
-        connecting = asyncio.get_running_loop().create_connection(lambda: _Control(worker), sock=control)
         try:
-            await to_its_end(connecting)
+            await asyncio.get_running_loop().create_connection(lambda: _Control(worker), sock=control)
         except BaseException:  # the daemon stops just now: what was started is ended too
             worker.kill("the daemon stops")
-            await worker.close()
+            try:
+                await worker.close()
+            finally:
+                control.close()
             raise
         return worker
 
@@ -229,7 +231,8 @@ class WorkerHandle:
 
     def disconnected(self) -> None:
         self._transport = None
-        self._reaping = asyncio.create_task(self._reap(), name=f"worker {self.number} ends")
+        if self._reaping is None:
+            self._reaping = asyncio.create_task(self._reap(), name=f"worker {self.number} ends")
 
     def _abort(self) -> None:
         if self._transport is not None:
@@ -270,7 +273,7 @@ class WorkerHandle:
         self.why = self.why or "closed"
         if self._transport is not None:
             self._transport.close()
-        elif self._reaping is None:  # it was never connected
+        else:  # it was never connected, or is not any more
             self.disconnected()
         await to_its_end(self.ended.wait())
 

@@ -13,7 +13,7 @@ from segeld.config.schema import Config, PinFile, Token
 from segeld.model.secret import Pin
 from segeld.model.token_state import TokenState
 
-RESTARTS = int(os.environ.get("SEGEL_PIN_RESTARTS", "4"))
+RESTARTS = int(os.environ.get("SEGEL_PIN_RESTARTS", "3"))
 """`make soak` has 20."""
 WORKERS = 8
 

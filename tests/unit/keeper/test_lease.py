@@ -179,6 +179,17 @@ def test_what_an_officer_clears_does_not_become_known_by_that() -> None:
     assert begin(lease) is NotLent.UNKNOWN
 
 
+def test_a_token_that_was_swapped_in_the_middle_of_an_attempt_waits_for_its_outcome() -> None:
+    lease = lent(b"1234")
+    lease.waiting.clear()
+    lease.waiting.extend(borrowers(5, serial="4711"))
+    assert lease.begin() is None
+    lease.ended(LoginOutcome.OK)
+    assert lease.begin() is None, "that is not durable yet"
+    lease.settled()
+    assert begin(lease) == 5
+
+
 def test_of_a_lost_memory_nothing_follows_but_an_officers_own_attempt() -> None:
     lease = Lease("tokens/a", b"k", Memory({}, lost=True))
     lease.hold(Pin(b"1234"), by_officer=False, serial=SERIAL)

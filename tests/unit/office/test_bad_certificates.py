@@ -149,7 +149,7 @@ async def test_certificates_for_several_keys_are_refused_until_one_is_named(benc
     other = CA.seal(public_key=second)
     bench.tokens.also(second)
     assert "for several keys. Name the key" in refused(bench, text(SEAL, other))
-    assert bench.desk.certificates.examine(text(other, SEAL), NAME).der == der(SEAL)
+    assert bench.desk.certificates.examine(text(other, SEAL), NAME).der[:1] == der(SEAL)
 
 
 def taken(bench, *certificates: x509.Certificate):
@@ -176,6 +176,7 @@ async def test_one_that_is_not_valid_yet_is_taken_with_what_that_means(bench):
 
 
 async def test_a_gap_is_named_with_the_place_where_the_issuer_is(bench):
+    bench.tokens.chain = ()  # no issuer is at hand
     place = x509.AccessDescription(
         AuthorityInformationAccessOID.CA_ISSUERS, x509.UniformResourceIdentifier("http://ca.test/issuing.cer")
     )
@@ -188,6 +189,7 @@ async def test_a_gap_is_named_with_the_place_where_the_issuer_is(bench):
 
 
 async def test_an_issuer_of_the_right_name_with_another_key_fills_no_gap(bench):
+    bench.tokens.chain = ()  # no issuer is at hand
     namesake = StatusAuthority().certificate
     told = taken(bench, SEAL, namesake).warnings
     assert "the certificate of CN=Issuing is missing" in told[0]
@@ -195,6 +197,7 @@ async def test_an_issuer_of_the_right_name_with_another_key_fills_no_gap(bench):
 
 
 async def test_one_that_only_looks_as_if_it_had_issued_itself_has_a_gap(bench):
+    bench.tokens.chain = ()  # no issuer is at hand
     assert "CN=Issuing is missing" in taken(bench, CA.seal(public_key=KEY, subject="Issuing")).warnings[0]
 
 
@@ -217,6 +220,7 @@ async def test_a_key_usage_that_does_not_sign_is_said(bench, signs, count):
 
 
 async def test_what_openssl_trusts_is_read_as_well(bench):
+    bench.tokens.chain = ()  # no issuer is at hand
     whole = SEAL.public_bytes(Encoding.DER) + bytes.fromhex("30030c0178")  # an alias
     assert bench.desk.certificates.examine(bytes(pem.armor("TRUSTED CERTIFICATE", whole)), None).der == der(
         SEAL

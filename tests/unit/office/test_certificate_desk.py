@@ -1,7 +1,10 @@
 """Taking what authorities send."""
 
+import dataclasses
+
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from key_bench import CA, KEY, NAME, SEAL
 from status_authority import der
@@ -29,9 +32,22 @@ async def test_a_certificate_goes_to_the_token_or_else_to_the_folder(bench):
 
 @pytest.mark.parametrize("encoding", [Encoding.PEM, Encoding.DER])
 async def test_pem_and_der_are_taken(bench, encoding):
+    bench.tokens.chain = ()  # no issuer is at hand
     taken = bench.desk.certificates.examine(SEAL.public_bytes(encoding), NAME)
     assert taken.der == der(SEAL)
     assert "CN=Issuing is missing" in taken.warnings[0]
+
+
+async def test_an_issuer_that_another_key_has_at_hand_need_not_come_again(bench):
+    fresh, other = CA.seal(public_key=KEY), ec.generate_private_key(ec.SECP256R1()).public_key()
+    bench.tokens.chain = ()
+    assert "CN=Issuing is missing" in bench.desk.certificates.examine(pem(fresh), NAME).warnings[0]
+    bench.tokens.also(other)
+    chain = der(CA.seal(public_key=other), CA.certificate)
+    bench.tokens.others[0] = dataclasses.replace(bench.tokens.others[0], chain=(*chain, b"odd"))
+    taken = bench.desk.certificates.examine(pem(fresh), NAME)
+    assert taken.der == der(fresh, CA.certificate)
+    assert not any("missing" in each for each in taken.warnings)
 
 
 async def test_an_authoritys_certificate_is_no_seals(bench):

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 from acts_fake import acts
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from segeld.model.activation import NO_LIMITS, Limits
@@ -22,6 +22,7 @@ STEPS = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(st.integers(1, 100), STEPS)
 def test_there_are_never_more_signatures_than_were_allowed(allowed, steps):
     allowance = Allowance(Limits(signatures=allowed), 0.0)
@@ -48,6 +49,7 @@ def test_there_are_never_more_signatures_than_were_allowed(allowed, steps):
         assert bool(allowance.over(0.0)) == (allowance.left == 0)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 100), st.lists(st.integers(1, 9), max_size=80))
 def test_everything_that_is_allowed_can_be_had(allowed, wishes):
     allowance = Allowance(Limits(signatures=allowed), 0.0)

@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from segeld.model.faults import Fault, Reason
@@ -163,6 +163,7 @@ def test_two_bad_signatures_within_ten_minutes_are_too_many(monkeypatch) -> None
 ACTS = st.lists(st.sampled_from(["begin", "end", "suspend", "resume", "break", "mend", "turn"]), max_size=14)
 
 
+@settings(max_examples=100, deadline=None)
 @given(ACTS)
 def test_whatever_officers_do_it_is_lifted_by_nobody_else(acts) -> None:
     asyncio.run(_holds(acts))
