@@ -28,7 +28,7 @@ from segeld.dispatch.upkeep import Upkeep
 from segeld.dispatch.withdrawal import Withdrawal
 from segeld.jobqueue.store import StoreBroken, StoreFull
 from segeld.office.act_key import DestroyingKey, EnablingKey
-from segeld.office.act_policy import ApplyingPolicy, LettingIn, outdated
+from segeld.office.act_policy import ApplyingPolicy, LettingIn
 from segeld.office.act_token import InitializingToken, UnblockingPin
 from segeld.office.actions import (
     AdoptLog,
@@ -42,6 +42,7 @@ from segeld.office.actions import (
 from segeld.office.certificate_watch import CertificateWatch
 from segeld.office.conditions import certificate_conditions
 from segeld.office.key_desk import KeyDesk
+from segeld.office.outdated import outdated
 from segeld.office.policy_desk import PolicyDesk
 from segeld.office.revocation_check import RevocationCheck
 from segeld.office.token_records import TokenRecords
@@ -182,7 +183,7 @@ class _Daemon:
             },
             policy=policy.current,
             standing=policy.standing,
-            outdated=lambda action: outdated(policy, action),
+            outdated=lambda action: outdated(policy, self._keys.withdrawal, action),
             tokens=self._supervisor.tokens,
             jobs=storage.store,
             more=(certificate_conditions(self._watch.warnings),),

@@ -20,13 +20,14 @@ class EnablingKey:
 
     async def describe(self, action: EnableKey) -> Description:
         """:raises Fault: KEY_NOT_FOUND, CHANGE_STATE."""
-        note = self._desk.require_disabled(KeyName.parse(action.key))
+        note = self._desk.require_enabling(KeyName.parse(action.key), action.disabled)
         return Description(
             (
                 f"{action.key} signs again.",
                 f"It was disabled on {day_of(note.disabled_at)} by {note.disabled_by}: {note.disabled_why}",
             ),
             needs_approval=True,
+            action=EnableKey(action.key, note.stamp),
         )
 
     async def run(
@@ -36,7 +37,7 @@ class EnablingKey:
         secrets: Mapping[str, Pin],  # noqa: ARG002
         approved_by: str = "",
     ) -> None:
-        await self._desk.enable(KeyName.parse(action.key), who, approved_by)
+        await self._desk.enable(KeyName.parse(action.key), action.disabled, who, approved_by)
 
 
 class DestroyingKey:

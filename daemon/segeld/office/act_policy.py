@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from segeld.model.secret import Pin
-from segeld.office.actions import Action, ApplyPolicy, UnrevokeCaller
+from segeld.office.actions import ApplyPolicy, UnrevokeCaller
 from segeld.office.executor import Description
 from segeld.office.policy_desk import Check, PolicyDesk
 
@@ -66,17 +66,6 @@ class LettingIn:
         approved_by: str = "",
     ) -> None:
         await self._desk.unrevoke(action.caller, action.revoked, who, approved_by)
-
-
-def outdated(desk: PolicyDesk, action: Action) -> str:
-    """Why an action that was possible when it was asked for never will be again; empty for those of others."""
-    match action:
-        case ApplyPolicy():
-            return desk.outdated(action.base, action.number)
-        case UnrevokeCaller():
-            return desk.let_in_before(action.caller, action.revoked)
-        case _:
-            return ""
 
 
 def _summary(check: Check) -> tuple[str, ...]:

@@ -41,6 +41,8 @@ class EnableKey(_Action, frozen=True, tag="enable_key"):
     """Lets a disabled key sign again."""
 
     key: str
+    disabled: int = 0
+    """When that was, microseconds since the epoch. Filled in when it is asked for: it may be disabled again."""
 
 
 class ApplyPolicy(_Action, frozen=True, tag="apply_policy"):

@@ -122,7 +122,11 @@ def approved(change: Change, who: Person, seen: bytes, *, at: float, standing: s
     :raises Fault: SECOND_PERSON_REQUIRED; CHANGE_STATE if it does not wait, or is not what was shown.
     """
     if who.is_same_as(change.asked):
-        alike = "" if who.name == change.asked.name else ", under another name: the certificate, or its SAN, is the same"
+        alike = (
+            ""
+            if who.name == change.asked.name
+            else ", under another name: the certificate, or its SAN, is the same"
+        )
         raise Fault(
             Reason.SECOND_PERSON_REQUIRED,
             f"{change.name} was asked for by {change.asked.name}, and that is you{alike}. Another officer must run: "
@@ -210,7 +214,10 @@ _WHY: Final[Mapping[ChangeState, tuple[str, str]]] = {
     ),
     ChangeState.DONE: ("was run", "Ask anew if it is to be done again"),
     ChangeState.REJECTED: ("was rejected", "If it is to be done all the same, ask anew"),
-    ChangeState.EXPIRED: ("has expired, as no change waits longer than 72 hours", "If it is still to be done, ask anew"),
+    ChangeState.EXPIRED: (
+        "has expired, as no change waits longer than 72 hours",
+        "If it is still to be done, ask anew",
+    ),
     ChangeState.FAILED: ("was run and failed in part", "Look, then ask anew"),
 }
 

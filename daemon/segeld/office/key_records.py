@@ -32,6 +32,11 @@ class KeyNote(msgspec.Struct, frozen=True, omit_defaults=True):
     destroyed_at: float = 0.0
     destroyed_by: str = ""
 
+    @property
+    def stamp(self) -> int:
+        """Which disabling this is: microseconds since the epoch."""
+        return round(self.disabled_at * 1e6)
+
 
 class KeyRecords:
     """Writes one at a time; what is read is what was last written."""

@@ -59,13 +59,37 @@ class KeyWithdrawal:
         await self._records.change(key, "key disabled", who, changes, reason=why)
         self._changed()
 
-    async def enable(self, key: KeyName, who: str, approved_by: str = "") -> None:
-        """:raises Fault: KEY_NOT_FOUND, CHANGE_STATE if it is enabled."""
-        self.require_disabled(key)
+    async def enable(self, key: KeyName, stamp: int, who: str, approved_by: str = "") -> None:
+        """:param stamp: of the disabling that is meant.
+        :raises Fault: KEY_NOT_FOUND, CHANGE_STATE if it is enabled, or was disabled anew.
+        """
+        self.require_enabling(key, stamp)
         changes = {"disabled_at": 0.0, "disabled_by": "", "disabled_why": ""}
         facts = {"approved_by": approved_by} if approved_by else {}
         await self._records.change(key, "key enabled", who, changes, **facts)
         self._changed()
+
+    def enabled_before(self, key: KeyName, stamp: int) -> str:
+        """Why a key that was disabled then cannot be enabled; empty if that is so still."""
+        note = self._records[key]
+        if not note.disabled_at:
+            return f"{key} is not disabled any more."
+        if note.stamp != stamp:
+            return f"{key} was disabled again since, by {note.disabled_by}: {note.disabled_why}"
+        return ""
+
+    def require_enabling(self, key: KeyName, stamp: int = 0) -> KeyNote:
+        """:param stamp: of the disabling that is meant; 0: the one there is.
+        :raises Fault: KEY_NOT_FOUND, CHANGE_STATE.
+        """
+        self._standing.require(key)
+        note = self._records[key]
+        if not note.disabled_at:
+            raise Fault(Reason.CHANGE_STATE, f"{key} is not disabled; nothing has to be done.", key=str(key))
+        if stamp and (why := self.enabled_before(key, stamp)):
+            text = f"{why.rstrip('.')}. If it is to sign all the same, ask anew: segelctl key enable {key}"
+            raise Fault(Reason.CHANGE_STATE, text, key=str(key))
+        return note
 
     def require_disabled(self, key: KeyName) -> KeyNote:
         """:raises Fault: KEY_NOT_FOUND, CHANGE_STATE."""

@@ -87,7 +87,7 @@ def _action_message(action: Action, *, brief: bool) -> changes_pb2.Action:
         case DestroyKey():
             message.destroy_key.key = action.key
         case EnableKey():
-            message.enable_key.key = action.key
+            message.enable_key.MergeFrom(changes_pb2.EnableKey(key=action.key, disabled=action.disabled))
         case ApplyPolicy():
             message.apply_policy.MergeFrom(
                 changes_pb2.ApplyPolicy(

@@ -7,6 +7,7 @@ from segeld.model.faults import Fault, Reason
 from segeld.office.act_key import DestroyingKey, EnablingKey
 from segeld.office.actions import DestroyKey, EnableKey
 from segeld.office.executor import Partly
+from segeld.office.outdated import outdated
 from segeld.supervisor.ceremonies import DestroyedHalf
 
 
@@ -17,12 +18,30 @@ async def test_disabled_is_disabled_after_a_restart_and_until_it_is_enabled(benc
     assert bench.barred() is Reason.KEY_DISABLED
     enabling = EnablingKey(bench.desk.withdrawal)
     assert "by wayan: lost" in (await enabling.describe(EnableKey(str(NAME)))).summary[1]
-    await enabling.run(EnableKey(str(NAME)), "wayan", {}, "made")
+    await enabling.run((await enabling.describe(EnableKey(str(NAME)))).action, "wayan", {}, "made")
     assert bench.barred() is None
     assert bench.records.leaves[-1].facts == {"approved_by": "made"}
     with pytest.raises(Fault) as refused:
         await enabling.describe(EnableKey(str(NAME)))
     assert refused.value.reason is Reason.CHANGE_STATE
+
+
+async def test_an_approval_is_for_one_disabling(bench):
+    withdrawal = bench.desk.withdrawal
+    enabling = EnablingKey(withdrawal)
+    await withdrawal.disable(NAME, "wayan", "lost")
+    first = (await enabling.describe(EnableKey(str(NAME)))).action
+    assert outdated(None, withdrawal, first) == ""
+    await enabling.run(first, "wayan", {}, "made")
+    assert outdated(None, withdrawal, first) == f"{NAME} is not disabled any more."
+    bench.now += 60
+    await withdrawal.disable(NAME, "ketut", "lost again")
+    assert outdated(None, withdrawal, first) == f"{NAME} was disabled again since, by ketut: lost again"
+    for again in (enabling.describe(first), enabling.run(first, "wayan", {}, "made")):
+        with pytest.raises(Fault, match="disabled again since") as refused:
+            await again
+        assert refused.value.reason is Reason.CHANGE_STATE
+    assert bench.barred() is Reason.KEY_DISABLED
 
 
 async def test_nothing_is_disabled_that_could_not_be_written_down(bench):

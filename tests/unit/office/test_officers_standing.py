@@ -5,10 +5,11 @@ from office_fakes import FakeRecords
 
 from segeld.model.faults import Fault, Reason
 from segeld.model.principal import Principal, Role
-from segeld.office.act_policy import ApplyingPolicy, LettingIn, outdated
+from segeld.office.act_policy import ApplyingPolicy, LettingIn
 from segeld.office.actions import ApplyPolicy, UnrevokeCaller
 from segeld.office.change_desk import ChangeDesk
 from segeld.office.changes import ChangeState, Person
+from segeld.office.outdated import outdated
 from segeld.office.policy_desk import PolicyDesk
 from segeld.office.revocations import REMEMBERED
 
@@ -38,7 +39,7 @@ class Office:
             {ApplyPolicy: ApplyingPolicy(self.desk), UnrevokeCaller: LettingIn(self.desk)},
             two_person=self.desk.two_person,
             standing=lambda who: self.desk.standing(who.name, who.identity, who.fingerprint),
-            outdated=lambda action: outdated(self.desk, action),
+            outdated=lambda action: outdated(self.desk, None, action),
             clock=lambda: self.now,
         )
         await self.changes.start()

@@ -12,10 +12,11 @@ from office_fakes import FakeRecords
 
 from segeld.model.faults import Fault
 from segeld.model.principal import Principal, Role
-from segeld.office.act_policy import ApplyingPolicy, LettingIn, outdated
+from segeld.office.act_policy import ApplyingPolicy, LettingIn
 from segeld.office.actions import ApplyPolicy, UnrevokeCaller
 from segeld.office.change_desk import ChangeDesk
 from segeld.office.changes import ChangeState, Person
+from segeld.office.outdated import outdated
 from segeld.office.policy_desk import PolicyDesk
 
 WAYAN, MADE = Person("wayan", "email:wayan", b"w" * 32), Person("made", "email:made", b"m" * 32)
@@ -79,7 +80,7 @@ class Interleavings(RuleBasedStateMachine):
             {ApplyPolicy: ApplyingPolicy(self.desk), UnrevokeCaller: LettingIn(self.desk)},
             two_person=self.desk.two_person,
             standing=lambda who: self.desk.standing(who.name, who.identity, who.fingerprint),
-            outdated=lambda action: outdated(self.desk, action),
+            outdated=lambda action: outdated(self.desk, None, action),
             clock=lambda: self.now,
         )
         self.runner.run(self.changes.start())

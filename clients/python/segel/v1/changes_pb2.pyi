@@ -290,16 +290,22 @@ class EnableKey(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     KEY_FIELD_NUMBER: _builtins.int
+    DISABLED_FIELD_NUMBER: _builtins.int
     key: _builtins.str
     """Required. Format: keys/sha256-{64 hex digits}."""
+    disabled: _builtins.int
+    """Output only. When it was disabled: refused with CHANGE_STATE if it was enabled and disabled again since. Microseconds
+    since the epoch.
+    """
     def __init__(
         self,
         *,
         key: _builtins.str = ...,
+        disabled: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["disabled", b"disabled", "key", b"key"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
