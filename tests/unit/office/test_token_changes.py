@@ -272,7 +272,7 @@ async def test_a_key_that_is_not_as_it_was_shown_is_not_destroyed_by_an_older_ye
         case "a certificate":
             bench.tokens.chain = ()
         case _:
-            await withdrawal.enable(NAME, "wayan", "made")
+            await withdrawal.enable(NAME, withdrawal.require_disabled(NAME).stamp, "wayan", "made")
             await withdrawal.disable(NAME, "made", "found again, and lost")
             bench.now += 31 * 86_400
     await office.moved_on(number, {})
