@@ -16,7 +16,7 @@ from segeld.model.weak_objects import PRIVATE, PUBLIC
 from segeld.supervisor import one_shot
 from segeld.supervisor.crew import Crew
 from segeld.supervisor.half import Half, Known, Unanswered
-from segeld.supervisor.login import not_active
+from segeld.supervisor.login import not_active, quarantined
 from segeld.supervisor.one_shot import OneShot
 from segeld.supervisor.pin import TokenPin
 from segeld.supervisor.worker_handle import WorkerFailed, WorkerHandle, WorkerLost
@@ -31,6 +31,10 @@ class Host(one_shot.Host, Protocol):
     """The token, as these ceremonies need it."""
 
     def is_active(self) -> bool: ...
+
+    def is_barred(self) -> bool:
+        """Whether it is in quarantine."""
+        ...
 
     def public_keys(self) -> tuple[bytes, ...]: ...
 
@@ -49,7 +53,9 @@ class KeyCeremonies:
         self._desk = OneShot(host)
 
     def require_active(self) -> None:
-        """:raises Fault: TOKEN_NOT_ACTIVE."""
+        """:raises Fault: TOKEN_QUARANTINED, TOKEN_NOT_ACTIVE."""
+        if self._host.is_barred():
+            raise quarantined(self._host.name)
         if not self._host.is_active():
             raise not_active(self._host.name)
 

@@ -129,6 +129,16 @@ def not_active(token: TokenName) -> Fault:
     )
 
 
+def quarantined(token: TokenName) -> Fault:
+    """The Fault for what needs a token that may be logged in."""
+    return Fault(
+        Reason.TOKEN_QUARANTINED,
+        f"{token} is in quarantine: nobody logs in. See why with segelctl token show {token.word}, and end it with segelctl "
+        f"token release {token.word}",
+        token=str(token),
+    )
+
+
 def not_forgotten(token: TokenName, why: str) -> Fault:
     """The Fault for PINs that count as refused still, although an officer wanted them forgotten."""
     return Fault(

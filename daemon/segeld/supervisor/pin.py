@@ -28,6 +28,7 @@ from segeld.supervisor.login import (
     not_forgotten,
     not_read,
     not_tried,
+    quarantined,
     refusal,
     unrecorded,
 )
@@ -191,6 +192,8 @@ class TokenPin:
         name = self._host.name
         async with self._turn:
             keeper = await self._keeper()
+            if self._host.is_barred():
+                raise quarantined(name)
             if isinstance(self._host.config.pin, PinPad):
                 await keeper.hold_pad(name)
             elif not self.is_held():

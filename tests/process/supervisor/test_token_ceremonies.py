@@ -204,5 +204,8 @@ async def test_a_quarantine_ends_all_use_until_an_officer_ends_it(desk) -> None:
             with pytest.raises(Fault) as refused:
                 await act()
             assert refused.value.reason is Reason.TOKEN_STATE
+        with pytest.raises(Fault, match="segelctl token release seal") as barred:
+            await supervisor.objects(SEAL)
+        assert barred.value.reason is Reason.TOKEN_QUARANTINED
         await supervisor.release(SEAL)
         await until(supervisor, lambda record: record.state is TokenState.ACTIVE)
