@@ -122,7 +122,8 @@ class CertificateDesk:
         :raises Fault: STORAGE_UNAVAILABLE, STORAGE_FULL.
         """
         key, fingerprint = taken.key, hashlib.sha256(taken.der[0]).hexdigest()
-        changes = {"csr_at": 0.0, "csr_by": "", "revocation": "", "revocation_at": 0.0, "revocation_of": b""}
+        # What was heard of a certificate stays: it may be the same one.
+        changes = {"csr_at": 0.0, "csr_by": ""}
         facts = {"certificate": f"sha256-{fingerprint}", "subject": taken.chain[0].subject.rfc4514_string()}
         await self._records.change(key, "certificate import begun", who, {}, **facts)
         warnings: list[str] = []

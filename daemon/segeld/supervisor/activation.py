@@ -26,7 +26,10 @@ class Host(Protocol):
     def is_active(self) -> bool: ...
 
     def begins_anew(self, limits: Limits) -> None:
-        """An officer gave a PIN: what went wrong before counts no more."""
+        """An officer gave a PIN: what went wrong before counts no more.
+
+        :raises Fault: TOKEN_STATE if an officer has put it in quarantine meanwhile.
+        """
 
     async def began(self, limits: Limits, who: str) -> None:
         """It came up.
@@ -84,7 +87,11 @@ class Activation:
             await self._pin.hold(pin)
         # A token that signs although its PIN is gone is made whole; any other is back with its first worker.
         needed = len(self._slots) if host.is_active() else 1
-        host.begins_anew(limits)
+        try:
+            host.begins_anew(limits)
+        except Fault:
+            await self._pin.drop()
+            raise
         for slot in self._slots:
             slot.forgive()
         host.update()

@@ -94,7 +94,7 @@ class TokenPin:
     async def hold(self, pin: Pin | None) -> None:
         """Hands a PIN that an officer typed to the keeper, and wipes it here; None: the one that is configured.
 
-        :raises Fault: if the keeper does not take it; FIELD_INVALID if none was typed and none is configured.
+        :raises Fault: if the keeper does not take it; PIN_LENGTH if none was typed and none is configured.
         """
         self._officers_acts += 1
         async with self._acting:
@@ -177,7 +177,10 @@ class TokenPin:
         :raises Fault: why it is not logged in.
         :raises WorkerLost: if it ended meanwhile.
         """
-        lent = await self._lend(await self._keeper(), worker, serial=serial, pin=pin)
+        keeper = await self._keeper()
+        if self._host.is_barred():
+            raise quarantined(self._host.name)
+        lent = await self._lend(keeper, worker, serial=serial, pin=pin)
         if lent.flags:
             self._host.show_flags(lent.flags)
         self._typed_ended(lent, worker)

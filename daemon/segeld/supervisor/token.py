@@ -219,24 +219,30 @@ class TokenSupervisor:
         self._term.narrow(limits)
 
     def did_not_begin(self) -> None:
-        self._term.end()
         if self._isolation.is_suspended and self._isolation.resume():
             self._crew.kill("its token is in quarantine")
             self.update()
+        if not self.is_active():  # else its other workers go on, within the limits that there were
+            self._term.end()
 
     async def began(self, limits: Limits, who: str) -> None:
         if self._isolation.is_suspended:
             if self._isolation.quarantine_before:
                 await self._isolation.end(who, "activation")
             self._isolation.resume()
-        if not limits and self._notes.limited_by(self.name):
+        unlimited = self._term.until is None and self._term.left is None
+        if unlimited and not limits and self._notes.limited_by(self.name):
             try:
                 await self._notes.unlimit(self.name, who)
             except Fault as fault:  # then it waits after a restart: that harms nobody
                 _log.error("limits not lifted", token=str(self.name), why=fault.text)
 
     def begins_anew(self, limits: Limits) -> None:
-        self._term.begin(limits)
+        self._require_activable()  # once more: it may have waited for an activation before it, or for the keeper
+        if self.is_active() and not self._term.why:  # without its PIN, and nobody has proved this one yet
+            self._term.narrow(limits)
+        else:
+            self._term.begin(limits)
         self._isolation.suspend()
         self._ring.expect(proved=self.is_active())
 

@@ -1,5 +1,6 @@
 """Making a key pair on a token, and removing one with what belongs to it."""
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from pkcs11 import Session, exceptions
@@ -105,13 +106,14 @@ def destroy(session: Session, request: wire.DestroyKey) -> wire.KeyDestroyed:
     """The private object first: while it is there, so is what it is found by. What is left then is public, and found by
     the public key itself if this is asked once more.
 
-    :raises Failure: what the token says; KEY_AMBIGUOUS if two private objects could be it.
+    :raises Failure: what the token says; KEY_AMBIGUOUS if it cannot be told which private object is it.
     """
     found = objects.read(session)
     configured = [public_keys.from_spki(der) for der in request.configured]
+    paired = pairing.pair(found, configured)
     own = [
         one.private
-        for one in pairing.pair(found, configured)
+        for one in paired
         if one.found.public_key == request.public_key and one.private is not None
     ]
     ids = {one.cka_id for one in own}
@@ -121,6 +123,13 @@ def destroy(session: Session, request: wire.DestroyKey) -> wire.KeyDestroyed:
             Reason.KEY_AMBIGUOUS,
             Remedy.ITEM,
             "Two private objects on the token could be this key; which of them it is cannot be told. Nothing was removed.",
+        )
+    if not own and _may_be_there(found, paired, request.public_key):
+        raise Failure(
+            Reason.KEY_AMBIGUOUS,
+            Remedy.ITEM,
+            "A private object on the token has the CKA_ID of this key, and of another public key too; whose it is cannot be "
+            "told. Nothing was removed.",
         )
     handles = {one.handle for one in own}
     try:
@@ -135,6 +144,16 @@ def destroy(session: Session, request: wire.DestroyKey) -> wire.KeyDestroyed:
         raise ceremony_faults.raised(error, "C_DestroyObject", changing=True) from None
     removed, left = _remove_public(session, request.public_key)
     return wire.KeyDestroyed(request.id, len(private) + removed, left)
+
+
+def _may_be_there(found: Objects, paired: Sequence[pairing.Paired], public_key: bytes) -> bool:
+    """Whether a private object that belongs to no public key for certain could belong to this one."""
+    shown: tuple[PublicObject, ...] = (*found.public, *found.certificates)
+    ids = {one.cka_id for one in shown if one.cka_id and public_keys.to_spki(one.key) == public_key}
+    return any(
+        one.found.public_key is None and one.private is not None and one.private.cka_id in ids
+        for one in paired
+    )
 
 
 def _remove_public(session: Session, public_key: bytes) -> tuple[int, int]:
@@ -154,5 +173,7 @@ def _remove_public(session: Session, public_key: bytes) -> tuple[int, int]:
                 except exceptions.PKCS11Error:
                     left += 1
     except exceptions.PKCS11Error as error:
-        raise ceremony_faults.raised(error, "listing objects", changing=True) from None
+        failure = ceremony_faults.raised(error, "listing objects")
+        # Whatever it answered: the private object has gone before.
+        raise Failure(failure.reason, failure.remedy, failure.text, ckr=failure.ckr, certain=False) from None
     return removed, left

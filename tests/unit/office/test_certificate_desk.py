@@ -84,3 +84,14 @@ async def test_one_that_is_over_is_refused(bench):
     bench.now += 301 * 86_400
     with pytest.raises(Fault, match="expired on"):
         bench.desk.certificates.examine(pem(SEAL), NAME)
+
+
+async def test_a_revoked_certificate_stays_so_when_it_is_imported_again(bench):
+    bench.options.revoked = False
+    await bench.desk.standing.heard(bench.record, "revoked")
+    taken = bench.desk.certificates.examine(pem(SEAL, CA.certificate), None)
+    await bench.desk.certificates.take(taken, "wayan")
+    assert bench.barred() is Reason.KEY_CERTIFICATE
+    fresh = bench.desk.certificates.examine(pem(CA.seal(public_key=KEY), CA.certificate), None)
+    await bench.desk.certificates.take(fresh, "wayan")
+    assert bench.barred() is None

@@ -10,8 +10,9 @@ from acts_fake import acts
 from segeld.config.schema import PinFile, PinPrompt, Timeouts
 from segeld.ipc.keeper_wire import Lent, Record
 from segeld.ipc.pin_wire import LoginOutcome
-from segeld.model.faults import Reason
+from segeld.model.faults import Fault, Reason
 from segeld.model.names import TokenName
+from segeld.model.secret import Pin
 from segeld.model.token_state import PinState
 from segeld.supervisor.guard import Guard
 from segeld.supervisor.news import News
@@ -142,3 +143,20 @@ async def test_an_officer_is_told_if_what_was_refused_counts_still_and_the_pin_i
     assert await pin.forget() is None
     assert pin._guard.of(THERE) == Record()
     assert keeper.asked == ["forget", "forget", f"forget {THERE}"]
+
+
+async def test_no_pin_is_tried_with_a_token_in_quarantine_one_that_was_typed_neither(tmp_path) -> None:
+    keeper = FakeKeeper()
+
+    async def there() -> FakeKeeper:
+        return keeper
+
+    pin = token(tmp_path, there)
+    pin._held_by = keeper
+    pin._host.is_barred = lambda: True
+    worker = FakeWorker(THERE)
+    for attempt in (pin.log_in_once(worker, THERE), pin.log_in_typed(worker, THERE, Pin(b"123456"))):
+        with pytest.raises(Fault) as refused:
+            await attempt
+        assert refused.value.reason is Reason.TOKEN_QUARANTINED
+    assert keeper.asked == []
