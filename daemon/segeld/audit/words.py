@@ -60,7 +60,7 @@ def sentence(leaf: AnyLeaf) -> str:
                 f", {missing} not ({reasons})" if missing else ""
             )
         case Act():
-            facts = ", ".join(f"{name} {value}" for name, value in leaf.facts.items())
+            facts = ", ".join(f"{name} {value}" for name, value in leaf.facts.items() if value)
             who = leaf.who or "the daemon"
             return " ".join(
                 filter(None, (f"{leaf.what}, by {who}", leaf.subject, f"({facts})" if facts else ""))
