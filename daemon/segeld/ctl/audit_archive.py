@@ -4,7 +4,7 @@ import os
 import pwd
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -87,6 +87,10 @@ def archive(
     return ExitCode.OK
 
 
+_NAME: Final = 64
+"""Characters of what root says of whoever it was before."""
+
+
 def _user() -> str:
     """Whoever runs this, by the name that the machine has for them."""
     number = os.getuid()
@@ -94,5 +98,5 @@ def _user() -> str:
         name = pwd.getpwuid(number).pw_name
     except KeyError:
         name = f"user {number}"
-    before = plain(os.environ.get("SUDO_USER", "")) if number == 0 else ""
+    before = plain(os.environ.get("SUDO_USER", ""))[:_NAME] if number == 0 else ""
     return f"{before} as {name}" if before else name

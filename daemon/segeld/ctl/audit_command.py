@@ -67,7 +67,7 @@ def note_unread(session: Session, numbers: Iterable[int]) -> bool:
         )
         session.output.note(
             f"leaves {text}{', …' if len(spans) > _SHOWN else ''} may say more, and were not read: they were archived. "
-            "Give --archive with the folder that has these files"
+            "Where the log's files are, --archive with the folder that has these reads them too"
         )
     return bool(spans)
 

@@ -105,6 +105,8 @@ def find(
     if is_remote(folder):
         if narrowing:
             raise only_local("a search by --caller and times")
+        if archives:
+            raise only_local("--archive")
         source: Local | Remote = Remote(session, parse_key(key, Path("/nonexistent")) if key else None)
     else:
         if folder is not None and not os.path.lexists(folder):

@@ -14,7 +14,7 @@ from segeld.ctl.audit_command import Archives, Dir, Key, audit_command, folder_o
 from segeld.ctl.audit_find import NOT_VERIFIED, Digest, File, Signature
 from segeld.ctl.audit_key import parse_key
 from segeld.ctl.audit_lookup import Wanted, items, wanted
-from segeld.ctl.audit_remote import is_remote
+from segeld.ctl.audit_remote import is_remote, only_local
 
 PROVE = """\
 Examples:
@@ -79,6 +79,8 @@ def prove(
     if sum(one is not None for one in (leaf, digest, file, signature)) != 1:
         raise UsageError("give one of FILE, --leaf, --digest and --signature")
     if is_remote(folder):
+        if archives:
+            raise only_local("--archive")
         asked = [] if leaf is not None else wanted(digest=digest, file=file, signature=signature)
         return _prove_remotely(session, key, leaf, output, asked)
     where = folder_of(folder)

@@ -12,7 +12,7 @@ from segel.cli.failures import UsageError
 from segel.cli.session import Session
 from segeld.ctl.audit_command import Archives, Dir, Key, audit_command, folder_of
 from segeld.ctl.audit_key import parse_key
-from segeld.ctl.audit_remote import ask, is_remote, streamed
+from segeld.ctl.audit_remote import ask, is_remote, only_local, streamed
 
 if TYPE_CHECKING:
     from segeld.audit.report import Report
@@ -53,6 +53,8 @@ def verify(session: Session, folder: Dir = None, key: Key = None, archives: Arch
             "itself proves nothing"
         )
     verifier = parse_key(key, where)
+    if archives and is_remote(folder):
+        raise only_local("--archive")
     with bar(session) as progress:
         if is_remote(folder):
             report = ask(session, lambda log: streamed(log, verifier, progress))

@@ -20,6 +20,13 @@ async def _keys(session: Session) -> AsyncIterator[tuple[str, str]]:
                 yield name, managed.key.state.name.lower()
 
 
+async def _key_names(session: Session) -> AsyncIterator[tuple[str, str]]:
+    """Immutable ones only."""
+    async with session.officer() as officer:
+        for managed in await officer.keys.list():
+            yield managed.key.name, ", ".join(managed.key.aliases)
+
+
 async def _changes(session: Session) -> AsyncIterator[tuple[str, str]]:
     async with session.officer() as officer:
         for change in (await officer.changes.list()).changes:
@@ -41,6 +48,7 @@ async def _jobs(session: Session) -> AsyncIterator[tuple[str, str]]:
 
 complete_token: Final = completion("officer", "tokens/", _tokens)
 complete_key: Final = completion("officer", "keys/", _keys)
+complete_key_name: Final = completion("officer", "keys/", _key_names)
 complete_change: Final = completion("officer", "changes/", _changes)
-complete_caller: Final = completion("officer", "callers/", _callers)
+complete_caller: Final = completion("officer", "", _callers)
 complete_job: Final = completion("officer", "jobs/", _jobs)

@@ -9,7 +9,7 @@ from segel.cli.failures import UsageError
 from segel.cli.job_ask import Yes, sure
 from segel.cli.job_view import full_job_name, record, shown_labels
 from segel.cli.session import Session, session_command
-from segeld.ctl.completing import complete_caller, complete_job, complete_key
+from segeld.ctl.completing import complete_caller, complete_job, complete_key_name
 
 if TYPE_CHECKING:
     from segel import Job
@@ -51,7 +51,10 @@ Caller = Annotated[
 Key = Annotated[
     str,
     typer.Option(
-        "--key", metavar="KEY", help="With this key only, by its immutable name.", autocompletion=complete_key
+        "--key",
+        metavar="KEY",
+        help="With this key only, by its immutable name.",
+        autocompletion=complete_key_name,
     ),
 ]
 JobName = Annotated[

@@ -104,10 +104,12 @@ class CertificateDesk:
             records = self._standing.keys()
             keys = {record.name for record in records}
             at = dt.datetime.fromtimestamp(self._clock(), dt.UTC)
-            return import_chain.examine(certificates, keys, wanted, at, self._at_hand(records))
+            found = import_chain.examine(certificates, keys, wanted, at, self._at_hand(records))
+            import_chain.require_younger(found.chain[0], self._folder.leaf(found.key))
         except (CertificateFileError, OddCertificate, import_chain.Unfit) as error:
             text = str(error)
             raise Fault(Reason.CERTIFICATE_INVALID, f"{text[:1].upper()}{text[1:]}.", field="data") from None
+        return found
 
     def _at_hand(self, records: Iterable[KeyRecord]) -> Iterator[x509.Certificate]:
         """Issuers that need not come again: those in the folder, on tokens, and in files that the configuration names."""
@@ -137,10 +139,13 @@ class CertificateDesk:
                     f"The certificate cannot be kept in the state folder: {error.strerror}.",
                 ) from error
             stored = (IN_STATE_FOLDER,)
-        await self._records.change(
-            key, "certificate imported", who, changes, stored=", ".join(stored), **facts
-        )
+        where = ", ".join(stored)
         self._changed()
+        try:
+            await self._records.change(key, "certificate imported", who, changes, stored=where, **facts)
+        except Fault as fault:
+            text = f"The certificate is kept ({where}) and used, but that could not be recorded: {fault.text}"
+            raise Fault(fault.reason, text, key=str(key)) from fault
         return stored, tuple(warnings)
 
     async def _on_tokens(self, taken: import_chain.Import, warnings: list[str]) -> tuple[str, ...]:

@@ -51,6 +51,10 @@ class CertificateFolder:
         """DER, the key's own first; empty if there is none here."""
         return self._ders.get(key, ())
 
+    def leaf(self, key: KeyName) -> x509.Certificate | None:
+        """The key's own."""
+        return next(iter(self._chains.get(key, ())), None)
+
     def all(self) -> tuple[x509.Certificate, ...]:
         return tuple(each for chain in self._chains.values() for each in chain)
 

@@ -64,6 +64,17 @@ def examine(
     return Import(key_of(leaf), chain, tuple(_warnings(certificates, chain, at)))
 
 
+def require_younger(leaf: x509.Certificate, kept: x509.Certificate | None) -> None:
+    """:param kept: the one of the same key that is in the state folder.
+    :raises Unfit: if that one is the younger, which is the one that is used.
+    """
+    if kept is not None and kept.not_valid_before_utc > leaf.not_valid_before_utc:
+        raise Unfit(
+            f"the key has a younger certificate, {subject_text(kept)}, valid from {kept.not_valid_before_utc:%Y-%m-%d %H:%M} UTC, "
+            "which goes on being used: nothing was stored. If the older one is meant, ask the authority for a new one"
+        )
+
+
 def _leaf(
     certificates: Sequence[x509.Certificate], keys: Collection[KeyName], wanted: KeyName | None
 ) -> x509.Certificate:

@@ -29,6 +29,8 @@ class KeyNote(msgspec.Struct, frozen=True, omit_defaults=True):
     revocation_at: float = 0.0
     revocation_of: bytes = b""
     """SHA-256 of the certificate that was asked about."""
+    revoked: tuple[bytes, ...] = ()
+    """SHA-256 of certificates that were revoked when they were last asked about, the newest last: one may come back."""
     destroyed_at: float = 0.0
     destroyed_by: str = ""
 

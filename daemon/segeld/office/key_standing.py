@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
+from typing import Final
 
 from segeld.model.faults import Fault, Reason
 from segeld.model.inventory import KeyRecord
@@ -11,6 +12,9 @@ from segeld.office.expiry import Facts, facts_of, warning
 from segeld.office.key_ports import Policy, Tokens
 from segeld.office.key_records import KeyNote, KeyRecords
 from segeld.office.key_rules import refusal
+
+_REVOKED: Final = 16
+"""Revoked certificates of one key that are remembered."""
 
 
 class KeyStanding:
@@ -78,9 +82,12 @@ class KeyStanding:
 
     def revocation(self, record: KeyRecord) -> str:
         """What was last heard of its certificate; empty if nothing was asked."""
-        note = self._records[record.name]
-        der = record.chain[0] if record.chain else b""
-        return note.revocation if note.revocation_of == hashlib.sha256(der).digest() else ""
+        if not record.chain:
+            return ""
+        note, digest = self._records[record.name], hashlib.sha256(record.chain[0]).digest()
+        if note.revocation_of == digest:
+            return note.revocation
+        return "revoked" if digest in note.revoked else ""
 
     def warnings(self, record: KeyRecord) -> tuple[str, ...]:
         """What officers should know of a key, a sentence each."""
@@ -119,10 +126,15 @@ class KeyStanding:
             return  # nothing that the log should say again
         if before == "revoked" and status == "unknown":
             return  # else whoever cuts the network would let it sign again
+        digest = hashlib.sha256(record.chain[0]).digest()
+        revoked = [each for each in self._records[record.name].revoked if each != digest]
+        if status == "revoked":
+            revoked.append(digest)
         changes = {
             "revocation": status,
             "revocation_at": self._clock(),
-            "revocation_of": hashlib.sha256(record.chain[0]).digest(),
+            "revocation_of": digest,
+            "revoked": tuple(revoked[-_REVOKED:]),
         }
         await self._records.change(record.name, "certificate status", "", changes, status=status)
         self._tokens().review()

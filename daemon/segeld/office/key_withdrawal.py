@@ -44,19 +44,22 @@ class KeyWithdrawal:
     async def disable(self, key: KeyName, who: str, why: str) -> None:
         """:raises Fault: KEY_NOT_FOUND, KEY_DISABLED if it is already, FIELD_INVALID."""
         self._standing.require(key)
-        if not why.strip() or not why.isprintable():
+        if not why.strip() or len(why) > MAX_REASON or not why.isprintable():
             raise Fault(
                 Reason.FIELD_INVALID,
-                "reason: say why, in one line of printable characters; it is kept in the audit log.",
+                f"reason: say why, in 1 to {MAX_REASON} printable characters; they are kept in the audit log.",
                 field="reason",
             )
         if (note := self._records[key]).disabled_at:
             raise Fault(
                 Reason.KEY_DISABLED, f"{key} was disabled before, by {note.disabled_by}.", key=str(key)
             )
-        why = why[:MAX_REASON]
         changes = {"disabled_at": self._clock(), "disabled_by": who, "disabled_why": why}
-        await self._records.change(key, "key disabled", who, changes, reason=why)
+        try:
+            await self._records.change(key, "key disabled", who, changes, reason=why)
+        except Fault as fault:
+            text = f"{key} is NOT disabled and goes on signing, as that cannot be recorded: {fault.text}"
+            raise Fault(fault.reason, text, key=str(key)) from fault
         self._changed()
 
     async def enable(self, key: KeyName, stamp: int, who: str, approved_by: str = "") -> None:

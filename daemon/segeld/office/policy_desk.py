@@ -124,9 +124,9 @@ class PolicyDesk:
             return  # the record is what counts
         if text != self._kept.toml.encode(errors="surrogateescape"):
             self._file_differs = (
-                f"The file {self._file} differs from the policy in force and has no effect. To put it in force: segelctl "
-                f"policy apply {self._file}. To see what would change: segelctl policy check {self._file}. To bring the file up to "
-                f"date: segelctl policy show --output {self._file}"
+                f"The file {self._file} differs from the policy in force and has no effect. It is put in force with segelctl "
+                f"policy apply {self._file} and looked at with segelctl policy check {self._file} before; and it is brought up to "
+                f"date with segelctl policy show --output {self._file} at any time"
             )
 
     async def begin(self) -> None:

@@ -159,7 +159,7 @@ class Audit(audit_pb2_grpc.AuditServicer):
             except Archived as away:
                 raise convert.invalid(
                     "leaf",
-                    f"is in {away.path}, which was archived: whoever has that archive can read it, with --archive",
+                    f"is in {away.path}, which was archived: whoever has that archive can read it where the log's files are, with --archive",
                 ) from None
             except (BadFile, BadLeaf, BadProof, LogUnreadable, OSError) as error:
                 raise Fault(

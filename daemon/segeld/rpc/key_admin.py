@@ -16,6 +16,7 @@ from segeld.office.key_desk import KeyDesk
 from segeld.policy import Policy
 from segeld.rpc import call as calls
 from segeld.rpc import convert, keys
+from segeld.rpc.outcomes import Outcomes
 from segeld.rpc.ports import Inventory
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -26,6 +27,7 @@ class KeyAdmin:
 
     _inventory: Inventory
     _key_desk: KeyDesk
+    _outcomes: Outcomes
     _policy: Callable[[], Policy]
 
     async def ListManagedKeys(
@@ -41,7 +43,14 @@ class KeyAdmin:
     ) -> token_admin_pb2.CreateCsrResponse:
         key = self._key(request.key, "key")
         who = calls.principal().name
-        pem, subject = await self._key_desk.certificates.request(key, who, request.subject, request.like)
+        pem, subject = await self._outcomes.to_the_end(
+            self._outcomes.recorded(
+                self._key_desk.certificates.request(key, who, request.subject, request.like),
+                "certificate request not made",
+                who,
+                str(key),
+            )
+        )
         return token_admin_pb2.CreateCsrResponse(pem=pem, subject=subject)
 
     async def ImportCertificate(
@@ -52,7 +61,15 @@ class KeyAdmin:
         stored: tuple[str, ...] = ()
         more: tuple[str, ...] = ()
         if not request.dry_run:
-            stored, more = await self._key_desk.certificates.take(taken, calls.principal().name)
+            who = calls.principal().name
+            stored, more = await self._outcomes.to_the_end(
+                self._outcomes.recorded(
+                    self._key_desk.certificates.take(taken, who),
+                    "certificate import failed",
+                    who,
+                    str(taken.key),
+                )
+            )
         record = self._key_desk.standing.require(taken.key)
         if not request.dry_run and record.chain[:1] != taken.der[:1]:
             more = (*more, "A younger certificate of the key is on its token, and goes on being used.")

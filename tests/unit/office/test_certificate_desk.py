@@ -95,3 +95,50 @@ async def test_a_revoked_certificate_stays_so_when_it_is_imported_again(bench):
     fresh = bench.desk.certificates.examine(pem(CA.seal(public_key=KEY), CA.certificate), None)
     await bench.desk.certificates.take(fresh, "wayan")
     assert bench.barred() is None
+
+
+async def test_one_that_was_revoked_stays_so_after_another_one_in_between(bench):
+    bench.options.revoked = False
+    await bench.desk.standing.heard(bench.record, "revoked")
+    bench.tokens.chain = der(CA.seal(public_key=KEY), CA.certificate)
+    await bench.desk.standing.heard(bench.record, "good")
+    assert bench.barred() is None
+    await bench.restart()
+    bench.tokens.chain = der(SEAL, CA.certificate)
+    assert bench.barred() is Reason.KEY_CERTIFICATE
+    assert bench.desk.standing.warnings(bench.record)[-1] == "Its certificate was revoked."
+    await bench.desk.standing.heard(bench.record, "good")  # its authority takes that back
+    bench.tokens.chain = der(CA.seal(public_key=KEY), CA.certificate)
+    await bench.desk.standing.heard(bench.record, "good")
+    bench.tokens.chain = der(SEAL, CA.certificate)
+    assert bench.barred() is None
+
+
+async def test_an_older_one_does_not_take_the_place_of_a_younger_in_the_folder(bench, monkeypatch):
+    bench.tokens.full, old = True, pem(SEAL, CA.certificate)
+    monkeypatch.setattr(CA, "age", CA.age / 2)
+    younger = CA.seal(public_key=KEY, subject="younger")
+    bench.now += 2 * 86_400
+    for certificate in (SEAL, younger, younger):
+        await bench.desk.certificates.take(
+            bench.desk.certificates.examine(pem(certificate, CA.certificate), NAME), "wayan"
+        )
+    with pytest.raises(Fault, match="has a younger certificate") as refused:
+        bench.desk.certificates.examine(old, NAME)
+    assert refused.value.reason is Reason.CERTIFICATE_INVALID
+    assert bench.desk.standing.chain(NAME, ()) == der(younger, CA.certificate)
+
+
+async def test_what_is_kept_but_could_not_be_recorded_is_said_to_be_kept(bench, monkeypatch):
+    taken = bench.desk.certificates.examine(pem(CA.seal(public_key=KEY), CA.certificate), NAME)
+    store = bench.tokens.store_certificates
+
+    async def then_the_disk_is_full(key, chain):
+        bench.records.broken = True
+        return await store(key, chain)
+
+    monkeypatch.setattr(bench.tokens, "store_certificates", then_the_disk_is_full)
+    with pytest.raises(
+        Fault, match=r"is kept \(tokens/a, tokens/b\) and used, but that could not be recorded"
+    ):
+        await bench.desk.certificates.take(taken, "wayan")
