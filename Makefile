@@ -7,6 +7,8 @@ FILES ?=
 SIDE_BY_SIDE ?= 2
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export GRPC_ENABLE_FORK_SUPPORT := 0
+# Bytecode is kept even if the environment says otherwise: hundreds of programs are started here.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help setup demo test soak lint format bench proto lock serve clean
 

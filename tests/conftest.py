@@ -24,6 +24,9 @@ settings.register_profile(
 )  # how long an example takes says nothing about the code
 settings.load_profile("shared-machine")
 
+# Without it each daemon, worker and command that is started compiles all it imports: half of its start.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 for number in (signal.SIGINT, signal.SIGHUP):
     if signal.getsignal(number) is signal.SIG_IGN:  # nohup, or a shell's background
         signal.signal(number, lambda *_: None)  # ignored here still, but not by the programs that are tested

@@ -1,12 +1,14 @@
 """A database that cannot be used ends the daemon at once, with one line that says what to do."""
 
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
 from contextlib import closing
 
 import pytest
+from crash_run import served_in
 
 FILE = "segel.db"
 
@@ -23,12 +25,20 @@ def serve(served):
     )
 
 
+@pytest.fixture(scope="module")
+def left(bed, tmp_path_factory):
+    """The state folder that a daemon left when it ended in good order. Tests spoil a copy of it."""
+    with served_in(tmp_path_factory.mktemp("left"), bed) as served:
+        served.start()
+        served.wait_ready()
+        assert served.stop() == 0
+        return served.state
+
+
 @pytest.fixture
-def used(served):
+def used(served, left):
     """A daemon ran here, and ended in good order."""
-    served.start()
-    served.wait_ready()
-    assert served.stop() == 0
+    shutil.copytree(left, served.state)
     return served
 
 

@@ -13,7 +13,7 @@ from segel.v1.signing_pb2_grpc import SigningStub
 
 Answer = TypeVar("Answer")
 ANSWER_WITHIN: Final = 30.0
-PAUSE: Final = 0.06
+PAUSE: Final = 0.1
 PASSES: Final = frozenset(
     {
         "CALLER_QUOTA",
@@ -79,7 +79,7 @@ async def until(holds: Callable[[], Awaitable[bool]], patience: float = 60.0) ->
     """Asks until it is so."""
     async with asyncio.timeout(patience):
         while not await holds():  # noqa: ASYNC110 - what is asked is in another process
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.03)
 
 
 def reason_of(status: status_pb2.Status) -> str:

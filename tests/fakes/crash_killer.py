@@ -56,7 +56,7 @@ class Killer:
                     await self._pause(0.5)
                     await self._again()
                 case "daemon later":
-                    await self._pause(3.0)
+                    await self._pause(2.0)
                     await self._again()
                 case _:
                     await self._pause(0.4)
@@ -103,4 +103,4 @@ class Killer:
                 raise AssertionError(f"the daemon ended by itself:\n{self.served.tail()}")
             if time.monotonic() > deadline:
                 raise AssertionError(f"it is not ready:\n{self.served.metrics()}\n{self.served.tail()}")
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.04)

@@ -81,11 +81,11 @@ class Round:
             segel.Client.connect(self.served.target, tls=self.served.tls(CALLERS[0]))
         )
         await client.whoami()
-        self._jobs = [JobMaker(*rest(number, "job")) for number in range(3)]
+        self._jobs = [JobMaker(*rest(number, "job")) for number in range(2)]
         self._jobs.append(LibraryJobs(client, *rest(0, "library")))
-        calls = [Requests(*rest(number, "call")).run_calls(stop) for number in range(4)]
-        streams = [Requests(*rest(number, "stream")).run_streams(stop) for number in range(2)]
-        return [maker.run(stop) for maker in self._jobs] + calls + streams
+        calls = [Requests(*rest(number, "call")).run_calls(stop) for number in range(2)]
+        stream = Requests(*rest(0, "stream")).run_streams(stop)
+        return [*(maker.run(stop) for maker in self._jobs), *calls, stream]
 
     async def _watch(self) -> None:
         """Every checkpoint that can be seen is kept."""

@@ -88,6 +88,8 @@ class StoreCertificates(Request, frozen=True):
     """SubjectPublicKeyInfo, DER, of the key."""
     chain: tuple[bytes, ...]
     """DER."""
+    configured: tuple[bytes, ...] = ()
+    """Public keys that the configuration names, SubjectPublicKeyInfo, DER: the key may have no other on the token."""
 
 
 class CertificatesStored(Answer, frozen=True):

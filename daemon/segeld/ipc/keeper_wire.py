@@ -127,6 +127,16 @@ class Changed(_Frame, frozen=True):
     new: msgspec.Raw
 
 
+class Freeze(_Frame, frozen=True):
+    """The token's PIN is being exchanged: from now on nobody gets the one that is held; whoever asks waits. `Frozen` is
+    answered as soon as no attempt is under way.
+    """
+
+
+class Thaw(_Frame, frozen=True):
+    """That is over, whatever came of it."""
+
+
 class Recorded(_Frame, frozen=True):
     """The record that came with the worker's `Attempting` or `Lent` is durable; or it is not, and why."""
 
@@ -151,6 +161,8 @@ class Attempting(_Frame, frozen=True):
     worker: int
     serial: str
     record: Record
+    attempted: bytes
+    """The fingerprint, in the record, of the PIN that is tried."""
 
 
 class Lent(_Frame, frozen=True):
@@ -175,6 +187,10 @@ class Forgotten(_Frame, frozen=True):
     pass
 
 
+class Frozen(_Frame, frozen=True):
+    """No attempt with the PIN that is held is under way, and none begins before `Thaw`."""
+
+
 class Noted(_Frame, frozen=True):
     """A change of the PIN was noted; this is to be remembered."""
 
@@ -193,9 +209,11 @@ Request = (
     | Sever
     | Forget
     | Changed
+    | Freeze
+    | Thaw
     | Recorded
 )
-Answer = Holding | NotHeld | Attempting | Lent | Forgotten | Noted
+Answer = Holding | NotHeld | Attempting | Lent | Forgotten | Frozen | Noted
 
 REQUESTS: Final = msgspec.msgpack.Decoder(Request)
 ANSWERS: Final = msgspec.msgpack.Decoder(Answer)

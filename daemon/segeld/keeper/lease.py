@@ -66,6 +66,8 @@ class Lease:
     trial: Trial | None = None
     settling: Borrower | None = None
     """Whose outcome is not durable yet."""
+    frozen: bool = False
+    """The PIN is being exchanged: the one that is held is given to nobody."""
     _prints: dict[str, bytes] = field(default_factory=dict)
     """Of the PIN that is held, by device: they are slow to make."""
 
@@ -111,14 +113,15 @@ class Lease:
 
     def begin(self) -> Trial | Denied | None:
         """The next attempt, if there may be one; or who may not have it, and why: the PIN is dropped then."""
-        if self.trial is not None or self.settling is not None or not self.waiting:
+        if self.trial is not None or self.settling is not None:
             return None
-        if self.waiting[0].serial in self.memory.busy:
+        borrower = next((each for each in self.waiting if not self.frozen or each.pin is not None), None)
+        if borrower is None or borrower.serial in self.memory.busy:
             return None
         pin = self.pin
-        if self.waiting[0].pin is None and pin is None and not self.pad:
+        if borrower.pin is None and pin is None and not self.pad:
             return None
-        borrower = self.waiting.popleft()
+        self.waiting.remove(borrower)
         if borrower.pin is not None:
             return self._begin_own(borrower, borrower.pin)
         if self.pad or pin is None:

@@ -34,6 +34,8 @@ class Keeper:
         self._key = b""
         self._memory: Memory | None = None
         self._leases: dict[str, Lease] = {}
+        self._freezing: set[str] = set()
+        """Tokens whose `Frozen` is not answered yet."""
         self._given = set(given)
         self._descriptors: list[int] = []
         """Received beside Lend frames that are not read yet, in their order."""
@@ -111,6 +113,14 @@ class Keeper:
                 self._tell(keeper_wire.Forgotten(token))
             case keeper_wire.Changed(serial=serial, old=old, new=new):
                 self._changed(lease, serial, old, new)
+            case keeper_wire.Freeze():
+                lease.frozen = True
+                self._freezing.add(token)
+                self._go_on()
+            case keeper_wire.Thaw():
+                lease.frozen = False
+                self._freezing.discard(token)
+                self._go_on()
             case keeper_wire.Recorded(worker=worker, trouble=trouble):
                 self._recorded(lease, worker, trouble)
 
@@ -206,11 +216,18 @@ class Keeper:
             else:
                 self._tell(
                     keeper_wire.Attempting(
-                        lease.token, begun.borrower.worker, begun.borrower.serial, begun.record
+                        lease.token,
+                        begun.borrower.worker,
+                        begun.borrower.serial,
+                        begun.record,
+                        begun.print_,
                     )
                 )
         for borrower in lease.hopeless():
             self._deny(lease.token, borrower, keeper_wire.NotLent.GONE)
+        if lease.token in self._freezing and lease.trial is None:
+            self._freezing.discard(lease.token)
+            self._tell(keeper_wire.Frozen(lease.token))
 
     def _deny(
         self,

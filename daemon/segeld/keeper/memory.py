@@ -43,6 +43,8 @@ class Memory:
     """What was remembered is lost; of a serial number without a record nothing is known."""
     busy: set[str] = field(default_factory=set)
     """Devices at which an attempt is under way, or its outcome is not durable yet."""
+    under_way: dict[str, bytes] = field(default_factory=dict)
+    """The attempts that have not ended yet, by device."""
 
     def of(self, serial: str) -> Record:
         return self.records.get(serial) or Record(unsure=self.lost)
@@ -72,12 +74,14 @@ class Memory:
 
     def begins(self, print_: bytes, serial: str) -> Record:
         """An attempt begins: it is open until something is known of it."""
+        self.under_way[serial] = print_
         record = self.of(serial)
         open_ = {**record.open, print_: record.open.get(print_, 0) + 1}
         return self._keep(serial, Record(record.refused, open_, record.unsure))
 
     def undo(self, print_: bytes, serial: str) -> Record:
         """It did not come to an attempt."""
+        self.under_way.pop(serial, None)
         record = self.of(serial)
         open_ = dict(record.open)
         left = open_.pop(print_, 0) - 1
@@ -87,6 +91,7 @@ class Memory:
 
     def ended(self, print_: bytes, serial: str, outcome: LoginOutcome | None, ckr: int) -> Record:
         """:param ckr: C_Login's answer; with LOCKED, 0 if only a flag said so and C_Login was not called."""
+        self.under_way.pop(serial, None)
         if outcome in OPEN:
             return self._keep(serial, self.of(serial))
         if outcome is LoginOutcome.OK:
@@ -104,9 +109,13 @@ class Memory:
         return self._keep(serial, Record(tuple(one for one in others if one != print_)))
 
     def clear(self, serials: Iterable[str]) -> None:
-        """An officer's act. What is not known stays unknown until a PIN was taken."""
+        """An officer's act. What is not known stays unknown until a PIN was taken, and an attempt that is under way stays
+        open until it has ended.
+        """
         for serial in self.records.keys() & set(serials):
-            self.records[serial] = Record(unsure=self.records[serial].unsure)
+            print_ = self.under_way.get(serial)
+            open_ = {} if print_ is None else {print_: 1}
+            self.records[serial] = Record(open=open_, unsure=self.records[serial].unsure)
 
     def _keep(self, serial: str, record: Record) -> Record:
         self.records[serial] = record

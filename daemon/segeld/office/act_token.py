@@ -4,6 +4,8 @@ import re
 from collections.abc import Mapping
 from typing import Final, Protocol
 
+from msgspec.structs import replace
+
 from segeld.audit.acts import Acts
 from segeld.model.faults import Fault, Reason
 from segeld.model.inventory import Survey, TokenRecord
@@ -31,10 +33,18 @@ class Tokens(lost_objects.Tokens, Protocol):
     async def survey(self) -> Survey: ...
 
     async def initialize(
-        self, token: TokenName, slot: tuple[str, int] | None, label: str | None, so_pin: Pin, new_pin: Pin
+        self,
+        token: TokenName,
+        slot: tuple[str, int] | None,
+        label: str | None,
+        so_pin: Pin,
+        new_pin: Pin,
+        serial: str | None = None,
     ) -> TokenRecord: ...
 
-    async def unblock(self, token: TokenName, so_pin: Pin, new_pin: Pin) -> TokenRecord: ...
+    async def unblock(
+        self, token: TokenName, so_pin: Pin, new_pin: Pin, serial: str | None = None
+    ) -> TokenRecord: ...
 
 
 class InitializingToken:
@@ -48,7 +58,12 @@ class InitializingToken:
         """:raises Fault: TOKEN_NOT_FOUND, FIELD_INVALID, SLOT_NOT_FOUND, TOKEN_STATE."""
         token, slot = _known(self._tokens, action.token), _slot(action.slot)
         if slot is None:
-            return Description(await lost_with(self._tokens, token), needs_approval=True, binding=True)
+            return Description(
+                await lost_with(self._tokens, token),
+                needs_approval=True,
+                binding=True,
+                action=replace(action, serial=token.serial),
+            )
         survey = await self._tokens.survey()
         found = next((one for one in survey.slots if (one.module, one.slot_id) == slot), None)
         if found is None or found.token_label is None:
@@ -69,6 +84,7 @@ class InitializingToken:
             else await lost_with(self._tokens, token),
             needs_approval=True,
             binding=True,
+            action=replace(action, serial=found.token_serial),
         )
 
     async def run(
@@ -79,7 +95,12 @@ class InitializingToken:
         await self._acts.note("token initialisation begun", who=who, subject=action.token, **facts)
         try:
             record = await self._tokens.initialize(
-                name, _slot(action.slot), action.label or None, secrets[SO_PIN], secrets[NEW_PIN]
+                name,
+                _slot(action.slot),
+                action.label or None,
+                secrets[SO_PIN],
+                secrets[NEW_PIN],
+                action.serial,
             )
         except Half as half:
             self._acts.later(_BEFALLEN[half.known], who=who, subject=action.token, reason=half.fault.reason)
@@ -104,7 +125,8 @@ class UnblockingPin:
         token = _known(self._tokens, action.token)
         line = f"{action.token} ({which(token)}) gets a new PIN, set with its SO PIN. Its keys stay."
         # Bound to that device: how many tries it says are left moves, and is not said here.
-        return Description((line,), needs_approval=True, binding=True)
+        fixed = replace(action, serial=token.serial)
+        return Description((line,), needs_approval=True, binding=True, action=fixed)
 
     async def run(
         self, action: UnblockPin, who: str, secrets: Mapping[str, Pin], approved_by: str = ""
@@ -112,7 +134,9 @@ class UnblockingPin:
         facts = _facts(approved_by)
         await self._acts.note("token unblocking begun", who=who, subject=action.token, **facts)
         try:
-            await self._tokens.unblock(TokenName.parse(action.token), secrets[SO_PIN], secrets[NEW_PIN])
+            await self._tokens.unblock(
+                TokenName.parse(action.token), secrets[SO_PIN], secrets[NEW_PIN], action.serial
+            )
         except Half as half:
             self._acts.later(
                 "token unblocking not ended",

@@ -22,12 +22,20 @@ class InitializeToken(_Action, frozen=True, tag="initialize_token"):
     """modules/{module}/slots/{slot id} of a blank token; empty: the token is found as configured."""
     label: str = ""
     """Empty: the configured one."""
+    serial: str = ""
+    """Of the device that was shown; empty if none was seen, or it has none. Filled in when it is asked for: another may
+    be put there.
+    """
 
 
 class UnblockPin(_Action, frozen=True, tag="unblock_pin"):
     """Sets a new user PIN by the SO PIN."""
 
     token: str
+    serial: str = ""
+    """Of the device that was shown; empty if none was seen, or it has none. Filled in when it is asked for: another may
+    be put there.
+    """
 
 
 class DestroyKey(_Action, frozen=True, tag="destroy_key"):

@@ -5,6 +5,7 @@ A backslash takes the next character as it is; `+` joins attributes of one RDN. 
 addresses and domain components (IA5String).
 """
 
+import re
 from dataclasses import dataclass
 from typing import Final
 
@@ -58,6 +59,8 @@ _LONG: Final = {
     "email": "emailAddress",
     **{name.lower(): name for name in KINDS},
 }
+_LABEL: Final = re.compile("[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
+"""Of a domain name (RFC 1123, 2.1)."""
 _PRINTABLE: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789 '()+,-./:=?")
 _SPECIAL: Final = "/+\\"
 
@@ -141,8 +144,15 @@ def _check(name: str, value: str) -> None:
         raise BadSubject(f"{name} may hold A-Z a-z 0-9 space ' ( ) + , - . / : = ? only")
     if kind.form == "ia5_string" and not value.isascii():
         raise BadSubject(f"{name} may hold ASCII only")
-    if name == "emailAddress" and ("@" not in value[1:-1] or " " in value):
+    if name == "DC" and not _LABEL.fullmatch(value):
+        raise BadSubject(f"DC is one label of a domain name (RFC 4519, 2.4), such as example, not {value!r}")
+    if name == "emailAddress" and not _is_mail(value):
         raise BadSubject(f"{value!r} is no mail address")
+
+
+def _is_mail(value: str) -> bool:
+    mailbox, at, domain = value.rpartition("@")
+    return bool(mailbox and at) and " " not in value and all(map(_LABEL.fullmatch, domain.split(".")))
 
 
 def written(rdns: tuple[Rdn, ...]) -> str:

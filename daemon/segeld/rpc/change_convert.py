@@ -80,10 +80,12 @@ def _action_message(action: Action, *, brief: bool) -> changes_pb2.Action:
     match action:
         case InitializeToken():
             message.initialize_token.MergeFrom(
-                changes_pb2.InitializeToken(token=action.token, slot=action.slot, label=action.label)
+                changes_pb2.InitializeToken(
+                    token=action.token, slot=action.slot, label=action.label, serial=action.serial
+                )
             )
         case UnblockPin():
-            message.unblock_pin.token = action.token
+            message.unblock_pin.MergeFrom(changes_pb2.UnblockPin(token=action.token, serial=action.serial))
         case DestroyKey():
             message.destroy_key.key = action.key
         case EnableKey():

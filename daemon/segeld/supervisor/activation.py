@@ -25,6 +25,14 @@ class Host(Protocol):
 
     def is_active(self) -> bool: ...
 
+    def is_barred(self) -> bool:
+        """Whether it is in quarantine: during an activation, in one that began meanwhile."""
+        ...
+
+    def quarantined(self) -> Fault:
+        """Whose quarantine that is, why, and what to do."""
+        ...
+
     def begins_anew(self, limits: Limits) -> None:
         """An officer gave a PIN: what went wrong before counts no more.
 
@@ -118,6 +126,8 @@ class Activation:
         return sum(slot.status.stage is Stage.READY for slot in self._slots)
 
     def _gave_up(self) -> Fault | None:
+        if self._host.is_barred():
+            return self._host.quarantined()
         if self._pin.fault is not None:
             return self._pin.fault
         if self._pin.state is PinState.MISSING:

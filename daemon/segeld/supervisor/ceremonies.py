@@ -55,22 +55,32 @@ class Ceremonies:
         return record
 
     async def initialize(
-        self, token: TokenName, slot: tuple[str, int] | None, label: str | None, so_pin: Pin, new_pin: Pin
+        self,
+        token: TokenName,
+        slot: tuple[str, int] | None,
+        label: str | None,
+        so_pin: Pin,
+        new_pin: Pin,
+        serial: str | None = None,
     ) -> TokenRecord:
         """Erases a token, or makes a blank one usable. It waits for its activation then.
 
         :param slot: the module's configured name and the slot's number, of a blank token; None: found as configured.
+        :param serial: of the device that is meant; None: whichever is there.
         :raises Fault: nothing was changed.
         :raises Half: it is erased, or may be.
         """
-        await self._require(token).clerk.initialize(slot, label, so_pin, new_pin)
+        await self._require(token).clerk.initialize(slot, label, so_pin, new_pin, serial)
         return self._now(token)
 
-    async def unblock(self, token: TokenName, so_pin: Pin, new_pin: Pin) -> TokenRecord:
-        """:raises Fault: the PIN is what it was.
+    async def unblock(
+        self, token: TokenName, so_pin: Pin, new_pin: Pin, serial: str | None = None
+    ) -> TokenRecord:
+        """:param serial: of the device that is meant; None: whichever is there.
+        :raises Fault: the PIN is what it was.
         :raises Half: it is the new one, or may be.
         """
-        await self._require(token).clerk.unblock(so_pin, new_pin)
+        await self._require(token).clerk.unblock(so_pin, new_pin, serial)
         return self._now(token)
 
     async def change_pin(self, token: TokenName, pin: Pin, new_pin: Pin) -> str:

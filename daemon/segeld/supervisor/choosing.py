@@ -30,13 +30,33 @@ def label_for(name: TokenName, config: Token, wanted: str | None) -> str:
 
 
 def choose(
-    name: TokenName, config: Token, slot: tuple[str, int] | None, slots: Sequence[SlotInfo]
+    name: TokenName,
+    config: Token,
+    slot: tuple[str, int] | None,
+    slots: Sequence[SlotInfo],
+    serial: str | None = None,
 ) -> SlotInfo:
     """The slot with the token that is meant.
 
     :param slot: the module's configured name and the slot's number; None: the token is found as configured.
+    :param serial: of the device that was shown to whoever decided; None: it may be any.
     :raises Fault: TOKEN_NOT_PRESENT, SLOT_NOT_FOUND, TOKEN_STATE if it could be another that is meant.
     """
+    chosen = _chosen(name, config, slot, slots)
+    token = chosen.token
+    if serial is not None and token is not None and token.serial != serial:
+        raise _fault(
+            name,
+            Reason.TOKEN_STATE,
+            f"the device that is there has the serial number {token.serial!r}, and the change is for {serial!r}. Put that one "
+            "back, or ask anew",
+        )
+    return chosen
+
+
+def _chosen(
+    name: TokenName, config: Token, slot: tuple[str, int] | None, slots: Sequence[SlotInfo]
+) -> SlotInfo:
     own = [one for one in slots if _is_own(config, one)]
     if slot is None:
         if len(own) == 1:

@@ -15,6 +15,10 @@ from segeld.supervisor.crew import Crew
 from segeld.supervisor.pin import TokenPin
 
 T = TypeVar("T")
+_LAST_WHILE: Final = 10.0
+"""Seconds."""
+_LAST_WORDS: Final = 2.0
+"""Seconds in which a ceremony that has lost its worker says what is known of it."""
 
 
 class Host(clerk_pins.Host, clerk_keys.Host, Protocol):
@@ -22,28 +26,57 @@ class Host(clerk_pins.Host, clerk_keys.Host, Protocol):
 
 
 class Clerk:
-    def __init__(self, host: Host, pin: TokenPin, crew: Crew) -> None:
+    def __init__(self, host: Host, pin: TokenPin, crew: Crew, *, last_while: float = _LAST_WHILE) -> None:
+        """:param last_while: seconds that what is under way has when the daemon stops."""
         self._name: Final = host.name
+        self._while: Final = last_while
         self._pins: Final = PinCeremonies(host, pin, crew)
         self._keys: Final = KeyCeremonies(host, pin, crew)
         self._turn: Final = asyncio.Lock()
         self._working: set[asyncio.Task[Any]] = set()
 
+    def end(self, why: str) -> None:
+        """Kills the worker of what is under way: whoever asked for it hears what is known then."""
+        self._pins.end(why)
+        self._keys.end(why)
+
+    async def stop(self) -> None:
+        """The daemon stops: what is under way has a while to come to its end, and leaves no process behind."""
+        working = set(self._working)
+        if not working:
+            return
+        _, left = await asyncio.wait(working, timeout=self._while)
+        if not left:
+            return
+        self.end("the daemon stops")
+        _, left = await asyncio.wait(left, timeout=_LAST_WORDS)
+        for task in left:
+            task.cancel()
+        if left:
+            await asyncio.wait(left)
+
     async def initialize(
-        self, slot: tuple[str, int] | None, label: str | None, so_pin: Pin, new_pin: Pin
+        self,
+        slot: tuple[str, int] | None,
+        label: str | None,
+        so_pin: Pin,
+        new_pin: Pin,
+        serial: str | None = None,
     ) -> None:
         """Erases the token, or makes a blank one usable. It waits for its activation then.
 
+        :param serial: of the device that is meant; None: whichever is there.
         :raises Fault: nothing was changed.
         :raises Half: it is erased, or may be.
         """
-        await self._to_the_end(self._pins.initialize(slot, label, so_pin, new_pin))
+        await self._to_the_end(self._pins.initialize(slot, label, so_pin, new_pin, serial))
 
-    async def unblock(self, so_pin: Pin, new_pin: Pin) -> None:
-        """:raises Fault: the PIN is what it was.
+    async def unblock(self, so_pin: Pin, new_pin: Pin, serial: str | None = None) -> None:
+        """:param serial: of the device that is meant; None: whichever is there.
+        :raises Fault: the PIN is what it was.
         :raises Half: it is the new one, or may be.
         """
-        await self._to_the_end(self._pins.unblock(so_pin, new_pin))
+        await self._to_the_end(self._pins.unblock(so_pin, new_pin, serial))
 
     async def change_pin(self, pin: Pin, new_pin: Pin) -> str:
         """Takes and wipes both. Gives what an officer has to do then; empty if nothing.

@@ -52,6 +52,10 @@ class KeyCeremonies:
         self._crew = crew
         self._desk = OneShot(host)
 
+    def end(self, why: str) -> None:
+        """Kills the worker of what is under way: that is not known to be done then."""
+        self._desk.end(why)
+
     def require_active(self) -> None:
         """:raises Fault: TOKEN_QUARANTINED, TOKEN_NOT_ACTIVE."""
         if self._host.is_barred():
@@ -138,7 +142,9 @@ class KeyCeremonies:
             async with self._user(writable=True) as worker:
                 await self._desk.change(
                     worker,
-                    lambda number: wire.StoreCertificates(number, public_key, chain),
+                    lambda number: wire.StoreCertificates(
+                        number, public_key, chain, self._host.public_keys()
+                    ),
                     wire.CertificatesStored,
                     _PATIENCE,
                 )

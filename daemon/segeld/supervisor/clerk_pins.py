@@ -41,27 +41,39 @@ class PinCeremonies:
         self._crew = crew
         self._desk = OneShot(host)
 
+    def end(self, why: str) -> None:
+        """Kills the worker of what is under way: that is not known to be done then."""
+        self._desk.end(why)
+
     async def initialize(
-        self, slot: tuple[str, int] | None, label: str | None, so_pin: Pin, new_pin: Pin
+        self,
+        slot: tuple[str, int] | None,
+        label: str | None,
+        so_pin: Pin,
+        new_pin: Pin,
+        serial: str | None = None,
     ) -> None:
-        """:raises Fault: nothing was changed.
+        """:param serial: of the device that is meant; None: whichever is there.
+        :raises Fault: nothing was changed.
         :raises Half: it is erased, or may be.
         """
         label = label_for(self._host.name, self._host.config, label)
         async with self._crew.away("its token is being initialised"), self._pin.alone():
-            made = await self._set_up(slot, label, so_pin, new_pin)
+            made = await self._set_up(slot, label, so_pin, new_pin, serial)
             try:
                 await self._pin.forget()
                 await self._noted(made.serial, None, new_pin)
             except Fault as fault:
                 raise self._done(f"it is initialised and has its new PIN, but {fault.text}", fault) from fault
 
-    async def _set_up(self, slot: tuple[str, int] | None, label: str, so_pin: Pin, new_pin: Pin) -> TokenInfo:
+    async def _set_up(
+        self, slot: tuple[str, int] | None, label: str, so_pin: Pin, new_pin: Pin, serial: str | None
+    ) -> TokenInfo:
         host = self._host
         chosen: SlotInfo | None = None
         try:
             async with self._desk.worker() as worker:
-                chosen = choose(host.name, host.config, slot, await self._desk.slots(worker))
+                chosen = choose(host.name, host.config, slot, await self._desk.slots(worker), serial)
                 slot_id, token = chosen.slot_id, chosen.token
                 assert token is not None
                 await worker.tell_secrets(so_pin, new_pin)
@@ -120,8 +132,9 @@ class PinCeremonies:
             Known.UNKNOWN,
         )
 
-    async def unblock(self, so_pin: Pin, new_pin: Pin) -> None:
-        """:raises Fault: the PIN is what it was.
+    async def unblock(self, so_pin: Pin, new_pin: Pin, serial: str | None = None) -> None:
+        """:param serial: of the device that is meant; None: whichever is there.
+        :raises Fault: the PIN is what it was.
         :raises Half: it may be the new one.
         """
         host = self._host
@@ -129,7 +142,7 @@ class PinCeremonies:
             token: TokenInfo | None = None
             try:
                 async with self._desk.worker() as worker:
-                    chosen = choose(host.name, host.config, None, await self._desk.slots(worker))
+                    chosen = choose(host.name, host.config, None, await self._desk.slots(worker), serial)
                     token = chosen.token
                     assert token is not None
                     await worker.tell_secrets(so_pin, new_pin)
@@ -137,11 +150,11 @@ class PinCeremonies:
             except Unanswered as lost:
                 assert token is not None
                 raise await self._maybe_changed(token.serial, None, new_pin, lost) from lost
+            self._pin.is_set_anew()
             try:
                 await self._noted(made.serial, None, new_pin)
             except Fault as fault:
                 raise self._done(f"its new PIN is set, but {fault.text}", fault) from fault
-        self._pin.is_set_anew()
 
     async def _set_pin(self, worker: WorkerHandle, slot_id: int, serial: str | None) -> TokenInfo:
         answer = await self._desk.change(
@@ -188,9 +201,11 @@ class PinCeremonies:
         host.advise(advice)
         if advice:
             _log.warning("the configured PIN is another than the token's", token=str(host.name), why=advice)
-        with former or contextlib.nullcontext():
-            await self._pin.changed(serial, former, new, goes_on=not advice)
-        await self._crew.refresh()
+        try:
+            with former or contextlib.nullcontext():
+                await self._pin.changed(serial, former, new, goes_on=not advice)
+        finally:
+            await self._crew.refresh()
         return advice
 
     async def _maybe_changed(self, serial: str, old: Pin | None, new: Pin, lost: Unanswered) -> Half:
@@ -203,9 +218,10 @@ class PinCeremonies:
         with former or contextlib.nullcontext():
             try:
                 await self._pin.changed(serial, former, new, goes_on=False)
-                await self._pin.forget(refused_too=False)
             except Fault as fault:
                 trouble = f" {fault.text}"
+            with contextlib.suppress(Fault):  # the keeper has gone, and the PIN with it
+                await self._pin.forget(refused_too=False)
         return Half(
             self._desk.unknown(
                 f"the device did not answer while its PIN was being set ({lost}). Whether it has the new PIN or the old one is not "

@@ -47,6 +47,8 @@ class Guard:
         """:param path: in a folder that exists."""
         self._file: Final = GuardFile(path)
         self._known: _Content | None = None
+        self._under_way: dict[str, bytes] = {}
+        """The attempts that have not ended yet, by device."""
         self._turn: Final = asyncio.Lock()
         self._trouble = ""
         """Why it could not be written the last time."""
@@ -70,7 +72,8 @@ class Guard:
         return self._known
 
     def frames(self) -> Iterator[Frame | Device]:
-        """What a keeper must know before anything else."""
+        """What a keeper must know before anything else. What another one had begun before it is over."""
+        self._under_way.clear()
         content = self._content
         yield Frame(content.key, content.lost)
         for serial, record in content.devices.items():
@@ -91,18 +94,24 @@ class Guard:
         serials = content.tokens.get(str(token), ()) if serial is None else (serial,)
         return all(self.of(each).unsure for each in serials)
 
-    async def begin(self, token: str, serial: str, record: Record) -> str | None:
-        """Makes an attempt durable, and takes the room for its outcome; if that could not be, gives why."""
+    async def begin(self, token: str, serial: str, record: Record, attempted: bytes) -> str | None:
+        """Makes an attempt durable, and takes the room for its outcome; if that could not be, gives why.
+
+        :param attempted: the fingerprint of the PIN that is tried.
+        """
+        self._under_way[serial] = attempted
         self._set(token, serial, record)
         return await self._write(token, self._file.write)
 
     async def keep(self, token: str, serial: str, record: Record) -> str | None:
         """Makes it durable; if it could not be, gives why. It is written with the next one then."""
+        self._under_way.pop(serial, None)
         self._set(token, serial, record)
         return await self._write(token, self._file.write_over)
 
     async def clear(self, token: TokenName, serial: str | None) -> tuple[tuple[str, ...], str | None]:
-        """An officer's act: nothing that its devices refused before counts any more, under whatever name.
+        """An officer's act: nothing that its devices refused before counts any more, under whatever name. An attempt that
+        is under way stays open until it has ended.
 
         :param serial: of the device that is there.
 
@@ -112,7 +121,9 @@ class Guard:
         present = () if serial is None else (serial,)
         serials = tuple(dict.fromkeys((*content.tokens.get(str(token), ()), *present)))
         before = {each: content.devices[each] for each in serials if each in content.devices}
-        cleared = {each: Record(unsure=record.unsure) for each, record in before.items()}
+        cleared = {
+            each: Record(open=self._open_at(each), unsure=record.unsure) for each, record in before.items()
+        }
         content.devices.update(cleared)
         trouble = await self._write(str(token), self._file.write_over)
         if trouble is None:
@@ -121,6 +132,10 @@ class Guard:
             if content.devices[each] is cleared[each]:  # else more has become known meanwhile
                 content.devices[each] = record
         return (), trouble
+
+    def _open_at(self, serial: str) -> dict[bytes, int]:
+        attempted = self._under_way.get(serial)
+        return {} if attempted is None else {attempted: 1}
 
     def _set(self, token: str, serial: str, record: Record) -> None:
         content = self._content

@@ -43,6 +43,7 @@ class KeeperHandle:
         self._sending = asyncio.Lock()
         self._holds: dict[str, asyncio.Future[_Held]] = {}
         self._lends: dict[int, asyncio.Future[keeper_wire.Lent]] = {}
+        self._freezes: dict[str, asyncio.Future[None]] = {}
         self._one_at_a_time = asyncio.Lock()
         self._listening = asyncio.create_task(self._listen(), name="keeper answers")
 
@@ -118,6 +119,25 @@ class KeeperHandle:
                 f"The PIN of {token} was changed, but {trouble}. Do not restart the daemon before it can be.",
                 token=str(token),
             )
+
+    async def freeze(self, token: TokenName) -> None:
+        """Returns when nobody logs in with the PIN that is held, nor will before `thaw`; whoever asks for it waits.
+
+        There is no time-out: an attempt may be under way, which ends with its worker. Whoever gives up thaws too.
+
+        :raises Fault: TOKEN_RECOVERING if the keeper is gone.
+        """
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._freezes[str(token)] = future
+        try:
+            await self._send(framing.encode(keeper_wire.Freeze(str(token))))
+            await future
+        finally:
+            self._freezes.pop(str(token), None)
+
+    async def thaw(self, token: TokenName) -> None:
+        """:raises Fault: TOKEN_RECOVERING if the keeper is gone, and what was frozen with it."""
+        await self._send(framing.encode(keeper_wire.Thaw(str(token))))
 
     async def forget(self, token: TokenName, devices: tuple[str, ...] = ()) -> None:
         """Wipes the PIN.
@@ -243,7 +263,11 @@ class KeeperHandle:
             await end(self._process, grace=1.0)
             if self._writing:
                 await asyncio.wait(self._writing)
-            waiting: list[asyncio.Future[Any]] = [*self._holds.values(), *self._lends.values()]
+            waiting: list[asyncio.Future[Any]] = [
+                *self._holds.values(),
+                *self._lends.values(),
+                *self._freezes.values(),
+            ]
             for future in waiting:
                 if not future.done():
                     future.set_exception(_gone())
@@ -254,6 +278,10 @@ class KeeperHandle:
                 self._begin(self._write_attempt(answer))
             case keeper_wire.Lent():
                 self._begin(self._write_outcome(answer))
+            case keeper_wire.Frozen():
+                freezing = self._freezes.get(answer.token)
+                if freezing is not None and not freezing.done():
+                    freezing.set_result(None)
             case _:
                 if isinstance(answer, keeper_wire.Noted):  # written in its turn: attempts may follow
                     note = self._guard.keep(answer.token, answer.serial, answer.record)
@@ -269,7 +297,7 @@ class KeeperHandle:
         return task
 
     async def _write_attempt(self, attempt: keeper_wire.Attempting) -> None:
-        trouble = await self._guard.begin(attempt.token, attempt.serial, attempt.record)
+        trouble = await self._guard.begin(attempt.token, attempt.serial, attempt.record, attempt.attempted)
         await self._say_recorded(attempt.token, attempt.worker, trouble)
 
     async def _write_outcome(self, lent: keeper_wire.Lent) -> None:

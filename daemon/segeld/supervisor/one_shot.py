@@ -27,6 +27,15 @@ class Host(Protocol):
 class OneShot:
     def __init__(self, host: Host) -> None:
         self._host = host
+        self._worker: WorkerHandle | None = None
+        self._ends = 0
+        """How often `end` was asked for: a worker that is just being started is not known yet."""
+
+    def end(self, why: str) -> None:
+        """Kills the worker that is at work, or is just being started."""
+        self._ends += 1
+        if self._worker is not None:
+            self._worker.kill(why)
 
     @property
     def patience(self) -> float:
@@ -39,19 +48,23 @@ class OneShot:
 
         :raises Fault: nothing was changed.
         """
-        module = self._host.module
+        module, ends = self._host.module, self._ends
         try:
             worker = await WorkerHandle.start(module.environment)
         except OSError as error:
             raise Fault(
                 Reason.DEVICE_ERROR, f"No worker process could be started: {error.strerror}."
             ) from error
+        self._worker = worker
         try:
+            if self._ends != ends:
+                worker.kill("it was ended when it was just started")
             await worker.load(str(module.path), module.reserved, self._host.config.timeouts.start)
             yield worker
         except (WorkerFailed, WorkerLost) as error:
             raise self.fault(error) from error
         finally:
+            self._worker = None
             await worker.close()
 
     async def open(self, worker: WorkerHandle, *, writable: bool) -> TokenInfo:

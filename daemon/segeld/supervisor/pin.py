@@ -166,9 +166,27 @@ class TokenPin:
 
     @asynccontextmanager
     async def alone(self) -> AsyncIterator[None]:
-        """Within it nobody logs in, but by `log_in_typed`: the PIN is being exchanged."""
+        """Within it nobody logs in, but by `log_in_typed`: the PIN is being exchanged.
+
+        :raises Fault: TOKEN_BUSY if a login for one signature does not end in time.
+        """
+        name, timeouts = self._host.name, self._host.config.timeouts
         async with self._turn:
-            yield
+            keeper = await self._keeper()
+            try:
+                try:
+                    async with asyncio.timeout(timeouts.login + timeouts.operation):
+                        await keeper.freeze(name)
+                except TimeoutError:
+                    raise Fault(
+                        Reason.TOKEN_BUSY,
+                        f"{name}: a login for a signature does not end. Nothing was changed. Try again.",
+                        token=str(name),
+                    ) from None
+                yield
+            finally:
+                with contextlib.suppress(Fault):  # it has gone, and what it held with it
+                    await keeper.thaw(name)
 
     async def log_in_typed(self, worker: WorkerHandle, serial: str, pin: Pin) -> None:
         """One login with a PIN that an officer typed for it; it is not kept. Within `alone`.

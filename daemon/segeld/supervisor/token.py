@@ -32,6 +32,7 @@ from segeld.supervisor.login import UNSURE
 from segeld.supervisor.news import News
 from segeld.supervisor.pin import TokenPin
 from segeld.supervisor.slot import Waiting, WorkerSlot
+from segeld.supervisor.spawn import to_its_end
 from segeld.supervisor.term import Term
 from segeld.supervisor.token_notes import TokenNotes
 from segeld.supervisor.worker_handle import WorkerHandle
@@ -40,6 +41,7 @@ Serve = Callable[[TokenName, WorkerHandle], Awaitable[None]]
 """Feeds a worker that is ready; returns when it ended, or retires and holds nothing any more."""
 
 _log: Final = structlog.get_logger(__name__)
+_QUARANTINED: Final = "its token is in quarantine"
 _BAD_SIGNATURES: Final = "It returned signatures that do not verify"
 
 
@@ -149,6 +151,7 @@ class TokenSupervisor:
                 for number, slot in enumerate(self._slots):
                     group.create_task(slot.run(), name=f"{self.name} worker {number}")
         finally:
+            await to_its_end(self.clerk.stop())
             self._ring.stop()
             self._isolation.stop()
 
@@ -174,7 +177,11 @@ class TokenSupervisor:
     def _require_activable(self) -> None:
         quarantine = self._isolation.quarantine
         if quarantine is not None and quarantine.by:
-            raise Fault(Reason.TOKEN_STATE, f"{self.name}: {self._state_reason}", token=str(self.name))
+            raise self.quarantined()
+
+    def quarantined(self) -> Fault:
+        """Why it is not activated."""
+        return Fault(Reason.TOKEN_STATE, f"{self.name}: {self._state_reason}", token=str(self.name))
 
     async def quarantine(self, reason: str, who: str = "An officer") -> None:
         """Nothing of it is used until it is released, after a restart neither; what is under way there is ended.
@@ -220,7 +227,7 @@ class TokenSupervisor:
 
     def did_not_begin(self) -> None:
         if self._isolation.is_suspended and self._isolation.resume():
-            self._crew.kill("its token is in quarantine")
+            self._end_all()
             self.update()
         if not self.is_active():  # else its other workers go on, within the limits that there were
             self._term.end()
@@ -265,9 +272,13 @@ class TokenSupervisor:
     def _isolate(self, quarantine: Quarantine) -> "asyncio.Future[None]":
         """Gives when it was written down."""
         written = self._isolation.begin(quarantine)
-        self._crew.kill("its token is in quarantine")
+        self._end_all()
         self.update()
         return written
+
+    def _end_all(self) -> None:
+        self._crew.kill(_QUARANTINED)
+        self.clerk.end(_QUARANTINED)
 
     def review(self) -> None:
         """What is barred may be another now."""

@@ -10,7 +10,7 @@ from pkcs11.constants import Attribute, CertificateType, ObjectClass
 from segeld.ipc import ceremony_wire as wire
 from segeld.ipc.worker_wire import Remedy
 from segeld.model.faults import Reason
-from segeld.worker import ceremony_faults, objects, pairing
+from segeld.worker import ceremony_faults, objects, pairing, public_keys
 from segeld.worker.failure import Failure
 
 
@@ -20,7 +20,9 @@ def store(session: Session, request: wire.StoreCertificates) -> wire.Certificate
     :raises Failure: KEY_NOT_FOUND, TOKEN_NO_ROOM, what else the token says.
     """
     found = objects.read(session)
-    key = next((one for one in pairing.pair(found, []) if one.found.public_key == request.public_key), None)
+    configured = [public_keys.from_spki(der) for der in request.configured]
+    paired = pairing.pair(found, configured)
+    key = next((one for one in paired if one.found.public_key == request.public_key), None)
     if key is None:
         raise Failure(
             Reason.KEY_NOT_FOUND, Remedy.ITEM, "The token does not hold the key of this certificate."

@@ -47,12 +47,20 @@ def generate(session: Session, request: wire.GenerateKey) -> wire.KeyGenerated:
     try:
         _generate(session, request)
     except exceptions.PKCS11Error as error:
-        doing = f"C_GenerateKeyPair ({request.kind})"
-        raise ceremony_faults.raised(error, doing, changing=True) from None
+        raise _not_made(error, request) from None
     made = [one for one in _read_back(session, request).public if one.cka_id == request.cka_id]
     if len(made) != 1:
         raise _not_shown(request, f"shows {len(made)} public objects of it")
     return wire.KeyGenerated(request.id, public_keys.to_spki(made[0].key))
+
+
+def _not_made(error: exceptions.PKCS11Error, request: wire.GenerateKey) -> Failure:
+    """python-pkcs11 reads the two objects when C_GenerateKeyPair has made them already: what says nothing of the request,
+    but that the session or the token is gone, can be the answer to that.
+    """
+    failure = ceremony_faults.raised(error, f"C_GenerateKeyPair ({request.kind})", changing=True)
+    certain = failure.certain and failure.remedy is Remedy.ITEM
+    return Failure(failure.reason, failure.remedy, failure.text, ckr=failure.ckr, certain=certain)
 
 
 def _read_back(session: Session, request: wire.GenerateKey) -> Objects:

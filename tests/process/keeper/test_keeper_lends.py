@@ -8,6 +8,7 @@ from keeper_rig import SERIAL, TIMEOUT, TOKEN, WorkerEnd
 from segeld.ipc import framing, pin_wire
 from segeld.ipc.pin_wire import LoginOutcome
 from segeld.model.faults import Fault, Reason
+from segeld.model.names import TokenName
 from segeld.model.secret import Pin
 
 
@@ -99,6 +100,52 @@ async def test_a_changed_pin_is_lent_from_then_on(keeper, borrow, guard) -> None
     await worker.lent()
     with pytest.raises(Fault, match="refused this PIN before"):
         await keeper.hold(TOKEN, Pin(b"123456"), SERIAL)
+
+
+async def logged_in(worker: WorkerEnd) -> WorkerEnd:
+    await worker.receive()
+    worker.answer(LoginOutcome.OK)
+    await worker.lent()
+    return worker
+
+
+def reaffirms(worker: WorkerEnd) -> None:
+    worker.ours.sendall(framing.encode(pin_wire.Reaffirm()))
+
+
+async def test_who_asks_for_one_signature_while_the_pin_is_changed_gets_the_new_one(keeper, borrow) -> None:
+    await keeper.hold(TOKEN, Pin(b"123456"), SERIAL)
+    worker, other = await logged_in(await borrow()), await logged_in(await borrow())
+    reaffirms(worker)
+    assert (await worker.receive())[0] == b"123456"
+    freezing = asyncio.create_task(keeper.freeze(TOKEN))
+    await keeper.hold(TokenName("another"), Pin(b"1"), None)  # answered after it
+    assert not freezing.done(), "somebody logs in with the old one"
+    worker.answer(LoginOutcome.OK)
+    await asyncio.wait_for(freezing, TIMEOUT)
+    reaffirms(worker)
+    reaffirms(other)
+    await keeper.hold(TokenName("another"), Pin(b"1"), None)
+    await keeper.changed(TOKEN, SERIAL, Pin(b"123456"), Pin(b"654321"))
+    for each in (worker, other):
+        with pytest.raises(BlockingIOError):
+            each.ours.recv(1)
+    await keeper.thaw(TOKEN)
+    for each in (worker, other):
+        assert (await each.receive())[0] == b"654321"
+        each.answer(LoginOutcome.OK)
+
+
+async def test_what_a_keeper_was_to_freeze_when_it_died_is_said(keeper, borrow) -> None:
+    await keeper.hold(TOKEN, Pin(b"123456"), SERIAL)
+    worker = await borrow()
+    await worker.receive()
+    freezing = asyncio.create_task(keeper.freeze(TOKEN))
+    await asyncio.sleep(0)
+    keeper._process.kill()
+    with pytest.raises(Fault) as gone:
+        await asyncio.wait_for(freezing, TIMEOUT)
+    assert gone.value.reason is Reason.TOKEN_RECOVERING
 
 
 async def flood(worker: WorkerEnd) -> None:

@@ -1,5 +1,6 @@
 """What a token answers when officers change it, and modules that die in the middle: what is known is said, and it ends."""
 
+import asyncio
 import shutil
 import subprocess
 from pathlib import Path
@@ -8,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 from ceremony_desk import NEW_PIN, PIN, SEAL, SO_PIN, TIMEOUT, WRONG, Desk, issue, until
 from office_fakes import FakeRecords
+from served import wait_until
 
 from segeld.config.schema import PinFile
 from segeld.model.faults import Fault, Reason
@@ -299,6 +301,73 @@ async def test_a_module_that_dies_when_the_so_sets_the_pin_leaves_a_change_that_
         await supervisor.deactivate(SEAL)
         assert (await supervisor.activate(SEAL, Pin(NEW_PIN))).state is TokenState.ACTIVE
         assert desk.module.wrong_pins == 0
+
+
+async def called(desk, function: str) -> None:
+    """Returns when a process is in it."""
+    await asyncio.to_thread(wait_until, lambda: function in desk.module.calls)
+
+
+async def test_a_quarantine_ends_a_ceremony_that_is_under_way(desk) -> None:
+    async with desk.open() as supervisor:
+        await active(supervisor)
+        desk.module.fail("C_GenerateKeyPair", "hangs")
+        generating = asyncio.create_task(generate(supervisor))
+        await called(desk, "C_GenerateKeyPair")
+        await supervisor.quarantine(SEAL, "a strange noise")
+        failed = await asyncio.wait_for(half(generating), TIMEOUT)
+        assert failed.known is Known.UNKNOWN
+        assert "its token is in quarantine" in failed.fault.text
+        assert "Whether it is there is not known" in failed.fault.text
+
+
+async def test_a_ceremony_that_is_under_way_when_the_daemon_stops_leaves_no_process(desk) -> None:
+    async with desk.open() as supervisor:
+        await active(supervisor)
+        desk.module.fail("C_GenerateKeyPair", "hangs")
+        generating = asyncio.create_task(generate(supervisor))
+        await called(desk, "C_GenerateKeyPair")
+        clerk = supervisor._tokens[SEAL].clerk
+        clerk._while = 0.1
+        worker = clerk._keys._desk._worker
+    assert worker.ended.is_set()
+    assert not clerk._working
+    with pytest.raises((Half, Fault, asyncio.CancelledError)):
+        await asyncio.wait_for(generating, TIMEOUT)
+
+
+async def test_a_token_whose_new_pin_could_not_be_noted_is_not_locked_any_more(desk, monkeypatch) -> None:
+    async with desk.open() as supervisor:
+        await refused(supervisor.activate(SEAL, Pin(WRONG)))
+        await until(supervisor, lambda record: record.state is TokenState.LOCKED)
+
+        async def full(*_) -> str:
+            return "the disk is full"
+
+        monkeypatch.setattr(supervisor._guard, "keep", full)
+        failed = await half(supervisor.unblock(SEAL, Pin(SO_PIN), Pin(NEW_PIN)))
+        assert failed.known is Known.DONE
+        assert "its new PIN is set, but" in failed.fault.text
+        monkeypatch.undo()
+        await until(supervisor, lambda record: record.state is TokenState.INACTIVE)
+        assert "pin-unblock" not in supervisor.token(SEAL).state_reason
+        assert (await supervisor.activate(SEAL, Pin(NEW_PIN))).state is TokenState.ACTIVE
+        assert desk.module.wrong_pins == 0
+
+
+async def test_another_device_than_the_one_that_was_shown_is_left_alone(desk) -> None:
+    async with desk.open() as supervisor:
+        for work in (
+            supervisor.unblock(SEAL, Pin(SO_PIN), Pin(NEW_PIN), "4711"),
+            supervisor.initialize(SEAL, None, None, Pin(SO_PIN), Pin(NEW_PIN), "4711"),
+        ):
+            fault = await refused(work)
+            assert fault.reason is Reason.TOKEN_STATE
+            assert "the change is for '4711'" in fault.text
+        assert not {"C_InitPIN", "C_InitToken"} & set(desk.module.calls)
+        assert desk.module.logins == []
+        serial = supervisor.token(SEAL).serial
+        await supervisor.unblock(SEAL, Pin(SO_PIN), Pin(NEW_PIN), serial)
 
 
 async def test_a_key_whose_worker_died_is_told_as_what_it_is(desk) -> None:

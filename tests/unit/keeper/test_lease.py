@@ -278,6 +278,38 @@ def test_a_changed_pin_takes_the_held_ones_place_and_the_old_one_is_refused_from
     assert not lease.hold(Pin(b"1111"), by_officer=True, serial=SERIAL)
 
 
+def test_while_the_pin_is_exchanged_nobody_gets_the_old_one_but_a_typed_one_may_be_tried() -> None:
+    lease = lent(b"1111")
+    end(lease, LoginOutcome.OK)
+    lease.frozen = True
+    assert begin(lease) is None
+    lease.waiting.append(Borrower(9, SERIAL, True, Pin(b"1111")))
+    assert begin(lease) == 9
+    end(lease, LoginOutcome.OK)
+    assert begin(lease) is None
+    lease.changed(SERIAL, Pin(b"1111"), Pin(b"2222"))
+    lease.frozen = False
+    begun = lease.begin()
+    assert isinstance(begun, Trial)
+    assert (begun.borrower.worker, bytes(begun.pin.view())) == (2, b"2222")
+
+
+@pytest.mark.parametrize("outcome", [None, LoginOutcome.REFUSED, LoginOutcome.OK])
+def test_what_an_officer_clears_during_an_attempt_leaves_that_one_open_until_it_has_ended(outcome) -> None:
+    memory = after_restart(Record(refused=(b"0000",), open={b"1234": 1, b"5678": 1}))
+    lease = lent(b"1234", memory=memory)
+    lease.forget((SERIAL,))
+    assert memory.of(SERIAL) == Record(open={b"1234": 1})
+    ended = {
+        None: Record(open={b"1234": 1}),
+        LoginOutcome.REFUSED: Record(refused=(b"1234",)),
+        LoginOutcome.OK: Record(),
+    }
+    assert end(lease, outcome, 0xA0 if outcome is LoginOutcome.REFUSED else 0) == ended[outcome]
+    lease.forget((SERIAL,))
+    assert memory.of(SERIAL) == Record()
+
+
 def test_a_pad_is_good_for_one_login() -> None:
     lease = Lease("tokens/a", b"k")
     lease.hold_pad()

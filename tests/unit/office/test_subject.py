@@ -19,6 +19,8 @@ def _attribute(name: str) -> st.SearchStrategy[tuple[str, str]]:
             values = st.sampled_from(["ID", "TL", "SG"])
         case _, "emailAddress":
             values = st.just("segel+1@example.id")
+        case _, "DC":
+            values = st.from_regex("[a-z0-9]([a-z0-9-]{0,20}[a-z0-9])?", fullmatch=True)
         case "utf8_string", _:
             values = _TEXT
         case _:
@@ -45,6 +47,14 @@ def test_what_stands_in_the_request_is_what_was_asked_for(rdns):
     name = x509.Name.load(to_name(rdns).dump())
     found = [sorted((each["type"].dotted, each["value"].native) for each in rdn) for rdn in name.chosen]
     assert found == [sorted((KINDS[kind].oid, value) for kind, value in rdn) for rdn in rdns]
+
+
+@pytest.mark.parametrize(
+    "text", ["/DC=..", "/DC=a.b", "/DC=-a", "/emailAddress=a@b..c", "/emailAddress=a@", "/emailAddress=@b"]
+)
+def test_what_is_no_part_of_a_domain_name_is_refused(text):
+    with pytest.raises(BadSubject):
+        parse(f"/C=ID{text}")
 
 
 @given(st.text(max_size=80))

@@ -51,6 +51,8 @@ class Tokens:
         self.slots: tuple[SlotRecord, ...] = ()
         self.outcome: BaseException | None = None
         self.asked: list = []
+        self.meant: list[str] = []
+        """The serial numbers of the devices that were meant."""
 
     def token(self, name):
         return self.record if name == SEAL else None
@@ -72,10 +74,12 @@ class Tokens:
             raise self.outcome
         return self.record
 
-    async def initialize(self, token, slot, label, so_pin, new_pin):
+    async def initialize(self, token, slot, label, so_pin, new_pin, serial):
+        self.meant.append(serial)
         return await self._done("initialize", token, slot, label)
 
-    async def unblock(self, token, so_pin, new_pin):
+    async def unblock(self, token, so_pin, new_pin, serial):
+        self.meant.append(serial)
         return await self._done("unblock", token)
 
 
@@ -240,7 +244,15 @@ async def test_a_token_that_is_another_or_holds_other_keys_is_not_erased_by_an_o
     assert tokens.asked == []
     tokens.record = SEEN
     await office.desk.run_change(await office.approved(INIT), WAYAN, secrets())
-    assert tokens.asked == [("initialize", SEAL, None, None)]
+    assert (tokens.asked, tokens.meant) == ([("initialize", SEAL, None, None)], ["0042"])
+
+
+async def test_a_blank_token_in_a_slot_is_the_one_that_was_shown(tokens) -> None:
+    tokens.slots = (slot(4),)
+    office = Office({InitializeToken: InitializingToken(tokens, acts())})
+    number = await office.approved(InitializeToken("tokens/seal", "modules/soft/slots/4"))
+    await office.desk.run_change(number, WAYAN, secrets())
+    assert tokens.meant == ["77"]
 
 
 async def test_another_device_gets_no_new_pin_by_an_older_yes_but_its_tries_may_move(tokens) -> None:
@@ -251,7 +263,7 @@ async def test_another_device_gets_no_new_pin_by_an_older_yes_but_its_tries_may_
     assert tokens.asked == []
     tokens.record = replace(SEEN, pin_tries="The token says that its PIN is locked.", state=TokenState.LOCKED)
     await office.desk.run_change(await office.approved(UNBLOCK), WAYAN, secrets())
-    assert tokens.asked == [("unblock", SEAL)]
+    assert (tokens.asked, tokens.meant) == ([("unblock", SEAL)], ["0042"])
 
 
 @pytest.mark.parametrize("what", ["a replica", "a certificate", "withdrawn anew"])

@@ -33,7 +33,7 @@ async def loaded(path: Path) -> Guard:
 
 async def test_what_was_kept_is_there_after_a_restart_and_a_keeper_is_told_of_it(path) -> None:
     guard = await loaded(path)
-    assert await guard.begin(str(A), SERIAL, Record(open={b"x": 1})) is None
+    assert await guard.begin(str(A), SERIAL, Record(open={b"x": 1}), b"x") is None
     assert (await loaded(path)).of(SERIAL) == Record(open={b"x": 1})
     assert await guard.keep(str(A), SERIAL, REFUSED) is None
     first, *devices = (await loaded(path)).frames()
@@ -51,6 +51,21 @@ async def test_an_officer_clears_the_device_under_whatever_name(path) -> None:
     assert (guard.of(SERIAL), guard.of("elsewhere")) == (Record(), REFUSED)
     assert await guard.clear(A, None) == ((SERIAL, "elsewhere"), None)
     assert (await loaded(path)).of("elsewhere") == Record()
+
+
+async def test_an_attempt_that_is_under_way_stays_open_when_an_officer_clears_the_device(path) -> None:
+    guard = await loaded(path)
+    under_way = Record(refused=(b"y",), open={b"x": 2, b"z": 1})
+    assert await guard.begin(str(A), SERIAL, under_way, b"x") is None
+    await guard.clear(A, SERIAL)
+    assert guard.of(SERIAL) == (await loaded(path)).of(SERIAL) == Record(open={b"x": 1})
+    await guard.keep(str(A), SERIAL, Record(open={b"x": 1}))  # its worker died: it is over
+    await guard.clear(A, SERIAL)
+    assert guard.of(SERIAL) == Record()
+    await guard.begin(str(A), SERIAL, under_way, b"x")
+    list(guard.frames())  # the keeper died with it: another one begins
+    await guard.clear(A, SERIAL)
+    assert guard.of(SERIAL) == Record()
 
 
 async def test_what_could_not_be_cleared_for_good_counts_still(path) -> None:

@@ -86,6 +86,23 @@ async def test_an_activation_that_waits_while_the_token_is_put_in_quarantine_doe
     assert notes.quarantine(NAME).by == "budi"
 
 
+async def test_an_activation_that_waits_for_its_workers_ends_at_once_when_the_token_is_put_in_quarantine(
+    tmp_path,
+) -> None:
+    keeper = FakeKeeper()
+    keeper.gate.set()
+    token = supervised(tmp_path, keeper, OfThisRun())
+    async with asyncio.timeout(TIMEOUT):
+        activating = asyncio.create_task(token.activate(Pin(b"123456"), who="ayu"))
+        await token.news.until(lambda: token._pin.is_held() and token._isolation.is_suspended)
+        await token.quarantine("the reader was found open", "budi")
+        with pytest.raises(Fault) as refused:
+            await activating
+    assert refused.value.reason is Reason.TOKEN_STATE
+    assert "budi put it in quarantine" in refused.value.text
+    assert (token.state, keeper.holds) == (TokenState.QUARANTINED, False)
+
+
 async def limited(tmp_path, *stages: Stage) -> tuple[TokenSupervisor, OfThisRun]:
     """Active with five signatures left; the keeper has gone, and its PIN with it."""
     keeper, notes = FakeKeeper(), OfThisRun()

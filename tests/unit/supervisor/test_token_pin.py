@@ -18,6 +18,7 @@ from segeld.supervisor.guard import Guard
 from segeld.supervisor.news import News
 from segeld.supervisor.pin import TokenPin
 from segeld.supervisor.slot import Waiting
+from segeld.supervisor.worker_handle import WorkerLost
 
 NAME = TokenName("a")
 TIMEOUT = 10
@@ -28,7 +29,8 @@ THERE = "4712"
 class FakeKeeper:
     def __init__(self) -> None:
         self.asked: list[str] = []
-        self.ended = asyncio.Event()
+        self.ended, self.quiet = asyncio.Event(), asyncio.Event()
+        self.quiet.set()
 
     async def hold_descriptor(self, *_, **__) -> None:
         self.asked.append("hold")
@@ -37,6 +39,13 @@ class FakeKeeper:
 
     async def forget(self, token, devices=()) -> None:
         self.asked.append(" ".join(("forget", *devices)))
+
+    async def freeze(self, token) -> None:
+        self.asked.append("freeze")
+        await self.quiet.wait()
+
+    async def thaw(self, token) -> None:
+        self.asked.append("thaw")
 
     async def lend(self, token, worker, sock, serial, **_) -> Lent:
         self.asked.append(f"lend to the token {serial}")
@@ -54,7 +63,7 @@ class FakeWorker:
 
 def token(tmp_path, keeper, **config) -> TokenPin:
     settings = SimpleNamespace(
-        unattended=True, flags_trusted=None, timeouts=Timeouts(), **{"pin": PinPrompt(), **config}
+        unattended=True, flags_trusted=None, **{"pin": PinPrompt(), "timeouts": Timeouts(), **config}
     )
     host = SimpleNamespace(
         name=NAME,
@@ -160,3 +169,35 @@ async def test_no_pin_is_tried_with_a_token_in_quarantine_one_that_was_typed_nei
             await attempt
         assert refused.value.reason is Reason.TOKEN_QUARANTINED
     assert keeper.asked == []
+
+
+async def test_the_old_pin_is_lent_to_nobody_while_it_is_exchanged_whatever_comes_of_that(tmp_path) -> None:
+    keeper = FakeKeeper()
+
+    async def there() -> FakeKeeper:
+        return keeper
+
+    pin = token(tmp_path, there)
+
+    async def exchange() -> None:
+        async with pin.alone():
+            assert keeper.asked == ["freeze"]
+            raise WorkerLost("it died in it")
+
+    with pytest.raises(WorkerLost):
+        await exchange()
+    assert keeper.asked == ["freeze", "thaw"]
+
+
+async def test_a_pin_is_not_exchanged_while_somebody_logs_in_with_the_old_one(tmp_path) -> None:
+    keeper = FakeKeeper()
+    keeper.quiet.clear()
+
+    async def there() -> FakeKeeper:
+        return keeper
+
+    pin = token(tmp_path, there, timeouts=Timeouts(login=0.01, operation=0.01))
+    with pytest.raises(Fault, match="Nothing was changed") as busy:
+        await pin.alone().__aenter__()
+    assert busy.value.reason is Reason.TOKEN_BUSY
+    assert keeper.asked == ["freeze", "thaw"]

@@ -5,10 +5,16 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from pkcs11 import exceptions
 from pkcs11.constants import Attribute, ObjectClass
 
-from segeld.ipc.ceremony_wire import DestroyKey, KeyDestroyed
+from segeld.ipc.ceremony_wire import (
+    CertificatesStored,
+    DestroyKey,
+    GenerateKey,
+    KeyDestroyed,
+    StoreCertificates,
+)
 from segeld.model.algorithm import KeyKind
 from segeld.model.faults import Reason
-from segeld.worker import ceremony_keys, public_keys
+from segeld.worker import ceremony_certificates, ceremony_keys, public_keys
 from segeld.worker.failure import Failure
 from segeld.worker.objects import Objects, PrivateObject, PublicObject
 
@@ -72,6 +78,47 @@ def test_a_private_object_that_could_be_another_keys_is_left_and_that_is_said(mo
         ceremony_keys.destroy(session, REQUEST)
     assert (failed.value.reason, failed.value.certain) == (Reason.KEY_AMBIGUOUS, True)
     assert not session.private.destroyed
+
+
+@pytest.mark.parametrize(
+    ("error", "certain"),
+    [
+        (exceptions.SessionHandleInvalid, False),
+        (exceptions.TokenNotPresent, False),
+        (exceptions.DeviceRemoved, False),
+        (exceptions.ObjectHandleInvalid, False),
+        (exceptions.UserNotLoggedIn, False),
+        (exceptions.DeviceMemory, True),
+        (exceptions.TokenWriteProtected, True),
+        (exceptions.MechanismInvalid, True),
+    ],
+)
+def test_a_token_that_is_gone_may_have_made_the_key_before_and_one_that_refuses_has_not(
+    monkeypatch, error, certain
+) -> None:
+    """python-pkcs11 reads the objects of the new key in the same call."""
+
+    class Session(FakeSession):
+        def generate_keypair(self, *_, **__):
+            raise self.error
+
+    there(monkeypatch, private=False)
+    request = GenerateKey(1, "new", b"2", KeyKind.RSA_2048)
+    with pytest.raises(Failure) as failed:
+        ceremony_keys.generate(Session(error()), request)
+    assert failed.value.certain is certain
+
+
+def test_the_certificate_of_a_key_whose_public_key_only_the_configuration_tells_is_stored(
+    monkeypatch,
+) -> None:
+    there(monkeypatch)
+    request = StoreCertificates(1, public_keys.to_spki(KEY), ())
+    with pytest.raises(Failure) as failed:
+        ceremony_certificates.store(FakeSession(), request)
+    assert failed.value.reason is Reason.KEY_NOT_FOUND
+    configured = StoreCertificates(1, public_keys.to_spki(KEY), (), (public_keys.to_spki(KEY),))
+    assert ceremony_certificates.store(FakeSession(), configured) == CertificatesStored(1, 0)
 
 
 def test_what_is_left_of_a_key_is_removed_when_it_is_asked_once_more(monkeypatch) -> None:

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16segel/v1/changes.proto\x12\x08segel.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xbb\x04\n\x06\x43hange\x12\x0c\n\x04name\x18\x01 \x01(\t\x12%\n\x05state\x18\x02 \x01(\x0e\x32\x16.segel.v1.Change.State\x12\x14\n\x0cstate_reason\x18\x03 \x01(\t\x12 \n\x06\x61\x63tion\x18\x04 \x01(\x0b\x32\x10.segel.v1.Action\x12\x0f\n\x07summary\x18\x05 \x03(\t\x12\x13\n\x0b\x61\x63tion_hash\x18\x06 \x01(\x0c\x12\x14\n\x0crequested_by\x18\x07 \x01(\t\x12\x12\n\ndecided_by\x18\x08 \x01(\t\x12/\n\x0b\x63reate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x64\x65\x63ide_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07secrets\x18\r \x03(\t\"\xa1\x01\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x11\n\rSTATE_WAITING\x10\x01\x12\x12\n\x0eSTATE_APPROVED\x10\x02\x12\x11\n\rSTATE_RUNNING\x10\x03\x12\x0e\n\nSTATE_DONE\x10\x04\x12\x12\n\x0eSTATE_REJECTED\x10\x05\x12\x11\n\rSTATE_EXPIRED\x10\x06\x12\x10\n\x0cSTATE_FAILED\x10\x07\"\xdb\x02\n\x06\x41\x63tion\x12\x35\n\x10initialize_token\x18\x01 \x01(\x0b\x32\x19.segel.v1.InitializeTokenH\x00\x12+\n\x0bunblock_pin\x18\x02 \x01(\x0b\x32\x14.segel.v1.UnblockPinH\x00\x12+\n\x0b\x64\x65stroy_key\x18\x03 \x01(\x0b\x32\x14.segel.v1.DestroyKeyH\x00\x12)\n\nenable_key\x18\x04 \x01(\x0b\x32\x13.segel.v1.EnableKeyH\x00\x12-\n\x0c\x61pply_policy\x18\x05 \x01(\x0b\x32\x15.segel.v1.ApplyPolicyH\x00\x12\x33\n\x0funrevoke_caller\x18\x06 \x01(\x0b\x32\x18.segel.v1.UnrevokeCallerH\x00\x12\'\n\tadopt_log\x18\x07 \x01(\x0b\x32\x12.segel.v1.AdoptLogH\x00\x42\x08\n\x06\x61\x63tion\"=\n\x0fInitializeToken\x12\r\n\x05token\x18\x01 \x01(\t\x12\x0c\n\x04slot\x18\x02 \x01(\t\x12\r\n\x05label\x18\x03 \x01(\t\"\x1b\n\nUnblockPin\x12\r\n\x05token\x18\x01 \x01(\t\"\x19\n\nDestroyKey\x12\x0b\n\x03key\x18\x01 \x01(\t\"*\n\tEnableKey\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x10\n\x08\x64isabled\x18\x02 \x01(\x03\"9\n\x0b\x41pplyPolicy\x12\x0c\n\x04toml\x18\x01 \x01(\t\x12\x0c\n\x04\x62\x61se\x18\x02 \x01(\x0c\x12\x0e\n\x06number\x18\x03 \x01(\x03\"1\n\x0eUnrevokeCaller\x12\x0e\n\x06\x63\x61ller\x18\x01 \x01(\t\x12\x0f\n\x07revoked\x18\x02 \x01(\x03\"\n\n\x08\x41\x64optLog\"I\n\x14ProposeChangeRequest\x12 \n\x06\x61\x63tion\x18\x01 \x01(\x0b\x32\x10.segel.v1.Action\x12\x0f\n\x07\x64ry_run\x18\x02 \x01(\x08\"#\n\x12ListChangesRequest\x12\r\n\x05\x65nded\x18\x01 \x01(\x08\"L\n\x13ListChangesResponse\x12!\n\x07\x63hanges\x18\x01 \x03(\x0b\x32\x10.segel.v1.Change\x12\x12\n\ntwo_person\x18\x02 \x01(\x08\" \n\x10GetChangeRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"9\n\x14\x41pproveChangeRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x61\x63tion_hash\x18\x02 \x01(\x0c\"3\n\x13RejectChangeRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"K\n\x10RunChangeRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x06so_pin\x18\x02 \x01(\x0c\x42\x03\x80\x01\x01\x12\x14\n\x07new_pin\x18\x03 \x01(\x0c\x42\x03\x80\x01\x01\x32\x92\x03\n\x07\x43hanges\x12\x41\n\rProposeChange\x12\x1e.segel.v1.ProposeChangeRequest\x1a\x10.segel.v1.Change\x12J\n\x0bListChanges\x12\x1c.segel.v1.ListChangesRequest\x1a\x1d.segel.v1.ListChangesResponse\x12\x39\n\tGetChange\x12\x1a.segel.v1.GetChangeRequest\x1a\x10.segel.v1.Change\x12\x41\n\rApproveChange\x12\x1e.segel.v1.ApproveChangeRequest\x1a\x10.segel.v1.Change\x12?\n\x0cRejectChange\x12\x1d.segel.v1.RejectChangeRequest\x1a\x10.segel.v1.Change\x12\x39\n\tRunChange\x12\x1a.segel.v1.RunChangeRequest\x1a\x10.segel.v1.Changeb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16segel/v1/changes.proto\x12\x08segel.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xbb\x04\n\x06\x43hange\x12\x0c\n\x04name\x18\x01 \x01(\t\x12%\n\x05state\x18\x02 \x01(\x0e\x32\x16.segel.v1.Change.State\x12\x14\n\x0cstate_reason\x18\x03 \x01(\t\x12 \n\x06\x61\x63tion\x18\x04 \x01(\x0b\x32\x10.segel.v1.Action\x12\x0f\n\x07summary\x18\x05 \x03(\t\x12\x13\n\x0b\x61\x63tion_hash\x18\x06 \x01(\x0c\x12\x14\n\x0crequested_by\x18\x07 \x01(\t\x12\x12\n\ndecided_by\x18\x08 \x01(\t\x12/\n\x0b\x63reate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x64\x65\x63ide_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07secrets\x18\r \x03(\t\"\xa1\x01\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x11\n\rSTATE_WAITING\x10\x01\x12\x12\n\x0eSTATE_APPROVED\x10\x02\x12\x11\n\rSTATE_RUNNING\x10\x03\x12\x0e\n\nSTATE_DONE\x10\x04\x12\x12\n\x0eSTATE_REJECTED\x10\x05\x12\x11\n\rSTATE_EXPIRED\x10\x06\x12\x10\n\x0cSTATE_FAILED\x10\x07\"\xdb\x02\n\x06\x41\x63tion\x12\x35\n\x10initialize_token\x18\x01 \x01(\x0b\x32\x19.segel.v1.InitializeTokenH\x00\x12+\n\x0bunblock_pin\x18\x02 \x01(\x0b\x32\x14.segel.v1.UnblockPinH\x00\x12+\n\x0b\x64\x65stroy_key\x18\x03 \x01(\x0b\x32\x14.segel.v1.DestroyKeyH\x00\x12)\n\nenable_key\x18\x04 \x01(\x0b\x32\x13.segel.v1.EnableKeyH\x00\x12-\n\x0c\x61pply_policy\x18\x05 \x01(\x0b\x32\x15.segel.v1.ApplyPolicyH\x00\x12\x33\n\x0funrevoke_caller\x18\x06 \x01(\x0b\x32\x18.segel.v1.UnrevokeCallerH\x00\x12\'\n\tadopt_log\x18\x07 \x01(\x0b\x32\x12.segel.v1.AdoptLogH\x00\x42\x08\n\x06\x61\x63tion\"M\n\x0fInitializeToken\x12\r\n\x05token\x18\x01 \x01(\t\x12\x0c\n\x04slot\x18\x02 \x01(\t\x12\r\n\x05label\x18\x03 \x01(\t\x12\x0e\n\x06serial\x18\x04 \x01(\t\"+\n\nUnblockPin\x12\r\n\x05token\x18\x01 \x01(\t\x12\x0e\n\x06serial\x18\x02 \x01(\t\"\x19\n\nDestroyKey\x12\x0b\n\x03key\x18\x01 \x01(\t\"*\n\tEnableKey\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x10\n\x08\x64isabled\x18\x02 \x01(\x03\"9\n\x0b\x41pplyPolicy\x12\x0c\n\x04toml\x18\x01 \x01(\t\x12\x0c\n\x04\x62\x61se\x18\x02 \x01(\x0c\x12\x0e\n\x06number\x18\x03 \x01(\x03\"1\n\x0eUnrevokeCaller\x12\x0e\n\x06\x63\x61ller\x18\x01 \x01(\t\x12\x0f\n\x07revoked\x18\x02 \x01(\x03\"\n\n\x08\x41\x64optLog\"I\n\x14ProposeChangeRequest\x12 \n\x06\x61\x63tion\x18\x01 \x01(\x0b\x32\x10.segel.v1.Action\x12\x0f\n\x07\x64ry_run\x18\x02 \x01(\x08\"#\n\x12ListChangesRequest\x12\r\n\x05\x65nded\x18\x01 \x01(\x08\"L\n\x13ListChangesResponse\x12!\n\x07\x63hanges\x18\x01 \x03(\x0b\x32\x10.segel.v1.Change\x12\x12\n\ntwo_person\x18\x02 \x01(\x08\" \n\x10GetChangeRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"9\n\x14\x41pproveChangeRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x61\x63tion_hash\x18\x02 \x01(\x0c\"3\n\x13RejectChangeRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"K\n\x10RunChangeRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x06so_pin\x18\x02 \x01(\x0c\x42\x03\x80\x01\x01\x12\x14\n\x07new_pin\x18\x03 \x01(\x0c\x42\x03\x80\x01\x01\x32\x92\x03\n\x07\x43hanges\x12\x41\n\rProposeChange\x12\x1e.segel.v1.ProposeChangeRequest\x1a\x10.segel.v1.Change\x12J\n\x0bListChanges\x12\x1c.segel.v1.ListChangesRequest\x1a\x1d.segel.v1.ListChangesResponse\x12\x39\n\tGetChange\x12\x1a.segel.v1.GetChangeRequest\x1a\x10.segel.v1.Change\x12\x41\n\rApproveChange\x12\x1e.segel.v1.ApproveChangeRequest\x1a\x10.segel.v1.Change\x12?\n\x0cRejectChange\x12\x1d.segel.v1.RejectChangeRequest\x1a\x10.segel.v1.Change\x12\x39\n\tRunChange\x12\x1a.segel.v1.RunChangeRequest\x1a\x10.segel.v1.Changeb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -43,33 +43,33 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ACTION']._serialized_start=644
   _globals['_ACTION']._serialized_end=991
   _globals['_INITIALIZETOKEN']._serialized_start=993
-  _globals['_INITIALIZETOKEN']._serialized_end=1054
-  _globals['_UNBLOCKPIN']._serialized_start=1056
-  _globals['_UNBLOCKPIN']._serialized_end=1083
-  _globals['_DESTROYKEY']._serialized_start=1085
-  _globals['_DESTROYKEY']._serialized_end=1110
-  _globals['_ENABLEKEY']._serialized_start=1112
-  _globals['_ENABLEKEY']._serialized_end=1154
-  _globals['_APPLYPOLICY']._serialized_start=1156
-  _globals['_APPLYPOLICY']._serialized_end=1213
-  _globals['_UNREVOKECALLER']._serialized_start=1215
-  _globals['_UNREVOKECALLER']._serialized_end=1264
-  _globals['_ADOPTLOG']._serialized_start=1266
-  _globals['_ADOPTLOG']._serialized_end=1276
-  _globals['_PROPOSECHANGEREQUEST']._serialized_start=1278
-  _globals['_PROPOSECHANGEREQUEST']._serialized_end=1351
-  _globals['_LISTCHANGESREQUEST']._serialized_start=1353
-  _globals['_LISTCHANGESREQUEST']._serialized_end=1388
-  _globals['_LISTCHANGESRESPONSE']._serialized_start=1390
-  _globals['_LISTCHANGESRESPONSE']._serialized_end=1466
-  _globals['_GETCHANGEREQUEST']._serialized_start=1468
-  _globals['_GETCHANGEREQUEST']._serialized_end=1500
-  _globals['_APPROVECHANGEREQUEST']._serialized_start=1502
-  _globals['_APPROVECHANGEREQUEST']._serialized_end=1559
-  _globals['_REJECTCHANGEREQUEST']._serialized_start=1561
-  _globals['_REJECTCHANGEREQUEST']._serialized_end=1612
-  _globals['_RUNCHANGEREQUEST']._serialized_start=1614
-  _globals['_RUNCHANGEREQUEST']._serialized_end=1689
-  _globals['_CHANGES']._serialized_start=1692
-  _globals['_CHANGES']._serialized_end=2094
+  _globals['_INITIALIZETOKEN']._serialized_end=1070
+  _globals['_UNBLOCKPIN']._serialized_start=1072
+  _globals['_UNBLOCKPIN']._serialized_end=1115
+  _globals['_DESTROYKEY']._serialized_start=1117
+  _globals['_DESTROYKEY']._serialized_end=1142
+  _globals['_ENABLEKEY']._serialized_start=1144
+  _globals['_ENABLEKEY']._serialized_end=1186
+  _globals['_APPLYPOLICY']._serialized_start=1188
+  _globals['_APPLYPOLICY']._serialized_end=1245
+  _globals['_UNREVOKECALLER']._serialized_start=1247
+  _globals['_UNREVOKECALLER']._serialized_end=1296
+  _globals['_ADOPTLOG']._serialized_start=1298
+  _globals['_ADOPTLOG']._serialized_end=1308
+  _globals['_PROPOSECHANGEREQUEST']._serialized_start=1310
+  _globals['_PROPOSECHANGEREQUEST']._serialized_end=1383
+  _globals['_LISTCHANGESREQUEST']._serialized_start=1385
+  _globals['_LISTCHANGESREQUEST']._serialized_end=1420
+  _globals['_LISTCHANGESRESPONSE']._serialized_start=1422
+  _globals['_LISTCHANGESRESPONSE']._serialized_end=1498
+  _globals['_GETCHANGEREQUEST']._serialized_start=1500
+  _globals['_GETCHANGEREQUEST']._serialized_end=1532
+  _globals['_APPROVECHANGEREQUEST']._serialized_start=1534
+  _globals['_APPROVECHANGEREQUEST']._serialized_end=1591
+  _globals['_REJECTCHANGEREQUEST']._serialized_start=1593
+  _globals['_REJECTCHANGEREQUEST']._serialized_end=1644
+  _globals['_RUNCHANGEREQUEST']._serialized_start=1646
+  _globals['_RUNCHANGEREQUEST']._serialized_end=1721
+  _globals['_CHANGES']._serialized_start=1724
+  _globals['_CHANGES']._serialized_end=2126
 # @@protoc_insertion_point(module_scope)

@@ -218,22 +218,28 @@ class InitializeToken(_message.Message):
     TOKEN_FIELD_NUMBER: _builtins.int
     SLOT_FIELD_NUMBER: _builtins.int
     LABEL_FIELD_NUMBER: _builtins.int
+    SERIAL_FIELD_NUMBER: _builtins.int
     token: _builtins.str
     """Required. Format: tokens/{token}, as configured."""
     slot: _builtins.str
     """The slot of a blank token. Format: modules/{module}/slots/{slot id}. Empty: the token is found as configured."""
     label: _builtins.str
     """The label it gets; empty: the configured one."""
+    serial: _builtins.str
+    """Output only. The serial number of the device that was shown: refused with TOKEN_STATE if another one is there when it
+    is run. Empty: none was seen, or it has none.
+    """
     def __init__(
         self,
         *,
         token: _builtins.str = ...,
         slot: _builtins.str = ...,
         label: _builtins.str = ...,
+        serial: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["label", b"label", "slot", b"slot", "token", b"token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["label", b"label", "serial", b"serial", "slot", b"slot", "token", b"token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -246,16 +252,22 @@ class UnblockPin(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     TOKEN_FIELD_NUMBER: _builtins.int
+    SERIAL_FIELD_NUMBER: _builtins.int
     token: _builtins.str
     """Required. Format: tokens/{token}."""
+    serial: _builtins.str
+    """Output only. The serial number of the device that was shown: refused with TOKEN_STATE if another one is there when it
+    is run. Empty: none was seen, or it has none.
+    """
     def __init__(
         self,
         *,
         token: _builtins.str = ...,
+        serial: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["token", b"token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["serial", b"serial", "token", b"token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
