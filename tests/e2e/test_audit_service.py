@@ -60,19 +60,6 @@ def sign(daemon) -> list:
         return client.signer(daemon.key).sign_digests(DIGESTS)
 
 
-def size(state) -> int:
-    """Leaves of the newest checkpoint; 0 before the first."""
-    lines = state.checkpoint.split(b"\n")
-    return int(lines[1]) if len(lines) > 1 else 0
-
-
-async def published(daemon, more_than: int) -> None:
-    """Waits for a checkpoint over more leaves than that."""
-    async with asyncio.timeout(20), officer(daemon) as connected:
-        while size(await connected.log.state()) <= more_than:  # noqa: ASYNC110
-            await asyncio.sleep(0.1)  # the daemon tells nobody of checkpoints
-
-
 def officer(daemon, who="ketut"):
     return segel.Officer.connect(daemon.environment["SEGELCTL_TARGET"], tls=daemon.tls(who))
 
@@ -82,7 +69,7 @@ def test_found_and_proven_from_elsewhere(bed, tmp_path):
         key = (bed / "state/audit/key.pub").read_text().strip()
         signature = sign(daemon)[7]
         value = hashlib.sha256(signature.value).hexdigest()
-        asyncio.run(published(daemon, 2))
+        asyncio.run(known(daemon, hashlib.sha256(signature.value).digest()))
         for wanted in (("--digest", DIGESTS[7].hex()), ("--signature", value)):
             (found,) = map(
                 json.loads, run(daemon, "audit", "find", *wanted, "--key", key, "--json").splitlines()
@@ -102,7 +89,7 @@ def test_found_and_proven_from_elsewhere(bed, tmp_path):
         a_sealed_letter(daemon, bed, tmp_path, key)
     asyncio.run(many_leaves(bed / "state", open_log(bed / "state")))
     with dev_daemon("--workers", "1", directory=bed) as daemon:
-        asyncio.run(published(daemon, 600))
+        asyncio.run(act_in_log(daemon, "probe", lambda probe: probe.subject == "599"))
         archived(daemon, bed / "state/audit", tmp_path, key, value)
 
 
@@ -167,7 +154,10 @@ def archived(daemon, log, folder, key, value) -> None:
     assert moved.startswith("1 files, ")
     assert (folder / "archive/tile/entries/000").exists()
     assert not (log / "tile/entries/000").exists()
-    asyncio.run(said_in_log(daemon))
+    act = asyncio.run(act_in_log(daemon, "log archived", start=600))
+    user = pwd.getpwuid(os.getuid()).pw_name
+    assert act.who in {user, f"{os.environ.get('SUDO_USER')} as {user}"}
+    assert act.facts["leaves"] == "0 to 255"
     assert "were archived and not read" in here("audit", "verify", *on_machine, "--key", key)
     assert "archived" not in here("audit", "verify", *on_machine, *with_it, "--key", key)
     asked = ("audit", "find", "--signature", value)
@@ -180,19 +170,16 @@ def archived(daemon, log, folder, key, value) -> None:
     assert len(sign(daemon)) == len(DIGESTS)
 
 
-async def said_in_log(daemon) -> None:
-    """Waits until the log says that it was archived."""
-    user = pwd.getpwuid(os.getuid()).pw_name
+async def act_in_log(daemon, what: str, chosen=lambda act: True, start=0) -> Act:
+    """Waits until the log's files have such an act, from that leaf on."""
+    at = start
     async with asyncio.timeout(20), officer(daemon) as connected:
-        at = 600
         while True:
             async for index, leaf in connected.log.entries(at, 10_000):
                 at, act = index + 1, decode(leaf)
-                if isinstance(act, Act) and act.what == "log archived":
-                    assert act.who in {user, f"{os.environ.get('SUDO_USER')} as {user}"}
-                    assert act.facts["leaves"] == "0 to 255"
-                    return
-            await asyncio.sleep(0.1)
+                if isinstance(act, Act) and act.what == what and chosen(act):
+                    return act
+            await asyncio.sleep(0.1)  # the daemon tells nobody of checkpoints
 
 
 async def entries(daemon, bed):
@@ -234,7 +221,7 @@ def test_a_restore_is_adopted_by_two(bed, tmp_path):
         asyncio.run(adopt(daemon))
         assert len(sign(daemon)) == len(DIGESTS)
         assert "segelctl audit adopt" not in run(daemon, "status")
-        asyncio.run(published(daemon, 5))
+        asyncio.run(act_in_log(daemon, "log adopted"))
         told = run(daemon, "audit", "tail", "-n", "100", "--dir", bed / "state/audit")
         assert "log adopted" in told
         assert "change approved" in told
