@@ -4,6 +4,7 @@ import datetime as dt
 import os
 import shutil
 import signal
+import tempfile
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
@@ -15,9 +16,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 from hypothesis import settings
+from ready_beds import ReadyBeds
 
 from segel_cards import OPENSC, YKCS11, Card, NamespacesRefused, namespaces
-from segel_softhsm import Testbed, provision
+from segel_softhsm import Testbed
 
 settings.register_profile(
     "shared-machine", deadline=None
@@ -44,9 +46,18 @@ BLOCKS_ONCE = (
 
 
 @pytest.fixture(scope="session")
-def testbed(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Testbed:
+def ready_beds(tmp_path_factory: pytest.TempPathFactory) -> ReadyBeds:
+    """For tests that change tokens: each has a copy of its own."""
+    base = tmp_path_factory.getbasetemp()
+    return ReadyBeds((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "ready-beds")
+
+
+@pytest.fixture(scope="session")
+def testbed(
+    pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory, ready_beds: ReadyBeds
+) -> Testbed:
     """Two tokens with keys of every kind, and a PKI. Shared: tests that change tokens add their own."""
-    bed = provision(tmp_path_factory.mktemp("testbed"))
+    bed = ready_beds.at(tmp_path_factory.mktemp("shared") / "testbed")
     shutil.copytree(bed.directory / "tokens", bed.directory / PRISTINE)
     pytestconfig.stash[SHARED] = bed
     return bed
@@ -133,6 +144,19 @@ def yubikey(cards_allowed: None, tmp_path: Path) -> Iterator[Card]:
     """The same, seen through ykcs11."""
     with Card(tmp_path / "yubikey", YKCS11) as card:
         yield card
+
+
+_IN_MEMORY = Path("/dev/shm")
+
+
+@pytest.fixture
+def memory_path(tmp_path: Path) -> Iterator[Path]:
+    """A folder in memory where the machine has one: for tests that sync files a thousand times, and end no machine."""
+    if not os.access(_IN_MEMORY, os.W_OK | os.X_OK):
+        yield tmp_path
+        return
+    with tempfile.TemporaryDirectory(dir=_IN_MEMORY, prefix="segel-test-") as folder:
+        yield Path(folder)
 
 
 @pytest.fixture

@@ -22,9 +22,9 @@ from setting import P256, RSA, Bench, Key
 from segeld.audit.identity import open_log
 from segeld.audit.leaf import HASH, AnyLeaf, Commitments
 from segeld.audit.publisher import Publisher
+from segeld.jobqueue.claims import Claim, Part
 from segeld.jobqueue.sqlite import leaf_rows, settling
 from segeld.jobqueue.sqlite.store import SqliteStore
-from segeld.jobqueue.store import Claim, Part
 from segeld.model.algorithm import BY_NUMBER, EcdsaEncoding
 from segeld.model.job import Items, JobSpec
 from segeld.model.kind import Kind

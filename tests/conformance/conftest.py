@@ -8,8 +8,8 @@ from store_fakes import Handy
 
 
 @pytest.fixture(params=STORES)
-async def stores(request, tmp_path) -> AsyncIterator:
-    stores = STORES[request.param](tmp_path)
+async def stores(request, memory_path) -> AsyncIterator:
+    stores = STORES[request.param](memory_path)
     yield stores
     await stores.close()
 

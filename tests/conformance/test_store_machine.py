@@ -22,7 +22,7 @@ from hypothesis.stateful import (
 from store_fakes import FAILED, MANY, items, spec
 
 from segeld.audit.leaf import Intent, Outcome, decode
-from segeld.jobqueue.store import NotBegun, StaleClaim, Unknown
+from segeld.jobqueue.claims import NotBegun, StaleClaim, Unknown
 from segeld.model.faults import Fault, Reason
 from segeld.model.job import Failure, Signature
 from segeld.model.job_state import FINAL, SIGNABLE, JobState
@@ -66,10 +66,11 @@ class StoreMachine(RuleBasedStateMachine):
     """Jobs come, are signed and end, and now and then the daemon is killed in between."""
 
     make_stores = None
+    within: Path
 
     def __init__(self) -> None:
         super().__init__()
-        self.folder = Path(tempfile.mkdtemp())
+        self.folder = Path(tempfile.mkdtemp(dir=self.within))
         self.runner = asyncio.Runner()
         self.stores = self.make_stores(self.folder)
         self.store = self.do(self.stores.open())
@@ -167,6 +168,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.do(self.store.bring(index, *(self.outcome(kind) for kind in kinds.values()), attempts=ATTEMPTS))
         self.settled.append(index)
         self.take_note(known, kinds)
+        self.read(known)
 
     def outcome(self, kind: str):
         return {
@@ -188,7 +190,6 @@ class StoreMachine(RuleBasedStateMachine):
                 known.outcomes[offset] = Signature
             if offset in known.outcomes:
                 known.lost.pop(offset, None)
-        self.read(known)
 
     @precondition(lambda self: self.settled)
     @rule(data=st.data())
@@ -243,6 +244,8 @@ class StoreMachine(RuleBasedStateMachine):
         for index, (known, run) in self.claims.items():
             self.settled.append(index)
             self.take_note(known, dict.fromkeys(run, "unknown"))
+        for known, _ in self.claims.values():  # recovery settled them all before anything was read
+            self.read(known)
         self.claims.clear()
 
     def read(self, known: Known) -> None:
@@ -295,8 +298,10 @@ class StoreMachine(RuleBasedStateMachine):
 
 
 @pytest.mark.parametrize("kind", STORES)
-def test_each_item_ends_exactly_once_whatever_happens(kind):
-    machine = type("Machine", (StoreMachine,), {"make_stores": staticmethod(STORES[kind])})
+def test_each_item_ends_exactly_once_whatever_happens(kind, memory_path):
+    machine = type(
+        "Machine", (StoreMachine,), {"make_stores": staticmethod(STORES[kind]), "within": memory_path}
+    )
     run_state_machine_as_test(
         machine,
         settings=settings(

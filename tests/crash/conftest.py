@@ -3,12 +3,10 @@
 import pytest
 from crash_run import served_in
 
-from segel_softhsm import provision
-
 
 @pytest.fixture(scope="session")
-def bed(tmp_path_factory):
-    return provision(tmp_path_factory.mktemp("crash") / "bed", kinds=["p256"])
+def bed(tmp_path_factory, ready_beds):
+    return ready_beds.at(tmp_path_factory.mktemp("crash") / "bed", "p256")
 
 
 @pytest.fixture

@@ -1,8 +1,8 @@
 """Promises 1, 2, 4 and 5, with SIGKILL at any moment: nothing is lost, nothing is released twice or unrecorded.
 
-SEGEL_CRASH_CYCLES kills in all (200), SEGEL_CRASH_SEED to repeat a run: the same kills after the same pauses, though
-not at the same instruction. SoftHSM2 writes its token anew at each login, so a kill then may empty it: workers are killed
-only when all are ready, and after a daemon's death the token is put back as it was.
+SEGEL_CRASH_CYCLES kills in all (200: every change must survive so many), SEGEL_CRASH_SEED to repeat a run: the same kills
+after the same pauses, though not at the same instruction. SoftHSM2 writes its token anew at each login, so a kill then
+may empty it: workers are killed only when all are ready, and after a daemon's death the token is put back as it was.
 """
 
 import os

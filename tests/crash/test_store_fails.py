@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 from store_fakes import COMMITMENTS, items, spec
 
 from segeld.audit.leaf import Intent, Outcome, decode
-from segeld.dispatch import ledger
+from segeld.dispatch import jobboard, ledger
 from segeld.dispatch.dispatcher import Dispatcher, Quotas
 from segeld.dispatch.metrics import DispatchMetrics
 from segeld.jobqueue.sqlite import SqliteStore
@@ -35,6 +35,7 @@ def disk(request):
 @pytest.fixture(autouse=True)
 def _it_tries_often(monkeypatch):
     monkeypatch.setattr(ledger, "_FIRST_PAUSE", 0.005)
+    monkeypatch.setattr(jobboard, "_PAUSE", 0.005)
     monkeypatch.setattr(ledger, "_BELIEVED", 0.5)
 
 
@@ -93,12 +94,12 @@ class Bench:
 
 
 @pytest.mark.parametrize("error", ERRORS)
-async def test_wherever_it_fails_for_a_while_each_item_is_signed_once(tmp_path, disk, error):
+async def test_wherever_it_fails_for_a_while_each_item_is_signed_once(memory_path, disk, error):
     """The nth write or sync fails, and all that follow until the trouble was seen."""
     operation, reached = 0, True
     while reached:
         operation += 1
-        path = tmp_path / f"{operation}.db"
+        path = memory_path / f"{operation}.db"
         bench = Bench(await SqliteStore.open(path, COMMITMENTS, vfs=disk.name))
         job = await bench.job("letters", 300)
         disk.fail_at(operation, error, lasting=True)
@@ -107,7 +108,7 @@ async def test_wherever_it_fails_for_a_while_each_item_is_signed_once(tmp_path, 
         async def seen(bench=bench, job=job) -> bool:
             return bench.dispatcher.trouble is not None or await bench.state(job) is JobState.SUCCEEDED
 
-        await until(seen)
+        await until(seen, pause=0.002)
         reached = bench.dispatcher.trouble is not None
         disk.heal()
 
@@ -115,7 +116,7 @@ async def test_wherever_it_fails_for_a_while_each_item_is_signed_once(tmp_path, 
             done = await bench.state(job) is JobState.SUCCEEDED and asked.done()
             return done and bench.dispatcher.trouble is None
 
-        await until(ended)
+        await until(ended, pause=0.002)
         try:
             assert reasons(asked.result()) == [None] * 9
         except Fault as fault:

@@ -15,15 +15,14 @@ from served import Served, wait_until
 
 import segel
 from segel import JobState, errors
-from segel_softhsm import provision
 
 TIMEOUT = 60.0
 DIGESTS = [hashlib.sha256(b"%d" % number).digest() for number in range(600)]
 
 
 @pytest.fixture(scope="module")
-def bed(tmp_path_factory):
-    return provision(tmp_path_factory.mktemp("approvals") / "bed", kinds=["p256"])
+def bed(tmp_path_factory, ready_beds):
+    return ready_beds.at(tmp_path_factory.mktemp("approvals") / "bed", "p256")
 
 
 @pytest.fixture

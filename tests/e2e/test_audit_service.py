@@ -27,8 +27,8 @@ DIGESTS = [hashlib.sha256(b"letter %d" % number).digest() for number in range(30
 
 
 @pytest.fixture
-def bed(tmp_path):
-    return tmp_path / "bed"
+def bed(tmp_path, ready_beds):
+    return ready_beds.at(tmp_path / "bed", "p256").directory
 
 
 def run(daemon, *arguments, code=0) -> str:
@@ -151,7 +151,7 @@ def archived(daemon, log, folder, key, value) -> None:
     on_machine, with_it = ("--dir", log), ("--archive", folder / "archive")
     before = dt.datetime.now(dt.UTC).isoformat()
     moved = here("audit", "archive", *on_machine, "--before", before, "--to", folder / "archive")
-    assert moved.startswith("1 files, ")
+    assert moved.startswith("1 file, ")
     assert (folder / "archive/tile/entries/000").exists()
     assert not (log / "tile/entries/000").exists()
     act = asyncio.run(act_in_log(daemon, "log archived", start=600))

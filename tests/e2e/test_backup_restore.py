@@ -29,8 +29,8 @@ def verify(log, key) -> str:
 
 
 @pytest.fixture
-def bed(tmp_path):
-    return tmp_path / "bed"
+def bed(tmp_path, ready_beds):
+    return ready_beds.at(tmp_path / "bed", "p256").directory
 
 
 def adopt(daemon) -> None:
@@ -111,8 +111,8 @@ def test_a_database_does_not_take_another_log(bed, tmp_path) -> None:
     assert not (state / "audit").exists(), "an empty log was made before it was refused"
 
 
-def test_a_database_does_not_take_a_log_of_another_daemon(bed, tmp_path) -> None:
-    other = tmp_path / "other"
+def test_a_database_does_not_take_a_log_of_another_daemon(bed, tmp_path, ready_beds) -> None:
+    other = ready_beds.at(tmp_path / "other", "p256").directory
     for folder in (bed, other):
         with dev_daemon("--workers", "1", directory=folder):
             pass

@@ -16,8 +16,8 @@ TIMEOUT = 100
 
 
 @pytest.fixture(scope="module")
-def bed(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("guides") / "bed"
+def bed(tmp_path_factory, ready_beds):
+    folder = ready_beds.at(tmp_path_factory.mktemp("guides") / "bed").directory
     with dev_daemon("--workers", "1", directory=folder) as running:
         yield running
 

@@ -2,57 +2,30 @@
 readers accept who trust the root alone.
 """
 
-import asyncio
-import datetime as dt
 import json
 import os
 import re
-import signal
 import subprocess
-import tomllib
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, utils
-from cryptography.x509.oid import AuthorityInformationAccessOID, NameOID
+from cryptography.x509.oid import NameOID
+from issuing_ca import Ca, common_name, der, pem
+from key_daemon import Bed, as_officer, both_agree, key_of_kind, officer_of, point, segel_command, segelctl
 from reportlab.pdfgen import canvas
-from typer.testing import CliRunner, Result
 
 import segel
 import segel.cli.app
-import segeld.ctl.main
-from segel.models_changes import ApplyPolicy, EnableKey
-from segel.testing import DevDaemon, dev_daemon
+from segel.models_changes import EnableKey
+from segel.testing import DevDaemon
 from segel_softhsm import Testbed
-from segeld.ctl.key_alias import with_alias
 
-DAY = dt.timedelta(days=1)
 SUBJECT = "/C=ID/O=Dinas Komunikasi \\/ Informatika/OU=Seal+CN=Segel 2027"
 KINDS = ("RSA_PKCS1_SHA256", "ECDSA_P256_SHA256", "ECDSA_P384_SHA384", "ECDSA_P521_SHA512", "ED25519")
-
-
-class Bed:
-    """One daemon, which may be killed and started again; each test that changes a key has its own."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._stack = ExitStack()
-        self.start()
-        as_officer(self.daemon, lambda keys: keys.generate("tokens/segel-a", "seal-p521", kind="p521"))
-
-    def start(self) -> None:
-        options = ("--keys", "p256,p384,rsa2048,ed25519", "--workers", "1")
-        self.daemon: DevDaemon = self._stack.enter_context(dev_daemon(*options, directory=self._folder))
-
-    def kill(self) -> None:
-        os.kill(self.daemon.pid, signal.SIGKILL)
-
-    def close(self) -> None:
-        self._stack.close()
 
 
 @pytest.fixture(autouse=True)
@@ -70,127 +43,6 @@ def bed(tmp_path_factory) -> Iterator[Bed]:
 @pytest.fixture
 def daemon(bed) -> DevDaemon:
     return bed.daemon
-
-
-def segelctl(daemon, *arguments: object, who: str = "wayan") -> Result:
-    """In this process: loading the command takes longer than what it does."""
-    pki = daemon.directory / "pki"
-    person = {
-        "SEGELCTL_TLS_CERT": str(pki / f"client-{who}.chain.pem"),
-        "SEGELCTL_TLS_KEY": str(pki / "private" / f"client-{who}.key.pem"),
-    }
-    environment = {**daemon.environment, **person}
-    return CliRunner().invoke(segeld.ctl.main.app, [*map(str, arguments)], env=environment)
-
-
-def segel_command(daemon, *arguments: object) -> Result:
-    return CliRunner().invoke(segel.cli.app.app, [*map(str, arguments)], env=dict(daemon.environment))
-
-
-class Ca:
-    """A root and an issuing authority of this test."""
-
-    def __init__(self) -> None:
-        self.keys = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
-        self.root = self._authority("Test Root", self.keys[0], "Test Root", self.keys[0])
-        self.issuing = self._authority("Test Issuing", self.keys[1], "Test Root", self.keys[0])
-
-    def _authority(self, name, key, issuer, issuer_key) -> x509.Certificate:
-        builder = self._builder(_name(name), key.public_key(), _name(issuer))
-        builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        return builder.add_extension(_usage("key_cert_sign", "crl_sign"), critical=True).sign(
-            issuer_key, hashes.SHA256()
-        )
-
-    @staticmethod
-    def _builder(subject, public_key, issuer, days: int = 365) -> x509.CertificateBuilder:
-        now = dt.datetime.now(dt.UTC)
-        return (
-            x509.CertificateBuilder()
-            .subject_name(subject)
-            .issuer_name(issuer)
-            .public_key(public_key)
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - 400 * DAY if days < 0 else now - DAY)
-            .not_valid_after(now + days * DAY)
-        )
-
-    def answer(self, request: bytes, *, days: int = 365) -> x509.Certificate:
-        csr = x509.load_pem_x509_csr(request)
-        assert csr.is_signature_valid
-        access = x509.AccessDescription(
-            AuthorityInformationAccessOID.CA_ISSUERS,
-            x509.UniformResourceIdentifier("http://ca.test/issuing.cer"),
-        )
-        return (
-            self._builder(csr.subject, csr.public_key(), _name("Test Issuing"), days)
-            .add_extension(x509.AuthorityInformationAccess([access]), critical=False)
-            .add_extension(_usage("digital_signature", "content_commitment"), critical=True)
-            .sign(self.keys[1], hashes.SHA256())
-        )
-
-
-def _usage(*names: str) -> x509.KeyUsage:
-    known = (
-        "digital_signature",
-        "content_commitment",
-        "key_encipherment",
-        "data_encipherment",
-        "key_agreement",
-    )
-    known += ("key_cert_sign", "crl_sign", "encipher_only", "decipher_only")
-    return x509.KeyUsage(**{each: each in names for each in known})
-
-
-def _name(text: str) -> x509.Name:
-    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
-
-
-def pem(*certificates: x509.Certificate) -> bytes:
-    return b"".join(each.public_bytes(serialization.Encoding.PEM) for each in certificates)
-
-
-def officer_of(daemon, who: str = "wayan") -> segel.Officer:
-    return segel.Officer.connect(daemon.environment["SEGELCTL_TARGET"], tls=daemon.tls(who))
-
-
-def as_officer(daemon, work):
-    """The outcome of a coroutine function that is given the keys of an officer's connection."""
-
-    async def connected():
-        async with officer_of(daemon) as officer:
-            return await work(officer.keys)
-
-    return asyncio.run(connected())
-
-
-async def both_agree(daemon, action) -> None:
-    async with officer_of(daemon) as asks, officer_of(daemon, "made") as agrees:
-        change = await asks.changes.propose(action)
-        if change.state == "waiting":
-            await agrees.changes.approve(change.name, change.action_hash)
-        assert (await asks.changes.run(change.name)).state == "done"
-
-
-async def point(daemon, alias: str, *keys: str) -> None:
-    """The alias stands for these keys from now on."""
-    async with officer_of(daemon) as officer:
-        policy = await officer.policy.get()
-    present = tomllib.loads(policy.toml)["aliases"].get(alias, [])
-    edited = with_alias(
-        policy.toml,
-        alias,
-        [each for each in keys if each not in present],
-        [each for each in present if each not in keys],
-    )
-    await both_agree(daemon, ApplyPolicy(edited, policy.hash))
-
-
-def key_of_kind(daemon, algorithm: str) -> str:
-    async def find(keys):
-        return next(each.key.name for each in await keys.list() if algorithm in each.key.algorithms)
-
-    return as_officer(daemon, find)
 
 
 def openssl(*arguments: object) -> "subprocess.CompletedProcess[str]":
@@ -262,10 +114,6 @@ def test_from_request_to_seals_that_readers_accept(daemon, tmp_path):
     pdf_is_accepted(daemon, key, root, tmp_path)
 
 
-def der(*certificates: x509.Certificate) -> tuple[bytes, ...]:
-    return tuple(each.public_bytes(serialization.Encoding.DER) for each in certificates)
-
-
 def cms_is_accepted(daemon, key: str, root: Path, folder: Path) -> None:
     file = folder / "letter.txt"
     file.write_text("isi\n")
@@ -310,7 +158,9 @@ def pdf_is_accepted(daemon, key: str, root: Path, folder: Path) -> None:
 def bad_files(ca: Ca, request: bytes) -> dict[str, tuple[bytes, str]]:
     other = ec.generate_private_key(ec.SECP256R1())
     stranger = (
-        x509.CertificateSigningRequestBuilder().subject_name(_name("other")).sign(other, hashes.SHA256())
+        x509.CertificateSigningRequestBuilder()
+        .subject_name(common_name("other"))
+        .sign(other, hashes.SHA256())
     )
     return {
         "another key": (

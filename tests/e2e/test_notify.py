@@ -14,13 +14,12 @@ from cryptography.hazmat.primitives import hashes, serialization
 from served import Served, wait_until
 
 import segel
-from segel_softhsm import provision
 
 DAY = dt.timedelta(days=1)
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory):
+def served(tmp_path_factory, ready_beds):
     """A daemon that tells whatever it has to tell to a file, and whose token waits for a typed PIN."""
     folder = tmp_path_factory.mktemp("notify")
     (folder / "place").mkdir()
@@ -28,7 +27,7 @@ def served(tmp_path_factory):
     program = folder / "tell"
     program.write_text(f'#!/bin/sh\ncat >> {heard}\necho "told $1" >&2\n')
     program.chmod(0o755)
-    bed = provision(folder / "bed", kinds=["p256"])
+    bed = ready_beds.at(folder / "bed", "p256")
     made = Served(folder / "place", bed, limits=f'\n[notify]\ncommand = ["{program}", "officers"]\n')
     made.heard = heard
     by_hand = re.sub("^pin = .*$", 'pin = { source = "prompt" }', made.config.read_text(), flags=re.MULTILINE)

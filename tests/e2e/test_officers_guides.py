@@ -59,9 +59,10 @@ def test_both_languages_say_the_same() -> None:
 
 
 @pytest.fixture
-def office(tmp_path):
+def office(tmp_path, ready_beds):
+    folder = ready_beds.at(tmp_path / "dev", "p256").directory
     by_hand = ("--prompt", "segel-a", "--prompt", "segel-b")
-    with dev_daemon("--keys", "p256", "--workers", "1", *by_hand, directory=tmp_path / "dev") as daemon:
+    with dev_daemon("--workers", "1", *by_hand, directory=folder) as daemon:
         yield daemon
 
 

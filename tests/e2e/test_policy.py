@@ -22,7 +22,7 @@ AT_ONCE = 1.0
 
 @pytest.fixture
 def daemon(own_daemon):
-    return own_daemon("--keys", "p256")
+    return own_daemon("--keys", "p256", "--workers", "1")
 
 
 @pytest.fixture
@@ -114,12 +114,14 @@ async def test_whoever_is_revoked_is_cut_within_a_second_and_its_job_waits(daemo
         assert (str(ended.state), ended.signed_count) == ("succeeded", ITEMS)
 
 
-async def test_one_officer_can_not_let_in_what_one_officer_shut_out_even_after_a_restart(tmp_path) -> None:
-    directory = tmp_path / "dev"
-    with dev_daemon("--keys", "p256", directory=directory) as first:
+async def test_one_officer_can_not_let_in_what_one_officer_shut_out_even_after_a_restart(
+    tmp_path, ready_beds
+) -> None:
+    directory = ready_beds.at(tmp_path / "dev", "p256").directory
+    with dev_daemon("--workers", "1", directory=directory) as first:
         async with officer(first, "wayan") as wayan:
             await wayan.policy.revoke("backoffice", "stolen")
-    with dev_daemon("--keys", "p256", directory=directory) as second:
+    with dev_daemon("--workers", "1", directory=directory) as second:
         async with officer(second, "made") as made, second.async_client() as client:
             (revoked,) = [each for each in (await made.policy.callers()).callers if each.revoke_time]
             assert (revoked.name, revoked.revoked_by) == ("backoffice", "wayan")

@@ -18,7 +18,6 @@ from served import Served, wait_until
 
 import segel
 from segel import errors
-from segel_softhsm import provision
 from segeld.audit.checkpoint import Checkpoint
 from segeld.audit.leaf import Act, Opened
 from segeld.audit.reader import open_log_folder
@@ -27,12 +26,12 @@ OFFICERS = ("wayan", "made")
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory):
+def served(tmp_path_factory, ready_beds):
     """A daemon with two officers and a witness on another mount; the mount is a folder here."""
     folder = tmp_path_factory.mktemp("rolled-back")
     for name in ("place", "elsewhere"):
         (folder / name).mkdir()
-    bed = provision(folder / "bed", kinds=["p256"])
+    bed = ready_beds.at(folder / "bed", "p256")
     witness = folder / "elsewhere" / "checkpoint"
     made = Served(folder / "place", bed, limits=f'\n[audit.witness]\nfile = "{witness}"\ninterval = 0.1\n')
     made.witness, made.backup, made.copy = witness, folder / "backup.db", folder / "copy"

@@ -15,15 +15,14 @@ from pathlib import Path
 import pytest
 
 import segel
-from segel_softhsm import provision
 
 TIMEOUT = 60
 SEGELD = [sys.executable, "-m", "segeld"]
 
 
 @pytest.fixture(scope="module")
-def bed(tmp_path_factory):
-    return provision(tmp_path_factory.mktemp("serve") / "bed", kinds=["p256"])
+def bed(tmp_path_factory, ready_beds):
+    return ready_beds.at(tmp_path_factory.mktemp("serve") / "bed", "p256")
 
 
 @pytest.fixture

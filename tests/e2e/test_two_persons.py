@@ -65,7 +65,7 @@ class Desk:
 
 @pytest.fixture
 def desk(own_daemon):
-    return Desk(own_daemon("--keys", "p256", "--prompt", "segel-a", "--prompt", "segel-b"))
+    return Desk(own_daemon("--keys", "p256", "--workers", "1", "--prompt", "segel-a", "--prompt", "segel-b"))
 
 
 def test_one_asks_another_approves_and_the_first_runs(desk) -> None:
@@ -120,7 +120,7 @@ def test_an_auditor_reads_and_decides_nothing(desk) -> None:
 
 
 def test_an_approval_outlives_a_daemon_that_is_killed(own_daemon) -> None:
-    options = ("--keys", "p256", "--prompt", "segel-a", "--prompt", "segel-b")
+    options = ("--keys", "p256", "--workers", "1", "--prompt", "segel-a", "--prompt", "segel-b")
     desk = Desk(own_daemon(*options))
     number = desk.ask("wayan", weight=7)
     desk.well("made", "change", "approve", str(number), "--yes")

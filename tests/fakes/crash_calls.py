@@ -75,11 +75,11 @@ class Caller:
             await asyncio.sleep(PAUSE)
 
 
-async def until(holds: Callable[[], Awaitable[bool]], patience: float = 60.0) -> None:
-    """Asks until it is so."""
+async def until(holds: Callable[[], Awaitable[bool]], patience: float = 60.0, pause: float = 0.03) -> None:
+    """Asks until it is so, with a pause of so many seconds each time."""
     async with asyncio.timeout(patience):
         while not await holds():  # noqa: ASYNC110 - what is asked is in another process
-            await asyncio.sleep(0.03)
+            await asyncio.sleep(pause)
 
 
 def reason_of(status: status_pb2.Status) -> str:

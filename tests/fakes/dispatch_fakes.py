@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from itertools import count
 
 from segeld.ipc.worker_wire import ItemFailed, Remedy, Signed
+from segeld.model.activation import Reserved
 from segeld.model.algorithm import Algorithm, EcdsaEncoding, KeyKind
 from segeld.model.deadline import Deadline
 from segeld.model.faults import Fault, Reason
@@ -28,6 +29,7 @@ class FakeTokens:
     allowed: int | None = None
     """Signatures that may still be asked for."""
     made: int = 0
+    activation: int = 0
     always_authenticate: bool = False
 
     def key(self, name):
@@ -58,14 +60,15 @@ class FakeTokens:
         given = most if self.allowed is None else min(most, self.allowed)
         if self.allowed is not None:
             self.allowed -= given
-        return given
+        return Reserved(given, self.activation)
 
     def give_back(self, token, reserved, *, made):
         self.made += made
         if self.allowed is None:
             return False
-        self.allowed += reserved - made
-        return reserved > made
+        assert reserved.activation == self.activation
+        self.allowed += reserved.count - made
+        return reserved.count > made
 
 
 @dataclass

@@ -69,6 +69,7 @@ class KeyBench:
         self.now = NOW.timestamp()
         self.records = FakeRecords()
         self.tokens = Tokens()
+        self.signer = None
         self.options = SimpleNamespace(without_certificate=True, expired=True, revoked=True)
         self.desk = self.make()
 
@@ -77,7 +78,7 @@ class KeyBench:
             SimpleNamespace(state_dir=self.folder),
             lambda: self.tokens,
             lambda: SimpleNamespace(options_of=lambda key: self.options),
-            lambda: None,
+            lambda: self.signer,
             ceremonies=lambda: self.tokens,
             clock=lambda: self.now,
         )

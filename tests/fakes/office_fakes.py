@@ -4,6 +4,8 @@ import asyncio
 from dataclasses import dataclass, field
 
 from segeld.model.faults import Fault, Reason
+from segeld.model.secret import Pin
+from segeld.office.changes import Person
 from segeld.office.executor import Description
 
 
@@ -65,3 +67,14 @@ class FakeExecutor:
             await self.hold.wait()
         if self.outcome is not None:
             raise self.outcome
+
+
+WAYAN = Person("wayan", "uri:wayan", b"w" * 32)
+WAYAN_TOO = Person("wayan", "email:wayan@example.org")
+MADE = Person("made", "uri:made", b"m" * 32)
+KETUT = Person("ketut", "uri:ketut", b"k" * 32)
+
+
+def secrets() -> dict[str, Pin]:
+    """Those that an unblocking needs."""
+    return {"so_pin": Pin(b"so-canary-1"), "new_pin": Pin(b"new-canary-2")}

@@ -4,8 +4,7 @@ import asyncio
 from dataclasses import dataclass, field, replace
 from itertools import count
 
-from segeld.jobqueue.store import (
-    Block,
+from segeld.jobqueue.claims import (
     Claimed,
     Granted,
     Known,
@@ -14,10 +13,10 @@ from segeld.jobqueue.store import (
     Request,
     Settled,
     StaleClaim,
-    StoreBroken,
-    StoreFull,
     Unknown,
 )
+from segeld.jobqueue.store import Block
+from segeld.jobqueue.store_faults import StoreBroken, StoreFull
 from segeld.model.faults import Fault, Reason
 from segeld.model.job import BLOCK, Failure, Job, JobSpec, Receipt, Signature
 from segeld.model.job_state import JobState

@@ -68,6 +68,8 @@ class Daemon:
         self.registry = CollectorRegistry()
         self.acts = acts()
         self.services = ()
+        self.key_desk: KeyDesk | None = None
+        """None: one that keeps nothing."""
         self.shut_out = lambda who, fingerprint, sans: None
         self.open_calls = OpenCalls(
             lambda: self.policy,
@@ -94,7 +96,8 @@ class Daemon:
             self.desk.oversight,
             self.inventory,
             self.acts,
-            KeyDesk(self.config, lambda: self.inventory, lambda: self.policy, lambda: self.dispatch),
+            self.key_desk
+            or KeyDesk(self.config, lambda: self.inventory, lambda: self.policy, lambda: self.dispatch),
             CallMetrics(self.registry),
             services=self.services,
             open_calls=self.open_calls,

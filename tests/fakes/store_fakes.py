@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import pytest
 
-from segeld.audit.leaf import Commitments
-from segeld.jobqueue.store import Claim, Part, Request
+from segeld.audit.leaf import Act, AnyLeaf, Commitments, decode
+from segeld.jobqueue.claims import Claim, Part, Request
 from segeld.model.algorithm import Algorithm, EcdsaEncoding
 from segeld.model.faults import Fault, Reason
 from segeld.model.job import Failure, Items, JobSpec
@@ -40,6 +40,16 @@ def items(count: int, first: int = 0, *, ids: bool = False) -> Items:
 def spec(request_id: str = "r", **changes) -> JobSpec:
     made = JobSpec("office", request_id, KIND, Priority.NORMAL, (), time.time() + 72 * HOUR, 30 * DAY)
     return replace(made, **changes)
+
+
+async def leaf(store, index: int) -> AnyLeaf:
+    (data,) = await store.leaves(index, 1)
+    return decode(data)
+
+
+async def acts(store) -> list[Act]:
+    leaves = [decode(data) for data in await store.leaves(0, 1000)]
+    return [leaf for leaf in leaves if isinstance(leaf, Act)]
 
 
 def signature(number: int) -> bytes:

@@ -12,6 +12,7 @@ from typing import Final
 
 from segel import _convert_jobs
 from segel._connection import Connection, Method
+from segel._counts import counted
 from segel._job import Job
 from segel._source import BLOCK, Piece, Source
 from segel.errors import IdempotencyMismatch, JobStateError, OffsetMismatch
@@ -133,7 +134,7 @@ class Upload:
 
     def _other_content(self, count: int) -> IdempotencyMismatch:
         return IdempotencyMismatch(
-            f"{self._name} was made by the same request_id with {self._there} items, and now there are {count}",
+            f"{self._name} was made by the same request_id with {counted(self._there, 'item')}, and now there are {count}",
             reason="IDEMPOTENCY_MISMATCH",
             code="ALREADY_EXISTS",
             facts={"job": self._name, "committed": str(self._there), "count": str(count)},

@@ -26,7 +26,7 @@ from segeld.dispatch.metrics import DispatchMetrics, JobMetrics
 from segeld.dispatch.oversight import Oversight
 from segeld.dispatch.upkeep import Upkeep
 from segeld.dispatch.withdrawal import Withdrawal
-from segeld.jobqueue.store import StoreBroken, StoreFull
+from segeld.jobqueue.store_faults import StoreBroken, StoreFull
 from segeld.office.act_key import DestroyingKey, EnablingKey
 from segeld.office.act_policy import ApplyingPolicy, LettingIn
 from segeld.office.act_token import InitializingToken, UnblockingPin
@@ -121,7 +121,7 @@ class _Daemon:
             Quotas(limits.queue, limits.queue_per_caller, limits.answers_retention),
             log_origin=storage.log.origin,
             recorded=storage.publisher.recorded,
-            revoked=policy.is_revoked,
+            revoked=policy.shut_out.is_revoked,
         )
         jobs = self._dispatcher.jobs
         self._upkeep = Upkeep(storage.store, jobs, self._dispatcher.news, JobMetrics(registry))
@@ -161,7 +161,7 @@ class _Daemon:
         )
         self._withdrawal = Withdrawal(self._oversight, policy.condemned, policy.lost)
         self._dispatcher.jobs.on_withheld = self._withdrawal.look
-        open_calls = OpenCalls(policy.current, policy.refusal)
+        open_calls = OpenCalls(policy.current, policy.shut_out.refusal)
         # Open calls first: who is shut out should see why, and not how one item after another is refused.
         policy.changed.extend((open_calls.review, self._dispatcher.review_callers, self._withdrawal.look))
         self._watch = CertificateWatch(config, self._keys.standing, registry, time.time, open_calls.ends)

@@ -26,6 +26,7 @@ from segeld.audit.checkpoint import Checkpoint
 from segeld.audit.leaf import HASH, Commitments, Opened
 from segeld.audit.note import BadNote, Signer, Verifier, is_name
 from segeld.audit.source import LogUnfit
+from segeld.model.counts import counted
 
 FOLDER: Final = "audit"
 PRIVATE_KEY: Final = "audit.key"
@@ -247,7 +248,7 @@ def _load(state_dir: Path, name: str = FOLDER) -> OwnLog:
     if not isinstance(key, Ed25519PrivateKey) or Signer(verifier.name, key).verifier != verifier:
         raise LogIncomplete(f"{state_dir / PRIVATE_KEY} is not the private key of {folder / layout.KEY}.")
     if len(salt) != HASH:
-        raise LogIncomplete(f"{folder / layout.SALT} has {len(salt)} octets; {HASH} are expected.")
+        raise LogIncomplete(f"{folder / layout.SALT} has {counted(len(salt), 'octet')}; {HASH} are expected.")
     return OwnLog(
         folder,
         Signer(verifier.name, key),

@@ -9,6 +9,7 @@ from segeld.audit.checkpoint import Checkpoint
 from segeld.audit.leaf import HASH, AnyLeaf, Commitments, decode
 from segeld.audit.note import BadNote, Verifier
 from segeld.audit.tiles import BadFile, LogUnreadable, Tiles, not_permitted
+from segeld.model.counts import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,7 @@ def read_salt(folder: Path) -> Commitments | str:
     except OSError as error:
         return f"the salt cannot be read: {(error.strerror or '').lower()}"
     if len(salt) != HASH:
-        raise BadFile(layout.SALT, f"it has {len(salt)} octets where {HASH} are expected")
+        raise BadFile(layout.SALT, f"it has {counted(len(salt), 'octet')} where {HASH} are expected")
     return Commitments(salt)
 
 

@@ -18,6 +18,7 @@ from segeld.audit.note import BadNote
 from segeld.audit.source import LeafSource, LogAhead, LogDiffers
 from segeld.audit.tiles import BadFile, Tiles
 from segeld.audit.writer import Writer
+from segeld.model.counts import counted
 
 
 async def resume(log: OwnLog, source: LeafSource) -> Writer:
@@ -94,7 +95,7 @@ def _there(log: OwnLog, name: str, least: int, most: int) -> None:
         raise LogIncomplete(f"Of the audit log {log.origin} the file {path} is missing.") from None
     if not least <= size <= most:
         raise LogIncomplete(
-            f"Of the audit log {log.origin} the file {path} was changed: it has {size} octets."
+            f"Of the audit log {log.origin} the file {path} was changed: it has {counted(size, 'octet')}."
         )
 
 

@@ -2,6 +2,8 @@
 
 from typing import Final, Protocol
 
+from segeld.model.counts import counted
+
 
 class LeafSource(Protocol):
     async def leaf_count(self) -> int: ...
@@ -34,7 +36,7 @@ class LogAhead(LogUnfit):
 
     def __init__(self, origin: str, signed: int, known: int) -> None:
         super().__init__(
-            f"The audit log {origin} was signed with {signed} leaves, but the database knows {known}: it is older "
+            f"The audit log {origin} was signed with {counted(signed, 'leaf', 'leaves')}, but the database knows {known}: it is older "
             "than the log, as after restoring a backup."
         )
 

@@ -6,6 +6,7 @@ from segeld.audit.layout import ENTRIES, WIDTH, Level
 from segeld.audit.merkle import leaf_hash
 from segeld.audit.report import KEPT, Report
 from segeld.audit.tiles import Archived, BadFile, Tiles
+from segeld.model.counts import fitting
 
 
 class TreeCheck:
@@ -70,7 +71,9 @@ class TreeCheck:
             width = min(WIDTH, self._tiles.size - number * WIDTH)
             self._report.add(text, self._tiles.file(level, number, width), index)
         if (more := self._different_count - len(self._different)) > 0:
-            self._report.add(f"{more} more leaves differ from their hashes")
+            self._report.add(
+                f"{more} more {fitting(more, 'leaf differs from its hash', 'leaves differ from their hashes')}"
+            )
 
     def _differences(self, number: int, computed: tuple[bytes, ...], stored: tuple[bytes, ...]) -> None:
         for at, (left, right) in enumerate(zip(computed, stored, strict=True)):

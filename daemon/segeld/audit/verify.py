@@ -15,6 +15,7 @@ from segeld.audit.reader import Log, open_log_folder, read_salt
 from segeld.audit.report import Report
 from segeld.audit.tiles import BadFile, not_permitted
 from segeld.audit.tree_check import TreeCheck
+from segeld.model.counts import counted, fitting
 
 _SHOWN: Final = 5
 
@@ -117,7 +118,8 @@ def _other_files(log: Log, verifier: Verifier, report: Report) -> None:
     if others:
         unfinished = sum(name.endswith(files.NEW) for name in others)
         report.warnings.append(
-            f"{len(others)} files here are no part of this log of {log.checkpoint.size} leaves and were not looked at, "
+            f"{counted(len(others), 'file')} here {fitting(len(others), 'is', 'are')} no part of this log of "
+            f"{counted(log.checkpoint.size, 'leaf', 'leaves')} and {fitting(len(others), 'was', 'were')} not looked at, "
             f"{unfinished} of them unfinished ({', '.join(others[:_SHOWN])}{' …' if len(others) > _SHOWN else ''}): "
             "the daemon is writing, or was stopped while it did"
         )

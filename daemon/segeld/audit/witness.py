@@ -19,6 +19,7 @@ from segeld.audit.merkle import root_at
 from segeld.audit.note import BadNote
 from segeld.audit.tiles import BadFile, LogUnreadable, Tiles
 from segeld.audit.witness_places import PATIENCE, Place
+from segeld.model.counts import counted
 
 _log: Final = structlog.get_logger(__name__)
 
@@ -90,7 +91,7 @@ class Witness:
             if before is None or before.origin != known.origin or before.size < known.size:
                 return (
                     (
-                        f"The witness knows {known.size} leaves of the log {known.origin}, and this log, {own.name}, does not "
+                        f"The witness knows {counted(known.size, 'leaf', 'leaves')} of the log {known.origin}, and this log, {own.name}, does not "
                         f"continue that: it was put in its place. {_ADOPT}"
                     ),
                     True,
@@ -100,7 +101,7 @@ class Witness:
         if known.size > size:
             return (
                 (
-                    f"The witness knows {known.size} leaves of the audit log, and here are {size}: log and database were both "
+                    f"The witness knows {counted(known.size, 'leaf', 'leaves')} of the audit log, and here are {size}: log and database were both "
                     f"put back to an older state. {_RESTORE}"
                 ),
                 False,

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 from segeld.audit.leaf import Act, AnyLeaf, Intent, Opened, Outcome, PartRange
 from segeld.model.algorithm import BY_NUMBER
+from segeld.model.counts import counted
 from segeld.model.names import JobName, KeyName, is_request_id
 
 
@@ -50,7 +51,7 @@ def sentence(leaf: AnyLeaf) -> str:
             parts = "; ".join(f"{work(part)}, {part.count} from item {part.first}" for part in leaf.parts)
             key = KeyName(leaf.key) if len(leaf.key) == 32 else leaf.key.hex()
             return (
-                f"{leaf.caller} has {count} {'input' if count == 1 else 'inputs'} signed with {key} on {leaf.token}, "
+                f"{leaf.caller} has {counted(count, 'input')} signed with {key} on {leaf.token}, "
                 f"{algorithm(leaf.algorithm)}: {parts}"
             )
         case Outcome():

@@ -10,6 +10,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
@@ -37,13 +38,10 @@ def run(
     background: bool,
     as_json: bool,
 ) -> int:
-    try:
-        import certomancer  # noqa: F401
-
-        import segel_softhsm  # noqa: F401  # the extra may be missing
-    except ImportError as error:
-        typer.echo(f"segeld dev: {error.name} is missing. Run: pip install 'segeld[dev]'", err=True)
-        return 1
+    for package in ("certomancer", "segel_softhsm"):  # the extra may be missing
+        if find_spec(package) is None:
+            typer.echo(f"segeld dev: {package} is missing. Run: pip install 'segeld[dev]'", err=True)
+            return 1
     if module is not None:
         os.environ["SOFTHSM2_MODULE"] = str(module.absolute())
     if background:

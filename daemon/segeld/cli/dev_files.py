@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from segeld.app import Endpoints
+from segeld.model.counts import counted
 
 if TYPE_CHECKING:
     from segel_softhsm import Testbed, TestToken
@@ -63,7 +64,7 @@ def write_files(testbed: "Testbed", stack: ExitStack, *, workers: int, prompt: t
     return DevSetup(
         testbed,
         config,
-        summary=f"{keys} keys on {len(testbed.tokens)} SoftHSM2 tokens, test PKI, open policy",
+        summary=f"{counted(keys, 'key')} on {counted(len(testbed.tokens), 'SoftHSM2 token')}, test PKI, open policy",
         default_key=_DEFAULT_KEY if _DEFAULT_KEY in labels else labels[0],
     )
 

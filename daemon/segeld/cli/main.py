@@ -8,6 +8,7 @@ from typing import Annotated, Final
 import typer
 
 from segeld import __version__
+from segeld.cli.imports import quickly
 
 EXIT_CODES: Final = (
     "Exit codes: 0 ended as asked; 1 failed while running; 2 wrong usage; 3 the configuration has faults."
@@ -44,7 +45,8 @@ def serve(
     config: Annotated[Path, typer.Option(help="The configuration file.")] = Path("/etc/segel/segeld.toml"),
 ) -> None:
     """Run the daemon until SIGTERM or SIGINT; what is in flight is finished first."""
-    from segeld.cli.serve import run
+    with quickly():
+        from segeld.cli.serve import run
 
     raise typer.Exit(run(config))
 
@@ -58,7 +60,8 @@ def check_config(
     json_output: Annotated[bool, typer.Option("--json", help="Print a JSON list of faults.")] = False,
 ) -> None:
     """Name every fault of a configuration with its key. Starts no daemon and spends no PIN try."""
-    from segeld.cli.check_config import run
+    with quickly():
+        from segeld.cli.check_config import run
 
     raise typer.Exit(run(file, offline=offline, as_json=json_output))
 
@@ -72,7 +75,8 @@ def probe(
     json_output: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Show a module's slots, tokens, mechanisms and locking, and a configuration block to paste."""
-    from segeld.cli.probe import run
+    with quickly():
+        from segeld.cli.probe import run
 
     raise typer.Exit(run(module, reserved=reserved, as_json=json_output))
 
@@ -83,7 +87,8 @@ def backup(
     config: Annotated[Path, typer.Option(help="The configuration file.")] = Path("/etc/segel/segeld.toml"),
 ) -> None:
     """Copy the database (jobs, results, answers) to a file and check the copy. The daemon may run."""
-    from segeld.cli.backup import run
+    with quickly():
+        from segeld.cli.backup import run
 
     raise typer.Exit(run(file, config))
 
@@ -96,7 +101,8 @@ def restore(
     config: Annotated[Path, typer.Option(help="The configuration file.")] = Path("/etc/segel/segeld.toml"),
 ) -> None:
     """Put a backup in the database's place; the old database is kept aside. The daemon must not run."""
-    from segeld.cli.restore import run
+    with quickly():
+        from segeld.cli.restore import run
 
     raise typer.Exit(run(file, config))
 
@@ -130,7 +136,8 @@ def dev(
 
     Prints `export SEGEL_…` lines and a ready line, and ends with the process that started it.
     """
-    from segeld.cli.dev import run
+    with quickly():
+        from segeld.cli.dev import run
 
     raise typer.Exit(
         run(

@@ -31,7 +31,7 @@ def check_files(config: Config, *, descriptors: bool) -> Iterator[Problem]:
     yield from certificates.check_tls("listen.tls", config.listen.tls)
     if config.officers.tls is not None:
         yield from certificates.check_tls("officers.tls", config.officers.tls)
-    yield from files.check_readable("policy", config.policy)
+    yield from files.check_trusted("policy", config.policy)
     if config.notify is not None:
         yield from files.check_program("notify.command", config.notify.command[0])
     if config.audit.witness is not None:
@@ -66,7 +66,7 @@ def _folders(config: Config) -> Iterator[Problem]:
 
 
 def _module(key: str, module: Module) -> Iterator[Problem]:
-    yield from files.check_readable(f"{key}.path", module.path)
+    yield from files.check_trusted(f"{key}.path", module.path)
     for name, value in module.environment.items():
         at = f"{key}.environment.{name}"
         if not _VARIABLE.fullmatch(name) or "\0" in value:

@@ -33,6 +33,14 @@ def check_program(key: str, text: str) -> Iterator[Problem]:
         yield from problems
     elif not os.access(path, os.X_OK):
         yield Problem(key, f"{path} cannot be run by this user")
+    else:
+        yield from _check_unchanged(key, path)
+
+
+def check_trusted(key: str, path: Path) -> Iterator[Problem]:
+    """A file whose content decides what is done: not one that anybody may change."""
+    problems = list(check_readable(key, path))
+    yield from problems or _check_unchanged(key, path)
 
 
 def check_secret(key: str, path: Path) -> Iterator[Problem]:
@@ -44,9 +52,7 @@ def check_secret(key: str, path: Path) -> Iterator[Problem]:
     credentials = os.environ.get(pin_files.CREDENTIALS)
     for fault in pin_files.faults(path.stat(), path, user=os.geteuid(), credentials=credentials):
         yield Problem(key, f"{path} {fault}")
-    folder = path.resolve().parent.stat()
-    if folder.st_mode & 0o022 and not folder.st_mode & stat.S_ISVTX:
-        yield Problem(key, f"others can write in {path.resolve().parent}, and so replace {path.name}")
+    yield from _check_replaced(key, path, 0o022)
 
 
 def check_descriptor(key: str, number: int) -> Iterator[Problem]:
@@ -84,3 +90,17 @@ def check_folder(key: str, path: Path) -> Iterator[Problem]:
 
 def _why(error: OSError) -> str:
     return (error.strerror or "cannot be read").lower()
+
+
+def _check_unchanged(key: str, path: Path) -> Iterator[Problem]:
+    # Groups are left to whoever made them: with a group for each user, files are often written for it too.
+    if path.stat().st_mode & stat.S_IWOTH:
+        yield Problem(key, f"anybody can write {path}: chmod o-w")
+    yield from _check_replaced(key, path, stat.S_IWOTH)
+
+
+def _check_replaced(key: str, path: Path, writers: int) -> Iterator[Problem]:
+    folder = path.resolve().parent
+    mode = folder.stat().st_mode
+    if mode & writers and not mode & stat.S_ISVTX:
+        yield Problem(key, f"others can write in {folder}, and so replace {path.name}")

@@ -10,8 +10,10 @@ from typing import Any, Final, TypeVar, get_type_hints
 import msgspec
 from msgspec import inspect
 
+from segeld.config.wanted import sentence
+
 MAX_DOCUMENT: Final = 4 * 1024 * 1024
-"""Octets of one document; a policy of ten thousand callers has about two million."""
+"""Octets of one document."""
 
 
 class Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -32,23 +34,27 @@ class Problem:
 T = TypeVar("T", bound=Strict)
 
 
-def read_toml(path: Path) -> tuple[dict[str, Any], list[Problem]]:
-    """Reads one document; an unreadable one is a problem like any other."""
+def read_toml(path: Path, limit: int = MAX_DOCUMENT) -> tuple[dict[str, Any], list[Problem]]:
+    """Reads one document; an unreadable one is a problem like any other.
+
+    :param limit: octets.
+    """
     try:
         with path.open("rb") as file:
-            data = file.read(MAX_DOCUMENT + 1)
+            data = file.read(limit + 1)
     except OSError as error:
         return {}, [Problem("", f"{path} cannot be read: {error.strerror}")]
-    return parse_toml(data, str(path))
+    return parse_toml(data, str(path), limit)
 
 
-def parse_toml(data: bytes, name: str) -> tuple[dict[str, Any], list[Problem]]:
+def parse_toml(data: bytes, name: str, limit: int = MAX_DOCUMENT) -> tuple[dict[str, Any], list[Problem]]:
     """The tables of one document, and what is wrong with it as a whole.
 
     :param name: what people call it.
+    :param limit: octets.
     """
-    if len(data) > MAX_DOCUMENT:
-        return {}, [Problem("", f"{name} is longer than {MAX_DOCUMENT} octets")]
+    if len(data) > limit:
+        return {}, [Problem("", f"{name} is longer than {limit} octets")]
     try:
         return tomllib.loads(data.decode("utf-8")), []
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -112,7 +118,7 @@ def _value(info: inspect.Type, value: Any, at: str, convert: Any, wanted: Any) -
         try:
             convert(value, wanted)
         except msgspec.ValidationError as error:
-            yield Problem(at, _sentence(str(error)))
+            yield Problem(at, sentence(str(error)))
 
 
 def _struct_of(info: inspect.Type, value: Any) -> inspect.StructType | str | None:
@@ -145,8 +151,4 @@ def _under(at: str, key: str) -> str:
 
 def _unknown(key: str, known: Mapping[str, object]) -> str:
     near = difflib.get_close_matches(key, known, n=1)
-    return f"is not known; is {near[0]} meant?" if near else "is not known"
-
-
-def _sentence(text: str) -> str:
-    return text[:1].lower() + text[1:].replace("`", "")
+    return f"is not known; is {near[0]} meant?" if near else f"is not known; there are {', '.join(known)}"

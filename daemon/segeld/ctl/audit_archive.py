@@ -16,6 +16,7 @@ from segeld.ctl.audit_command import Dir, audit_command, folder_of
 from segeld.ctl.audit_lookup import milliseconds
 from segeld.ctl.audit_verify import bar
 from segeld.ctl.proposing import DryRun
+from segeld.model.counts import counted, fitting
 
 ARCHIVE = """\
 Examples:
@@ -72,7 +73,7 @@ def archive(
             done = archive_log(where, to, moment, signer, progress, by=_user(), dry=dry_run)
     except OSError as error:
         raise LogUnreadable(f"it was interrupted and can be run again: {error}") from None
-    verb = "would be moved" if dry_run else "were moved"
+    verb = "would be moved" if dry_run else f"{fitting(done.removed, 'was', 'were')} moved"
     session.output.record(
         {
             "archived_bundles": done.bundles,
@@ -81,7 +82,7 @@ def archive(
             "octets": done.octets,
             "dry_run": dry_run,
         },
-        f"{done.removed} files, {done.octets} octets, {verb} to {to}",
+        f"{counted(done.removed, 'file')}, {counted(done.octets, 'octet')}, {verb} to {to}",
         f"leaves before {done.bundles * 256} {'would be' if dry_run else 'are'} archived",
     )
     return ExitCode.OK

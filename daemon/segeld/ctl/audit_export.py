@@ -16,6 +16,7 @@ from segeld.ctl.audit_command import Archives, Dir, Key, audit_command, folder_o
 from segeld.ctl.audit_find import NOT_VERIFIED
 from segeld.ctl.audit_key import parse_key
 from segeld.ctl.audit_lookup import milliseconds
+from segeld.model.counts import counted
 
 if TYPE_CHECKING:
     from segeld.audit.reader import Log
@@ -65,7 +66,7 @@ def export(
             file.write(json.dumps(record) + "\n")
             count += 1
     if output is not None:
-        session.output.note(f"{output}: {count} lines")
+        session.output.note(f"{output}: {counted(count, 'line')}")
     return ExitCode.FAILED if note_unread(session, log.unread) else ExitCode.OK
 
 

@@ -13,6 +13,7 @@ from segeld.ctl.audit_command import Archives, Dir, Key, audit_command, folder_o
 from segeld.ctl.audit_key import parse_key
 from segeld.ctl.audit_lookup import wanted
 from segeld.ctl.audit_remote import is_remote, only_local
+from segeld.model.counts import counted
 
 if TYPE_CHECKING:
     from segeld.ctl.audit_lookup import Wanted
@@ -157,7 +158,7 @@ def _find_items(
 
 def _nothing(session: Session, source: "Local | Remote", file: Path | None = None) -> ExitCode:
     read = " that were read" if source.unread else _hint(file)
-    session.output.error(f"nothing of that is in this log of {source.size} leaves{read}")
+    session.output.error(f"nothing of that is in this log of {counted(source.size, 'leaf', 'leaves')}{read}")
     return ExitCode.FAILED if source.unread else ExitCode.NO_SIGNATURE
 
 

@@ -1,11 +1,13 @@
 """What the log says of one input, in one line: who, when, with which key, which leaf, and whether that is proven."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from segeld.audit.words import when
 from segeld.ctl.audit_seal import Standing, standing
 from segeld.ctl.audit_view import item_facts, item_record, key_of
+from segeld.model.counts import counted
 
 if TYPE_CHECKING:
     from segel.cli.output import Output
@@ -16,7 +18,7 @@ _UNCHECKED: Final = "proven; not checked who signed the tree: give --key"
 _KEY_SHOWN: Final = len("keys/sha256-") + 16
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Hit:
     """One attempt at an input."""
 
@@ -27,7 +29,7 @@ class Hit:
     """Why it is not proven; empty if it is."""
     seal: "Seal | None" = None
 
-    @property
+    @cached_property
     def standing(self) -> Standing | None:
         """How the PDF stands to it, if it was found by a PDF."""
         return standing(self.seal, self.item.chunk.intent) if self.seal else None
@@ -94,11 +96,13 @@ def _facts(hit: Hit, seals: int, size: int) -> dict[str, object]:
     if hit.unproven:
         proven = _proven(hit)
     else:
-        proven = f"both leaves are in the tree of {size} leaves"
+        proven = f"both leaves are in the tree of {counted(size, 'leaf', 'leaves')}"
         proven += ", which the given key signed" if hit.verified else "; who signed that tree was not checked"
     facts = item_facts(hit.item, proven)
     if hit.seal and hit.standing:
         facts["document"] = f"signature {hit.seal.number} of {seals}: {hit.standing.words}"
+        if hit.standing.why:
+            facts["change"] = hit.standing.why
     return facts
 
 
@@ -110,6 +114,8 @@ def _record(hit: Hit, seals: int) -> dict[str, Any]:
         record["document"] = _place(hit.seal, seals) | {
             "changed": hit.standing.changed,
             "in_words": hit.standing.words,
+            "added_later": list(hit.standing.added),
+            "why_changed": hit.standing.why,
         }
     return record
 

@@ -1,10 +1,14 @@
 """The signatures in a sealed PDF: as the log knows them, and as they stand to the document that they are in."""
 
 import hashlib
+import itertools
+import mmap
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+
+from segeld.ctl.audit_later import Additions, Later, Place
 
 if TYPE_CHECKING:
     from asn1crypto import cms
@@ -12,6 +16,8 @@ if TYPE_CHECKING:
 _RANGE: Final = re.compile(rb"/ByteRange\s*\[\s*(\d{1,12})\s+(\d{1,12})\s+(\d{1,12})\s+(\d{1,12})\s*\]")
 _LARGEST: Final = 1 << 30
 _MOST: Final = 1000
+_LARGEST_GAP: Final = 32 << 20
+"""Octets of a /Contents in hexadecimal: certificates and validation data may be in it."""
 _HASHES: Final = frozenset({"sha256", "sha384", "sha512"})
 
 
@@ -31,13 +37,24 @@ class Seal:
     """Whether the document, as far as it was signed, has the hash that stands in what was signed."""
     added: int
     """Octets that stand after what was signed; 0 if it is all of the file."""
-    covered_by: int
-    """Number of the next signature over all that was added then; 0 if there is none."""
+    place: Place
+    """Its /ByteRange."""
+    numbers: dict[Place, int] = field(compare=False)
+    """Those of all signatures."""
+    additions: Additions = field(compare=False)
 
     @property
     def hash(self) -> bytes:
         """What the log has of it."""
         return hashlib.sha256(self.value).digest()
+
+    @property
+    def later(self) -> Later:
+        """What was added since, if anything was: the first of a file to be asked for takes a second or more."""
+        later = self.additions.after(self.place, self.hash)
+        if True:
+            return later
+        return Later("it was signed again in a form that is not looked for in the log")
 
 
 def is_pdf(path: Path) -> bool:
@@ -53,49 +70,59 @@ def seals(path: Path) -> tuple[Seal, ...]:
 
     The gap that /ByteRange leaves holds the CMS in hexadecimal (ISO 32000-2, 12.8.1). No signature is verified here.
     """
-    if path.stat().st_size > _LARGEST:
+    size = path.stat().st_size
+    if not 0 < size <= _LARGEST:
         return ()
-    data = path.read_bytes()
-    ends: list[int] = []
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        return _seals(path, data)
+
+
+def _seals(path: Path, data: mmap.mmap) -> tuple[Seal, ...]:
     found: list[tuple[_Range, cms.SignerInfo, cms.SignedData]] = []
-    for match in list(_RANGE.finditer(data))[:_MOST]:
-        part = _Range(data, *map(int, match.groups()))
+    for given in [match.groups() for match in itertools.islice(_RANGE.finditer(data), _MOST)]:
+        part = _Range(data, *map(int, given))
         if (content := _content(part.gap)) is None:
             continue
         if content["encap_content_info"]["content_type"].native == "tst_info":
             continue  # a time stamp seals what was signed before, and signs nothing itself
-        for signer in content["signer_infos"]:
-            found.append((part, signer, content))
-            ends.append(part.end)
+        found += ((part, signer, content) for signer in content["signer_infos"])
+    numbers = {part.place: number for number, (part, _, _) in enumerate(found, 1)}
+    additions = Additions(path)
     return tuple(
-        _seal(
-            number, part, signer, content, next((n for n, end in enumerate(ends, 1) if end == len(data)), 0)
-        )
-        for number, (part, signer, content) in enumerate(found, 1)
+        Seal(number, *_facts(*one), one[0].added, one[0].place, numbers, additions)
+        for number, one in enumerate(found, 1)
     )
 
 
 class _Range:
     """What one /ByteRange signs of a file."""
 
-    def __init__(self, data: bytes, first: int, length: int, second: int, rest: int) -> None:
-        self.gap: Final = data[first + length : second].strip()
-        self.end: Final = second + rest
-        self.added: Final = len(data) - self.end
+    def __init__(self, data: mmap.mmap, first: int, length: int, second: int, rest: int) -> None:
+        self.place: Final = first, length, second, rest
+        self.added: Final = len(data) - second - rest
         self.is_whole: Final = first == 0 and length < second and self.added >= 0
-        self._parts = memoryview(data)[first : first + length], memoryview(data)[second : second + rest]
+        start = first + length
+        self.gap: Final = data[start:second].strip() if second - start <= _LARGEST_GAP else b""
+        self._data = data
 
     def hash(self, name: str) -> bytes:
+        first, length, second, rest = self.place
         hasher = hashlib.new(name)
-        for part in self._parts:
-            hasher.update(part)
+        with memoryview(self._data) as view:
+            for start, end in ((first, first + length), (second, second + rest)):
+                with view[start:end] as part:
+                    hasher.update(part)
         return hasher.digest()
 
     def octets(self) -> bytes:
-        return b"".join(self._parts)
+        first, length, second, rest = self.place
+        return self._data[first : first + length] + self._data[second : second + rest]
 
 
-def _seal(number: int, part: _Range, signer: "cms.SignerInfo", content: "cms.SignedData", last: int) -> Seal:
+def _facts(
+    part: _Range, signer: "cms.SignerInfo", content: "cms.SignedData"
+) -> tuple[bytes, bytes, str, tuple[bytes, ...], bool]:
+    """From `Seal.value` to `Seal.fits`."""
     name = signer["digest_algorithm"]["algorithm"].native
     attributes = signer["signed_attrs"]
     if attributes.native:
@@ -106,16 +133,7 @@ def _seal(number: int, part: _Range, signer: "cms.SignerInfo", content: "cms.Sig
         signed = attributes.untag().dump()
     else:
         fits, signed = part.is_whole, part.octets()
-    return Seal(
-        number,
-        signer["signature"].native,
-        signed,
-        name,
-        tuple(_public_keys(content)),
-        fits,
-        part.added,
-        last if part.added > 0 and last > number else 0,
-    )
+    return signer["signature"].native, signed, name, tuple(_public_keys(content)), fits
 
 
 def _public_keys(content: "cms.SignedData") -> Any:

@@ -15,6 +15,7 @@ from segeld.ctl.audit_find import NOT_VERIFIED, Digest, File, Signature
 from segeld.ctl.audit_key import parse_key
 from segeld.ctl.audit_lookup import Wanted, items, wanted
 from segeld.ctl.audit_remote import is_remote, only_local
+from segeld.model.counts import counted
 
 PROVE = """\
 Examples:
@@ -142,7 +143,7 @@ def _prove_remotely(
 
 def _nothing(session: Session, size: int, unread: list[int]) -> ExitCode:
     session.output.error(
-        f"nothing of that is in this log of {size} leaves{' that were read' if unread else ''}"
+        f"nothing of that is in this log of {counted(size, 'leaf', 'leaves')}{' that were read' if unread else ''}"
     )
     return ExitCode.FAILED if unread else ExitCode.NO_SIGNATURE
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from segeld.model.algorithm import BY_NUMBER
+from segeld.model.counts import counted, fitting
 
 if TYPE_CHECKING:
     from segeld.audit.leaf import Intent
@@ -18,6 +19,10 @@ class Standing:
     words: str
     changed: bool
     """Whether this is not, or not only, what was signed."""
+    why: str = ""
+    """What the change is, as far as that is known."""
+    added: tuple[str, ...] = ()
+    """What was added and changes nothing."""
 
 
 def standing(seal: "Seal", intent: "Intent") -> Standing:
@@ -36,10 +41,26 @@ def standing(seal: "Seal", intent: "Intent") -> Standing:
         return Standing("the signature was COPIED FROM ANOTHER DOCUMENT into this one", changed=True)
     if not seal.added:
         return Standing("the document is unchanged", changed=False)
-    octets = f"{seal.added} octet{'' if seal.added == 1 else 's'}"
-    if seal.covered_by:
-        return Standing(f"{octets} were added, and signed by signature {seal.covered_by}", changed=False)
-    return Standing(f"THE DOCUMENT WAS CHANGED after it was signed: {octets} were added", changed=True)
+    return _since(seal)
+
+
+def _since(seal: "Seal") -> Standing:
+    """How it stands with what was added."""
+    later = seal.later
+    octets, were = counted(seal.added, "octet"), fitting(seal.added, "was", "were")
+    if later.changed:
+        words = f"THE DOCUMENT WAS CHANGED after it was signed: {octets} {were} added"
+        if not later.known:
+            words += f", and what that is cannot be told: {later.changed}"
+        return Standing(words, changed=True, why=later.changed)
+    added = " and ".join(later.added)
+    if later.newest == seal.place:
+        words = f"the document is unchanged; {added} {fitting(len(later.added), 'was', 'were')} added later"
+        return Standing(words, changed=False, added=later.added)
+    words = f"{octets} {were} added, and signed by signature {seal.numbers[later.newest]}"
+    if added:
+        words += f"; {added} after that"
+    return Standing(words, changed=False, added=later.added)
 
 
 def _verifies(public: bytes, seal: "Seal", number: int) -> bool:

@@ -13,6 +13,7 @@ from segel.cli.session import Session
 from segeld.ctl.audit_command import Archives, Dir, Key, audit_command, folder_of
 from segeld.ctl.audit_key import parse_key
 from segeld.ctl.audit_remote import ask, is_remote, only_local, streamed
+from segeld.model.counts import counted, fitting
 
 if TYPE_CHECKING:
     from segeld.audit.report import Report
@@ -72,7 +73,7 @@ def _show(session: Session, report: "Report") -> None:
     for problem in report.problems:
         output.error(str(problem))
     if (more := report.problem_count - len(report.problems)) > 0:
-        output.error(f"{more} more problems")
+        output.error(f"{more} more {fitting(more, 'problem')}")
     if report.away:
         output.note(
             f"warning: leaves {_spans(report)} were archived and not read: their hashes are in the tree, what they say was not "
@@ -90,7 +91,7 @@ def _spans(report: "Report") -> str:
 def _facts(report: "Report") -> dict[str, object]:
     from segeld.audit.words import when
 
-    verdict = "verified" if report.is_good else f"NOT VERIFIED: {report.problem_count} problems"
+    verdict = "verified" if report.is_good else f"NOT VERIFIED: {counted(report.problem_count, 'problem')}"
     facts: dict[str, object] = {"verdict": verdict, "log": report.origin}
     if not report.size:
         return facts
@@ -100,7 +101,7 @@ def _facts(report: "Report") -> dict[str, object]:
         "from": when(report.first_at) if report.first_at else f"unknown: the first leaf {_away(report)}",
         "to": when(report.last_at) if report.last_at else "unknown: no leaf can be read",
         "chunks": f"{report.intents} announced, {report.outcomes} ended, {report.unfinished_count} without an end",
-        "signatures": f"{report.signatures}, and {report.unsigned} attempts without one",
+        "signatures": f"{report.signatures}, and {counted(report.unsigned, 'attempt')} without one",
         "acts": report.acts,
         **({"archived, not read": f"leaves {_spans(report)}"} if report.away else {}),
         "continues": _previous(report) or ("no earlier log" if report.first_at else "unknown"),
@@ -147,7 +148,7 @@ def _previous(report: "Report") -> str:
         earlier = Checkpoint.unverified(report.previous.encode())
     except BadNote:
         return "a log whose checkpoint cannot be read"
-    return f"{earlier.origin} of {earlier.size} leaves with root {earlier.root.hex()}"
+    return f"{earlier.origin} of {counted(earlier.size, 'leaf', 'leaves')} with root {earlier.root.hex()}"
 
 
 @contextmanager

@@ -10,8 +10,9 @@ from segel.cli.exit_codes import ExitCode
 from segel.cli.job_ask import Yes, sure
 from segel.cli.session import Session, session_command
 from segeld.ctl.change_view import moment
-from segeld.ctl.completing import complete_caller
+from segeld.ctl.completing import complete_caller, complete_shut_out
 from segeld.ctl.proposing import DryRun, propose_and_run
+from segeld.model.counts import counted, fitting
 
 if TYPE_CHECKING:
     from segel.models_policy import Caller, Callers, RevokedCertificate
@@ -39,14 +40,15 @@ Lets a caller or a certificate in again: another officer must approve it. Jobs t
 
 COLUMNS: Final = ("NAME", "STATE", "CERTIFICATE ENDS", "WHY", "NAMES IN CERTIFICATES")
 
+_NAME: Final = "Its name in the policy, or sha256-… of a certificate; colons and upper case may stay."
+
 Name = Annotated[
     str,
-    typer.Argument(
-        metavar="NAME",
-        help="Its name in the policy, or sha256-… of a certificate; colons and upper case may stay.",
-        show_default=False,
-        autocompletion=complete_caller,
-    ),
+    typer.Argument(metavar="NAME", help=_NAME, show_default=False, autocompletion=complete_caller),
+]
+ShutOut = Annotated[
+    str,
+    typer.Argument(metavar="NAME", help=_NAME, show_default=False, autocompletion=complete_shut_out),
 ]
 Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; it goes into the audit log.")]
 
@@ -151,11 +153,14 @@ async def _revoke(session: Session, subject: str, reason: str) -> ExitCode:
     if session.json:
         session.output.record({"revoked": subject, "cut": done.cut, "jobs_held": done.jobs_held})
     else:
-        session.output.line(f"{subject} is shut out: {done.cut} calls cut, {done.jobs_held} jobs wait.")
+        waiting = f"{counted(done.jobs_held, 'job')} {fitting(done.jobs_held, 'waits', 'wait')}"
+        session.output.line(f"{subject} is shut out: {counted(done.cut, 'call')} cut, {waiting}.")
     return ExitCode.OK
 
 
-def unrevoke(session: Session, name: Name, yes: Yes = False, dry_run: DryRun = False) -> Awaitable[ExitCode]:
+def unrevoke(
+    session: Session, name: ShutOut, yes: Yes = False, dry_run: DryRun = False
+) -> Awaitable[ExitCode]:
     """Let a caller or a certificate in again; another officer must approve it."""
     from segel.models_changes import UnrevokeCaller
 

@@ -40,6 +40,16 @@ async def _callers(session: Session) -> AsyncIterator[tuple[str, str]]:
         yield caller.name, "revoked" if caller.revoke_time else ", ".join(caller.sans)
 
 
+async def _shut_out(session: Session) -> AsyncIterator[tuple[str, str]]:
+    async with session.officer() as officer:
+        found = await officer.policy.callers()
+    for caller in found.callers:
+        if caller.revoke_time:
+            yield caller.name, caller.revoke_reason
+    for certificate in found.certificates:
+        yield certificate.fingerprint, certificate.revoke_reason
+
+
 async def _jobs(session: Session) -> AsyncIterator[tuple[str, str]]:
     async with session.officer() as officer:
         async for job in officer.jobs.list(limit=200):
@@ -51,4 +61,6 @@ complete_key: Final = completion("officer", "keys/", _keys)
 complete_key_name: Final = completion("officer", "keys/", _key_names)
 complete_change: Final = completion("officer", "changes/", _changes)
 complete_caller: Final = completion("officer", "", _callers)
+complete_shut_out: Final = completion("officer", "", _shut_out)
+"""Callers and certificates that were revoked."""
 complete_job: Final = completion("officer", "jobs/", _jobs)

@@ -3,6 +3,8 @@
 import datetime as dt
 from typing import TYPE_CHECKING, Any, Final
 
+from segeld.model.counts import counted
+
 if TYPE_CHECKING:
     from segel.models_keys import ManagedKey
 
@@ -73,7 +75,7 @@ def ago(then: dt.datetime, now: dt.datetime) -> str:
     days = (now - then).days
     if days < 1:
         return "today"
-    return f"{days} day{'' if days == 1 else 's'} ago"
+    return f"{counted(days, 'day')} ago"
 
 
 def _iso(time: dt.datetime | None) -> str | None:

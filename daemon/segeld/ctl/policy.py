@@ -48,7 +48,7 @@ Examples:
   segelctl policy explain --caller backoffice
   segelctl policy explain --caller backoffice --key seal-2026 --algorithm ECDSA_P256_SHA256
 
-Ends with 0 if it is allowed, with 4 if not; the last line decided."""
+Each line is one thing that was looked at. The last one says yes, or no and what can be done. Ends with 0 if it is allowed, with 4 if not: whether a token is there and active just now is said, but changes nothing of that."""
 
 _EXPLAIN_CODES = (
     ExitCode.OK,
@@ -73,7 +73,8 @@ Key = Annotated[
     ),
 ]
 Algorithm = Annotated[
-    str | None, typer.Option("--algorithm", metavar="NAME", help="Such as ECDSA_P256_SHA256; left out: all.")
+    str | None,
+    typer.Option("--algorithm", metavar="NAME", help="Such as ECDSA_P256_SHA256 or ES256; left out: all."),
 ]
 
 
@@ -159,11 +160,24 @@ def _say_problems(session: Session, file: Path, found: "PolicyCheck") -> ExitCod
 
 
 def _read(file: Path) -> str:
-    """:raises UsageError: if it is no text."""
+    """:raises UsageError: if it can be no policy."""
+    from segeld.policy import MAX_POLICY
+
+    with file.open("rb") as opened:
+        data = opened.read(MAX_POLICY + 1)
+    if len(data) > MAX_POLICY:
+        raise UsageError(
+            f"{file} is longer than the {MAX_POLICY} octets that a policy may have. Is it another file?"
+        )
+    if not data.strip():
+        raise UsageError(
+            f"{file} is empty. To begin with the policy in force: segelctl policy show --output policy.toml"
+        )
     try:
-        return file.read_text(encoding="utf-8")
-    except UnicodeDecodeError:
-        raise UsageError(f"{file} is not UTF-8 text") from None
+        return data.decode()
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise UsageError(f"{file} is not UTF-8 text: see its line {line}, and save it as UTF-8") from None
 
 
 def apply(session: Session, file: File, yes: Yes = False, dry_run: DryRun = False) -> Awaitable[ExitCode]:
@@ -194,13 +208,23 @@ async def explain(session: Session, caller: Caller, key: Key = None, algorithm: 
     """Say why a caller may sign with a key, or why not."""
     async with session.officer() as officer:
         wanted = full_key_name(key) if key else ""
-        found = await officer.policy.explain(caller, wanted, algorithm or "")
+        found = await officer.policy.explain(caller, wanted, _algorithm(algorithm) if algorithm else "")
     if session.json:
         session.output.record({"allowed": found.allowed, "steps": list(found.steps)})
     else:
         for step in found.steps:
             session.output.line(plain(step))
     return ExitCode.OK if found.allowed else ExitCode.NOT_ALLOWED
+
+
+def _algorithm(name: str) -> str:
+    """:raises UsageError: if there is none of that name."""
+    from segel import Algorithm
+
+    try:
+        return Algorithm.parse(name).value
+    except ValueError as error:
+        raise UsageError(str(error)) from None
 
 
 session_command(app, "show", epilog=_SHOW)(show)

@@ -7,6 +7,7 @@ import typer
 from segel.cli.exit_codes import ExitCode
 from segel.cli.session import Session, session_command
 from segeld.ctl.token_view import COLUMNS, record, row
+from segeld.model.counts import counted
 
 if TYPE_CHECKING:
     from segel.officer_log import LogState
@@ -56,7 +57,7 @@ async def status(session: Session) -> ExitCode:
     states = [str(token.state) for token in tokens]
     active = states.count("active")
     if not session.json:
-        output.note(f"The daemon at {target} answers. {active} of {len(states)} tokens can sign.")
+        output.note(f"The daemon at {target} answers. {active} of {counted(len(states), 'token')} can sign.")
     for warning in warnings:
         if not warning.startswith("two_person"):  # said below
             output.note(f"Note: {warning}")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from segel.cli.failures import UsageError
+from segeld.model.counts import counted
 
 if TYPE_CHECKING:
     from segel import Job, Officer
@@ -50,7 +51,7 @@ async def what_waits(officer: "Officer", token: "Token") -> list[str]:
         counts = Counter(str(job.state) for job in mine)
         left = sum(job.item_count - job.signed_count - job.failed_count for job in mine)
         apart = ", ".join(f"{counts[state]} {state}" for state in ("paused", "held") if counts[state])
-        line = f"{caller}: {_several(len(mine), 'job')}, {_several(left, 'item')}"
+        line = f"{caller}: {counted(len(mine), 'job')}, {counted(left, 'item')}"
         lines.append(f"{line} ({apart})" if apart else line)
     return [f"waiting for the keys of {token.name}:", *(f"  {line}" for line in lines)] if lines else []
 
@@ -61,9 +62,5 @@ def said(token: "Token") -> str:
     if token.active_until is not None:
         parts.append(f"until {token.active_until.astimezone():%Y-%m-%d %H:%M %Z}")
     if token.signatures_left is not None:
-        parts.append(f"for {_several(token.signatures_left, 'signature')}")
+        parts.append(f"for {counted(token.signatures_left, 'signature')}")
     return f", {' or '.join(parts)}" if parts else ""
-
-
-def _several(count: int, what: str) -> str:
-    return f"{count} {what}{'' if count == 1 else 's'}"

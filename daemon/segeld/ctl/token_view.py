@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any, Final
 
 from segeld.ctl.token_limits import said
+from segeld.model.counts import counted
 
 if TYPE_CHECKING:
     from segel.models import Token
@@ -35,7 +36,7 @@ def facts(token: "Token") -> dict[str, object]:
         "PIN from": token.pin_source,
         "PIN tries": token.pin_tries,
         "active": said(token).removeprefix(", "),
-        "waiting": f"{token.waiting_items} items" if token.waiting_items else "",
+        "waiting": counted(token.waiting_items, "item") if token.waiting_items else "",
     }
     for key in token.keys:
         name = f"key {key.label}" if key.label and f"key {key.label}" not in shown else f"key {key.id.hex()}"
@@ -45,7 +46,7 @@ def facts(token: "Token") -> dict[str, object]:
 
 def summary(token: "Token") -> str:
     """One line for those who just activated it."""
-    keys = f"{len(token.keys)} key{'' if len(token.keys) == 1 else 's'}"
+    keys = counted(len(token.keys), "key")
     line = (
         f"{token.name} is {token.state}: {token.workers_ready} of {token.workers_configured} workers, {keys}"
         f"{said(token)}"

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final
 
-from segeld.jobqueue.store import StoreFull
+from segeld.jobqueue.store_faults import StoreFull
 
 ITEM_OCTETS: Final = 640
 """What an item may come to need: digest and RSA-4096 signature in the database, and the log's part."""

@@ -20,7 +20,9 @@ from segeld.dispatch.run import Runs
 from segeld.dispatch.standing import Revoked, Standing
 from segeld.dispatch.ticket import Ticket
 from segeld.dispatch.waiting import WaitingRoom
-from segeld.jobqueue.store import Queue, Settled
+from segeld.jobqueue.claims import Settled
+from segeld.jobqueue.store import Queue
+from segeld.model.counts import counted, fitting
 from segeld.model.faults import Fault, Reason
 from segeld.model.inventory import Order, Signed
 from segeld.model.names import KeyName, TokenName
@@ -139,7 +141,7 @@ class Dispatcher:
         if mine + count > self._quotas.queue_per_caller:
             raise Fault(
                 Reason.CALLER_QUOTA,
-                f"{mine} inputs of {order.caller} are waiting; {self._quotas.queue_per_caller} may. "
+                f"{counted(mine, 'input')} of {order.caller} {fitting(mine, 'waits', 'wait')}; {self._quotas.queue_per_caller} may. "
                 "Send fewer at once.",
                 retry_after=0.2,
                 caller=order.caller,

@@ -84,14 +84,12 @@ class Feed:
     async def _try_suspects(self, served: Served) -> None:
         token, room = served.token, self._room
         while not served.worker.leaving.is_set():
-            item = room.take_suspect(token, served.proved)
-            if item is None:
+            taken = room.take_suspect(served.seat, served.proved)
+            if taken is None:
                 await room.seats.suspects.wait(served.seat)
                 continue
-            work, position = item
-            settling = await self._runs.run(
-                served, room.alone(served.seat, work, position), None, urgent=True
-            )
+            ((work, position),) = taken.chunk.items
+            settling = await self._runs.run(served, taken, None, urgent=True)
             if settling is not None:
                 await settling
             room.after_trial(work, position, token)

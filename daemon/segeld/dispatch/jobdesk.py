@@ -1,10 +1,13 @@
 """Jobs as callers deal with them: the store's promises, quotas, and the dispatcher told of what changed."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
+from functools import partial
+from typing import Any
 
 from segeld.dispatch.diskroom import DiskRoom
 from segeld.dispatch.jobchange import JobChange
 from segeld.dispatch.jobnews import JobNews
+from segeld.dispatch.quota import Quota
 from segeld.jobqueue.store import CallerJobs
 from segeld.model.faults import Fault, Reason
 from segeld.model.job import Items, Job, JobFilter, JobSpec, Results
@@ -32,8 +35,7 @@ class JobDesk:
         self._news = news
         self._room = room
         self._log_origin = log_origin
-        self._jobs_per_caller = jobs_per_caller
-        self._items_per_caller = items_per_caller
+        self._quota = Quota(store.usage, jobs=jobs_per_caller, items=items_per_caller)
         self._items_per_job = items_per_job
 
     @property
@@ -49,9 +51,17 @@ class JobDesk:
                 field="items",
                 maximum=str(self._items_per_job),
             )
-        if not await self._store.jobs(spec.caller, same, before=None, limit=1):
-            await self._admit(spec.caller, jobs=1, items=len(items.inputs))
-        return await self._change.made(self._create(spec, items, seal=seal), seals=seal)
+        is_there = await self._store.jobs(spec.caller, same, before=None, limit=1)
+        create = partial(self._create, spec, items, seal=seal)
+        made = create() if is_there else self._admitted(spec.caller, create, jobs=1, items=len(items.inputs))
+        return await self._change.made(made, seals=seal)
+
+    async def _admitted(
+        self, caller: str, write: Callable[[], Coroutine[Any, Any, Job]], *, jobs: int, items: int
+    ) -> Job:
+        """:raises Fault: CALLER_QUOTA, STORAGE_FULL."""
+        await self._room.require(items)
+        return await self._quota.admit(caller, write, jobs=jobs, items=items)
 
     async def _create(self, spec: JobSpec, items: Items, *, seal: bool) -> Job:
         job, _ = await self._store.create_job(spec, items, seal=seal)
@@ -59,31 +69,10 @@ class JobDesk:
 
     async def append(self, caller: str, name: JobName, offset: int, items: Items) -> Job:
         job = await self._store.job(caller, name)
-        if offset + len(items.inputs) > job.count:  # else they are there already, and need no room
-            await self._admit(caller, jobs=0, items=len(items.inputs))
-        return await self._store.append_items(caller, name, offset, items, limit=self._items_per_job)
-
-    async def _admit(self, caller: str, *, jobs: int, items: int) -> None:
-        """:raises Fault: CALLER_QUOTA, STORAGE_FULL."""
-        await self._room.require(items)
-        open_jobs, kept = await self._store.usage(caller)
-        if open_jobs + jobs > self._jobs_per_caller:
-            raise Fault(
-                Reason.CALLER_QUOTA,
-                f"{caller} has {open_jobs} jobs that have not ended, which is the limit. Wait until one has.",
-                retry_after=5.0,
-                caller=caller,
-                maximum=str(self._jobs_per_caller),
-            )
-        if kept + items > self._items_per_caller:
-            raise Fault(
-                Reason.CALLER_QUOTA,
-                f"{kept} items of {caller} are kept in jobs, ended ones too; {self._items_per_caller} may be. Delete jobs "
-                "whose results you have.",
-                retry_after=5.0,
-                caller=caller,
-                maximum=str(self._items_per_caller),
-            )
+        append = partial(self._store.append_items, caller, name, offset, items, limit=self._items_per_job)
+        if offset + len(items.inputs) <= job.count:  # they are there already, and need no room
+            return await append()
+        return await self._admitted(caller, append, jobs=0, items=len(items.inputs))
 
     async def seal(self, caller: str, name: JobName, count: int, *, approval: bool) -> Job:
         sealing = self._store.seal_job(caller, name, count, approval=approval)

@@ -5,7 +5,8 @@ from typing import Final
 
 from segeld.dispatch import outcomes
 from segeld.dispatch.work import Outcome, Work
-from segeld.jobqueue.store import Block, Known
+from segeld.jobqueue.claims import Known
+from segeld.jobqueue.store import Block
 from segeld.model.deadline import MONOTONIC_NS
 from segeld.model.faults import Fault
 from segeld.model.job import Job

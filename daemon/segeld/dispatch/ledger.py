@@ -10,18 +10,9 @@ import structlog
 
 from segeld.dispatch.lanes import Chunk, Item
 from segeld.dispatch.work import Work
-from segeld.jobqueue.store import (
-    Claim,
-    Granted,
-    ItemOutcome,
-    Known,
-    Part,
-    Queue,
-    Refused,
-    Settled,
-    StaleClaim,
-    StoreBroken,
-)
+from segeld.jobqueue.claims import Claim, Granted, ItemOutcome, Known, Part, Refused, Settled, StaleClaim
+from segeld.jobqueue.store import Queue
+from segeld.jobqueue.store_faults import StoreBroken
 from segeld.model.faults import Fault
 from segeld.model.names import TokenName
 

@@ -23,8 +23,14 @@ _TEXTS = {
         Reason.TOKEN_QUARANTINED,
         "Its token is in quarantine. Ask an officer to look at: segelctl token show {token}",
     ),
-    TokenState.ABSENT: (Reason.TOKEN_NOT_PRESENT, "Its token is not in any slot."),
-    TokenState.FAILED: (Reason.DEVICE_ERROR, "Its token's module does not work. Ask an officer."),
+    TokenState.ABSENT: (
+        Reason.TOKEN_NOT_PRESENT,
+        "Its token is not in any slot. Ask an officer to look at: segelctl token show {token}",
+    ),
+    TokenState.FAILED: (
+        Reason.DEVICE_ERROR,
+        "Its token's module does not work. Ask an officer to look at: segelctl token show {token}",
+    ),
 }
 
 

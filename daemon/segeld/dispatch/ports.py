@@ -2,6 +2,7 @@
 
 from typing import Protocol
 
+from segeld.model.activation import Reserved
 from segeld.model.algorithm import Algorithm
 from segeld.model.inventory import KeyRecord
 from segeld.model.names import KeyName, TokenName
@@ -22,11 +23,11 @@ class Tokens(Protocol):
 
     def note_bad_signature(self, token: TokenName) -> None: ...
 
-    def reserve(self, token: TokenName, most: int) -> int:
-        """How many signatures may be asked of it now, at most `most`; so many are set aside until they are given back."""
+    def reserve(self, token: TokenName, most: int) -> Reserved:
+        """The signatures that may be asked of it now, at most `most`: they are set aside until they are given back."""
         ...
 
-    def give_back(self, token: TokenName, reserved: int, *, made: int) -> bool:
+    def give_back(self, token: TokenName, reserved: Reserved, *, made: int) -> bool:
         """What was set aside is over; so many signatures it may have made. Whether others may have the rest."""
         ...
 

@@ -16,7 +16,7 @@ from segeld.dispatch.ports import Tokens
 from segeld.dispatch.verdicts import After, Served, Verdict, Verdicts
 from segeld.dispatch.waiting import Taken, WaitingRoom
 from segeld.ipc.worker_wire import ItemFailed, Signed
-from segeld.jobqueue.store import Settled, StaleClaim
+from segeld.jobqueue.claims import Settled, StaleClaim
 from segeld.model.faults import Fault, Reason
 from segeld.model.job import Receipt, Signature
 from segeld.model.names import TokenName

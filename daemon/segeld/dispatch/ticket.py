@@ -8,7 +8,7 @@ from typing import Final
 
 from segeld.dispatch import outcomes
 from segeld.dispatch.work import Outcome, Work
-from segeld.jobqueue.store import Known, Request
+from segeld.jobqueue.claims import Known, Request
 from segeld.model.deadline import Deadline
 from segeld.model.faults import Fault
 from segeld.model.inventory import Order

@@ -16,7 +16,7 @@ from segeld.dispatch.ports import Tokens
 from segeld.dispatch.waiting import WaitingRoom
 from segeld.dispatch.work import Work
 from segeld.ipc.worker_wire import ItemFailed, Remedy
-from segeld.jobqueue.store import ItemOutcome, NotBegun, Unknown
+from segeld.jobqueue.claims import ItemOutcome, NotBegun, Unknown
 from segeld.model.faults import Fault, Reason
 from segeld.model.job import Failure
 from segeld.model.names import TokenName

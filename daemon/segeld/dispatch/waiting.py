@@ -21,6 +21,7 @@ from segeld.dispatch.speed import Speed
 from segeld.dispatch.standing import Standing
 from segeld.dispatch.suspects import Suspects
 from segeld.dispatch.work import Work
+from segeld.model.activation import Reserved
 from segeld.model.faults import Fault, Reason
 from segeld.model.kind import Kind
 from segeld.model.names import TokenName
@@ -40,7 +41,7 @@ class Taken:
     priority: Priority
     caller: str
     charged: float
-    reserved: int
+    reserved: Reserved
     """Signatures that were set aside for it: see `Tokens.reserve`."""
 
     @property
@@ -171,14 +172,14 @@ class WaitingRoom:
         kind = lanes[priority].next_kind(caller, suits)
         assert kind is not None, "a caller was chosen for which nothing waits"
         size = self._size(lanes[priority], seat.token, waiting[priority], choice, kind)
-        size = self._tokens().reserve(seat.token, size)
-        if not size:
+        reserved = self._tokens().reserve(seat.token, size)
+        if not reserved:
             return None
-        chunk = lanes[priority].take(caller, kind, size)
-        if len(chunk.items) < size:
-            self._tokens().give_back(seat.token, size - len(chunk.items), made=0)
+        chunk = lanes[priority].take(caller, kind, reserved.count)
+        if unused := reserved.beyond(len(chunk.items)):
+            self._tokens().give_back(seat.token, unused, made=0)
         charged = len(chunk.items) * self.speed.seconds(seat.token, kind)
-        taken = Taken(chunk, seat, priority, caller, charged, len(chunk.items))
+        taken = Taken(chunk, seat, priority, caller, charged, reserved.only(len(chunk.items)))
         self._hold(taken)
         self._charge(taken, charged)
         for work in {work for work, _ in chunk.items}:
@@ -284,14 +285,19 @@ class WaitingRoom:
             self.suspects.blame(work, position, token, at)
             self.seats.suspects.wake_all()
 
-    def take_suspect(self, token: TokenName, proved: float) -> Item | None:
-        """One input for its trial by a worker of this token; one signature is set aside for it."""
-        if not self._tokens().reserve(token, 1):
+    def take_suspect(self, seat: Seat, proved: float) -> Taken | None:
+        """A chunk of one input, for its trial by the worker of this seat."""
+        reserved = self._tokens().reserve(seat.token, 1)
+        if not reserved:
             return None
-        item = self._suspect(token, proved)
+        item = self._suspect(seat.token, proved)
         if item is None:
-            self._tokens().give_back(token, 1, made=0)
-        return item
+            self._tokens().give_back(seat.token, reserved, made=0)
+            return None
+        work, _ = item
+        taken = Taken(Chunk(work.kind, (item,)), seat, work.priority, work.caller, 0.0, reserved)
+        self._hold(taken)
+        return taken
 
     def _suspect(self, token: TokenName, proved: float) -> Item | None:
         item = self.suspects.take(token, proved, self.suits(token), self._held_back)
@@ -299,12 +305,6 @@ class WaitingRoom:
             self.after_trial(*item, token)
             return self._suspect(token, proved)
         return item
-
-    def alone(self, seat: Seat, work: Work, position: int) -> Taken:
-        """A chunk of one input, for its trial: what `take_suspect` gave."""
-        taken = Taken(Chunk(work.kind, ((work, position),)), seat, work.priority, work.caller, 0.0, 1)
-        self._hold(taken)
-        return taken
 
     def after_trial(self, work: Work, position: int, token: TokenName) -> None:
         if work not in self.suspects:

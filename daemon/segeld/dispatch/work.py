@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections import deque
 from typing import Final
 
-from segeld.jobqueue.store import Known, Request
+from segeld.jobqueue.claims import Known, Request
 from segeld.model.faults import Fault
 from segeld.model.job import Signature
 from segeld.model.kind import Kind

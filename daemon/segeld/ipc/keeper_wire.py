@@ -127,6 +127,23 @@ class Changed(_Frame, frozen=True):
     new: msgspec.Raw
 
 
+class MaySend(_Frame, frozen=True):
+    """Whether this PIN, which an officer typed, may be sent to a device otherwise than by a lend: the SO PIN. It is not kept.
+    Answered by `Holding` or `NotHeld`.
+    """
+
+    device: str
+    """As its `Device` frame names it."""
+    pin: msgspec.Raw
+
+
+class Refused(_Frame, frozen=True):
+    """A device refused this PIN, otherwise than in a lend. It is not sent there again; if it is held, it is dropped."""
+
+    device: str
+    pin: msgspec.Raw
+
+
 class Freeze(_Frame, frozen=True):
     """The token's PIN is being exchanged: from now on nobody gets the one that is held; whoever asks waits. `Frozen` is
     answered as soon as no attempt is under way.
@@ -192,10 +209,12 @@ class Frozen(_Frame, frozen=True):
 
 
 class Noted(_Frame, frozen=True):
-    """A change of the PIN was noted; this is to be remembered."""
+    """A change of the PIN was noted, or a refusal; this is to be remembered."""
 
     serial: str
     record: Record
+    held: bool
+    """Whether a PIN is held."""
 
 
 Request = (
@@ -209,6 +228,8 @@ Request = (
     | Sever
     | Forget
     | Changed
+    | MaySend
+    | Refused
     | Freeze
     | Thaw
     | Recorded

@@ -1,149 +1,19 @@
 """`JobStore`: all that the daemon asks of its database. One conformance suite says what each method must do.
 
 Every method is one transaction (`tidy` and `trim_leaves` are several), and returns when it is durable. Methods that
-change something raise `StoreFull` or `StoreBroken` if it could not be written, and then nothing of it was; whoever calls
-may try again. Methods that read raise `StoreBroken` if what they want is damaged. An operation that was begun is done,
-even if whoever waits for it is cancelled.
+change something raise `StoreFull` or `StoreBroken` (`store_faults`) if it could not be written, and then nothing of it
+was; whoever calls may try again. Methods that read raise `StoreBroken` if what they want is damaged. An operation that was
+begun is done, even if whoever waits for it is cancelled.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Protocol
 
 from segeld.audit.leaf import AnyLeaf
-from segeld.model.faults import Fault, Reason
-from segeld.model.job import Ended, Failure, Items, Job, JobFilter, JobSpec, Results
-from segeld.model.kind import Kind
-from segeld.model.names import JobName, KeyName, TokenName
-
-MAX_CLAIM_ITEMS: Final = 900
-"""Items of one claim: what the leaf of their outcomes can hold, whatever they are."""
-MAX_CLAIM_PARTS: Final = 400
-"""Parts of one claim: what the intent's leaf can hold, however long their request ids are."""
-
-
-class StoreFull(Fault):
-    """The disk is full. What was accepted is kept."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            Reason.STORAGE_FULL, "The disk has no room for more work; try again later.", retry_after=5.0
-        )
-
-
-class StoreBroken(Fault):
-    """The database cannot be read or written: an I/O error, or damage. The log says more."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            Reason.STORAGE_UNAVAILABLE,
-            "The database cannot be used just now; nothing is lost. Try again later.",
-            retry_after=5.0,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """An interactive request that has an id: what was signed for it is kept until it expires."""
-
-    caller: str
-    request_id: str
-    content: bytes
-    """SHA-256 over kind and inputs: the same id with other content is a mistake of its caller."""
-    count: int
-    expires: float
-    told: bool
-    """Whether the dispatcher knows what is kept of it: it had a verdict before."""
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """Consecutive inputs of one job, of one request, or of a request without an id (None)."""
-
-    work: int | Request | None
-    """A job by its id."""
-    first: int
-    inputs: tuple[bytes, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """A chunk that is about to be signed. One caller's."""
-
-    at: float
-    """Seconds since the epoch."""
-    caller: str
-    kind: Kind
-    token: TokenName
-    parts: tuple[Part, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Granted:
-    """The part may be signed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """The request was seen before, nothing of this part was claimed: what is known of the request as a whole."""
-
-    ended: tuple[tuple[int, Ended], ...]
-    """Position and outcome, ascending, for the inputs that have one: a Signature, or Failure WORKER_LOST."""
-    lost: tuple[int, ...]
-    """Positions, of inputs that have no outcome, of attempts whose outcome is unknown: once for each attempt."""
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """Nothing of this part may be signed: the job has ended, or the request_id had other content."""
-
-    fault: Fault
-    later: bool = False
-    """It is paused: it may be signed when it was resumed."""
-
-
-Verdict = Granted | Known | Refused
-
-
-@dataclass(frozen=True, slots=True)
-class Claimed:
-    """What became of a claim."""
-
-    id: int
-    """The index of the intent's leaf; -1 if no part was granted (then nothing was written)."""
-    verdicts: tuple[Verdict, ...]
-    """One for each part. The intent names the granted ones only, in order."""
-
-
-@dataclass(frozen=True, slots=True)
-class Unknown:
-    """The worker was lost while it held the item."""
-
-
-@dataclass(frozen=True, slots=True)
-class NotBegun:
-    """The item was surely not signed, and waits again."""
-
-
-ItemOutcome = bytes | Failure | Unknown | NotBegun
-"""What came of one attempt: a signature, or why not."""
-
-
-@dataclass(frozen=True, slots=True)
-class Settled:
-    leaf: int
-    """The index of the outcome's leaf. Positions count through the granted parts."""
-    jobs: tuple[Job, ...]
-    """The jobs among its parts, as they are now."""
-    exhausted: tuple[int, ...]
-    """Positions, through the granted parts, of items that ended now because no attempt is left."""
-    superseded: tuple[tuple[int, Ended], ...] = ()
-    """Positions, through the granted parts, of a request's inputs that had an outcome before, and which: an earlier
-    outcome stands; whoever waits gets that one. Of what this claim brought for them nothing is kept but the leaf."""
-
-
-class StaleClaim(Exception):
-    """The claim was settled before, or by a recovery: nothing was recorded, nothing may be released."""
+from segeld.jobqueue.claims import Claim, Claimed, ItemOutcome, Settled
+from segeld.model.job import Items, Job, JobFilter, JobSpec, Results
+from segeld.model.names import JobName, KeyName
 
 
 @dataclass(frozen=True, slots=True)

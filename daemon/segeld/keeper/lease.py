@@ -111,6 +111,18 @@ class Lease:
             self.pin, self.by_officer, self._prints = new, False, {serial: print_}
         return record
 
+    def may_send(self, pin: Pin, device: str) -> bool:
+        """Whether an officer may send it to a device: that did not refuse it before, and its memory is not full."""
+        print_ = fingerprint(pin, self.key, device)
+        return self.memory.forbids(print_, device, by_officer=True, trusted=True) is None
+
+    def refused(self, pin: Pin, device: str) -> Record:
+        """The device did not take it, otherwise than in an attempt."""
+        record = self.memory.refuses(fingerprint(pin, self.key, device), device)
+        if self.pin is not None and self._print_of(self.pin, device) in record.refused:
+            self.drop()
+        return record
+
     def begin(self) -> Trial | Denied | None:
         """The next attempt, if there may be one; or who may not have it, and why: the PIN is dropped then."""
         if self.trial is not None or self.settling is not None:

@@ -97,10 +97,14 @@ class Memory:
         if outcome is LoginOutcome.OK:
             return self.took(print_, serial)
         if outcome in _SPENT or (outcome is LoginOutcome.LOCKED and ckr):
-            record = self.of(serial)
-            open_ = {known: count for known, count in record.open.items() if known != print_}
-            return self._keep(serial, Record(_with(record.refused, print_), open_, record.unsure))
+            return self.refuses(print_, serial)
         return self.undo(print_, serial)
+
+    def refuses(self, print_: bytes, serial: str) -> Record:
+        """It was sent otherwise than in an attempt of ours, and the device did not take it."""
+        record = self.of(serial)
+        open_ = {known: count for known, count in record.open.items() if known != print_}
+        return self._keep(serial, Record(_with(record.refused, print_), open_, record.unsure))
 
     def took(self, print_: bytes, serial: str, old: bytes | None = None) -> Record:
         """This is the token's PIN: the token said so, or it was made so. Any other is a wrong one."""

@@ -1,6 +1,6 @@
 """How long one activation of a token lasts."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,3 +15,23 @@ class Limits:
 
 
 NO_LIMITS = Limits()
+
+
+@dataclass(frozen=True, slots=True)
+class Reserved:
+    """Signatures that one activation set aside; none if it is false."""
+
+    count: int
+    activation: int
+    """Which of the token's activations in this run of the daemon: only that one takes back what is left of them."""
+
+    def __bool__(self) -> bool:
+        return self.count > 0
+
+    def only(self, count: int) -> "Reserved":
+        """So many of them."""
+        return replace(self, count=min(count, self.count))
+
+    def beyond(self, count: int) -> "Reserved":
+        """All but so many."""
+        return replace(self, count=max(0, self.count - count))

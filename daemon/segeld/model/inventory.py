@@ -30,6 +30,18 @@ class TokenKey:
     """It wants its PIN before every signature: slow, and never in bulk unless the policy says so."""
     weak: tuple[str, ...] = ()
     """What makes it weak, a sentence each; known once the token was active."""
+    certificates: tuple[bytes, ...] = ()
+    """Those of the chain that are on the token."""
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """What is public of the keys of one device, as it was last seen under a token's name."""
+
+    serial: str
+    label: str
+    keys: tuple[TokenKey, ...]
+    """With names, and without their chains: these depend on the configuration."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +73,8 @@ class TokenRecord:
     """Whether `keys` are all its private keys: they were looked for after a login, since the start."""
     pin_tries: str = ""
     """What its flags say of the PIN tries that are left: one sentence. Empty if it was not seen yet."""
+    away: tuple[TokenKey, ...] = ()
+    """Keys of the device that had this name before: another one is in its place, and nobody has logged in to that yet."""
 
     @property
     def key_names(self) -> frozenset[KeyName]:

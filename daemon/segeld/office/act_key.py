@@ -48,7 +48,15 @@ class DestroyingKey:
 
     async def describe(self, action: DestroyKey) -> Description:
         """:raises Fault: KEY_NOT_FOUND, CHANGE_STATE."""
-        record = self._desk.require_destroyable(KeyName.parse(action.key))
+        key = KeyName.parse(action.key)
+        if (gone := self._desk.not_recorded(key)) is not None:
+            on = gone.destroying_on or "its tokens"
+            line = (
+                f"{action.key} is gone from {on}, for ever: {gone.destroying_by} began its destruction on "
+                f"{day_of(gone.destroying_at)}. That it was destroyed could not be recorded then, and is recorded now."
+            )
+            return Description((line,), needs_approval=False, binding=True)
+        record = self._desk.require_destroyable(key)
         facts = facts_of(record.chain[0]) if record.chain else None
         note = self._desk.require_disabled(record.name)
         tokens = ", ".join(str(token) for token, _ in record.tokens) or "tokens that are not there now"
@@ -73,6 +81,9 @@ class DestroyingKey:
         approved_by: str = "",
     ) -> None:
         key = KeyName.parse(action.key)
+        if self._desk.not_recorded(key) is not None:
+            await self._desk.record_destroyed(key, who)
+            return
         self._desk.require_destroyable(key)
         try:
             await self._desk.destroy(key, who, approved_by)

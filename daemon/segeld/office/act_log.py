@@ -12,6 +12,7 @@ from segeld.model.faults import Fault, Reason
 from segeld.model.secret import Pin
 from segeld.office.actions import AdoptLog
 from segeld.office.executor import Description
+from segeld.office.whole import whole
 
 ADOPTION: Final = "adoption"
 """The record that is there while a restored database waits; holds the name of the log that it belonged to."""
@@ -101,6 +102,7 @@ class Adoption:
             lines.append("Let the witness begin anew: it has lost the checkpoints that it was given")
         return Description(tuple(lines), needs_approval=True, binding=True)
 
+    @whole
     async def run(
         self, action: AdoptLog, who: str, secrets: Mapping[str, Pin], approved_by: str = ""
     ) -> None:

@@ -6,7 +6,8 @@ from typing import Final
 from segeld.model.secret import Pin
 from segeld.office.actions import ApplyPolicy, UnrevokeCaller
 from segeld.office.executor import Description
-from segeld.office.policy_desk import Check, PolicyDesk
+from segeld.office.policy_check import Check
+from segeld.office.policy_desk import PolicyDesk
 
 MAX_LINES: Final = 1000
 """Differences that are named; those that widen come first."""
@@ -47,7 +48,7 @@ class LettingIn:
 
     async def describe(self, action: UnrevokeCaller) -> Description:
         """:raises Fault: CALLER_NOT_FOUND, CHANGE_STATE."""
-        found = self._desk.require_revoked(action.caller, action.revoked)
+        found = self._desk.shut_out.require_revoked(action.caller, action.revoked)
         return Description(
             (
                 f"{action.caller} is let in again.",
@@ -65,7 +66,7 @@ class LettingIn:
         secrets: Mapping[str, Pin],  # noqa: ARG002
         approved_by: str = "",
     ) -> None:
-        await self._desk.unrevoke(action.caller, action.revoked, who, approved_by)
+        await self._desk.shut_out.unrevoke(action.caller, action.revoked, who, approved_by)
 
 
 def _summary(check: Check) -> tuple[str, ...]:

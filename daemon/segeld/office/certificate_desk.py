@@ -6,6 +6,7 @@ import datetime as dt
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final
+from weakref import WeakValueDictionary
 
 from cryptography import x509
 
@@ -22,6 +23,7 @@ from segeld.office.key_ports import Ceremonies, Signer
 from segeld.office.key_records import KeyRecords
 from segeld.office.key_standing import KeyStanding
 from segeld.office.subject import BadSubject
+from segeld.office.whole import whole
 
 IN_STATE_FOLDER: Final = "state folder"
 _CSR_TIME: Final = 30.0
@@ -48,6 +50,8 @@ class CertificateDesk:
         self._signer = signer
         self._ceremonies = ceremonies
         self._clock = clock
+        self._turns: WeakValueDictionary[KeyName, asyncio.Lock] = WeakValueDictionary()
+        """Of those who import a certificate of a key: each compares with what the one before has kept."""
 
     async def request(self, key: KeyName, who: str, subject: str, like: bytes) -> tuple[str, str]:
         """A request for a certificate, PEM, and its subject, RFC 4514. Recorded, and remembered until one comes.
@@ -107,8 +111,7 @@ class CertificateDesk:
             found = import_chain.examine(certificates, keys, wanted, at, self._at_hand(records))
             import_chain.require_younger(found.chain[0], self._folder.leaf(found.key))
         except (CertificateFileError, OddCertificate, import_chain.Unfit) as error:
-            text = str(error)
-            raise Fault(Reason.CERTIFICATE_INVALID, f"{text[:1].upper()}{text[1:]}.", field="data") from None
+            raise _unfit(error) from None
         return found
 
     def _at_hand(self, records: Iterable[KeyRecord]) -> Iterator[x509.Certificate]:
@@ -118,11 +121,18 @@ class CertificateDesk:
             with contextlib.suppress(ValueError):  # odd ones are on tokens in the field
                 yield x509.load_der_x509_certificate(der)
 
+    @whole
     async def take(self, taken: import_chain.Import, who: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Keeps what was examined; where, and what else there is to say.
 
-        :raises Fault: STORAGE_UNAVAILABLE, STORAGE_FULL.
+        :raises Fault: CERTIFICATE_INVALID if a younger one was imported meanwhile, KEY_NOT_FOUND if the key was destroyed;
+            STORAGE_UNAVAILABLE, STORAGE_FULL.
         """
+        async with self._turns.setdefault(taken.key, asyncio.Lock()):
+            return await self._take(taken, who)
+
+    async def _take(self, taken: import_chain.Import, who: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        self._require_fitting(taken)
         key, fingerprint = taken.key, hashlib.sha256(taken.der[0]).hexdigest()
         # What was heard of a certificate stays: it may be the same one.
         changes = {"csr_at": 0.0, "csr_by": ""}
@@ -131,6 +141,7 @@ class CertificateDesk:
         warnings: list[str] = []
         stored = await self._on_tokens(taken, warnings)
         if not stored:
+            self._require_fitting(taken)  # once more: a token may have taken long to refuse it
             try:
                 await asyncio.to_thread(self._folder.write, key, taken.chain)
             except OSError as error:
@@ -148,6 +159,14 @@ class CertificateDesk:
             raise Fault(fault.reason, text, key=str(key)) from fault
         return stored, tuple(warnings)
 
+    def _require_fitting(self, taken: import_chain.Import) -> None:
+        """It was when it was examined. Others may have come in between."""
+        self._standing.require(taken.key)
+        try:
+            import_chain.require_younger(taken.chain[0], self._folder.leaf(taken.key))
+        except import_chain.Unfit as error:
+            raise _unfit(error) from None
+
     async def _on_tokens(self, taken: import_chain.Import, warnings: list[str]) -> tuple[str, ...]:
         if self._ceremonies is None:
             return ()
@@ -156,3 +175,8 @@ class CertificateDesk:
         except Fault as fault:
             warnings.append(f"It is kept in the state folder, not on the token: {fault.text}")
             return ()
+
+
+def _unfit(error: ValueError) -> Fault:
+    text = str(error)
+    return Fault(Reason.CERTIFICATE_INVALID, f"{text[:1].upper()}{text[1:]}.", field="data")

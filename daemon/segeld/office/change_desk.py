@@ -17,6 +17,7 @@ from segeld.office.change_records import ChangeRecords, octets_of
 from segeld.office.change_words import next_step
 from segeld.office.changes import Change, ChangeState, Person
 from segeld.office.executor import Description, Executor, Partly
+from segeld.office.whole import whole
 
 MAX_OPEN: Final = 100
 """Changes that have not ended."""
@@ -317,6 +318,7 @@ class ChangeDesk:
                 if over is not None:
                     await self._keep(over, "change expired", "", self._clock())
 
+    @whole
     async def _keep(self, change: Change, what: str, who: str, at: float, **facts: str) -> None:
         await self._records.keep(change, Act(int(at * 1000), what, who, change.name, facts), at)
         self._tell()

@@ -18,7 +18,7 @@ from typing import Final, TypeVar
 import structlog
 
 from segeld import policy
-from segeld.config.strict import MAX_DOCUMENT, Problem
+from segeld.config.strict import Problem
 from segeld.policy import Policy
 
 _SWITCH: Final = 0.0005
@@ -30,7 +30,7 @@ _PATIENCE: Final = 20.0
 _READER: Final = """\
 import json, os, sys, tomllib
 os.nice(10)
-json.dump(tomllib.loads(sys.stdin.buffer.read().decode()), sys.stdout, default=str)
+json.dump(tomllib.loads(sys.stdin.buffer.read().decode()), sys.stdout)
 """
 
 T = TypeVar("T")
@@ -66,7 +66,7 @@ def _compiled(toml: str, rules: Policy, problems: list[Problem]) -> Compiled:
 async def _read_elsewhere(toml: str) -> bytes | None:
     """The tables as JSON; None if the text has faults, or there is no process to be had."""
     data = toml.encode(errors="surrogateescape")
-    if len(data) > MAX_DOCUMENT:
+    if len(data) > policy.MAX_POLICY:
         return None
     try:
         reader = await asyncio.create_subprocess_exec(

@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 from cryptography import x509
 
 from segeld.model.chains import OddCertificate, readable
+from segeld.model.counts import counted
 from segeld.office.names import issuer_text, subject_text
 
 NEAR_DAYS: Final = 30
@@ -51,7 +52,7 @@ def warning(whose: str, not_after: float, at: float) -> str | None:
     if left > NEAR_DAYS * _DAY:
         return None
     days = int(left // _DAY)
-    when = f"in {days} day{'' if days == 1 else 's'}" if days else "today"
+    when = f"in {counted(days, 'day')}" if days else "today"
     return f"{whose} ends {when}, on {day}."
 
 

@@ -10,6 +10,7 @@ import msgspec
 from segeld.audit.leaf import Act
 from segeld.jobqueue.store import Records
 from segeld.model.names import KeyName
+from segeld.office.whole import whole
 
 PREFIX: Final = "key/"
 
@@ -33,6 +34,11 @@ class KeyNote(msgspec.Struct, frozen=True, omit_defaults=True):
     """SHA-256 of certificates that were revoked when they were last asked about, the newest last: one may come back."""
     destroyed_at: float = 0.0
     destroyed_by: str = ""
+    destroying_at: float = 0.0
+    """When its destruction was begun, of which it is not recorded yet what came of it; 0: there is none such."""
+    destroying_by: str = ""
+    destroying_on: str = ""
+    """The tokens that held it then, for people."""
 
     @property
     def stamp(self) -> int:
@@ -62,6 +68,7 @@ class KeyRecords:
     def items(self) -> Mapping[KeyName, KeyNote]:
         return self._notes
 
+    @whole
     async def change(
         self, key: KeyName, what: str, who: str, changes: Mapping[str, object], **facts: str
     ) -> KeyNote:

@@ -8,10 +8,11 @@ from segeld.model.faults import Fault, Reason
 from segeld.model.inventory import KeyRecord
 from segeld.model.names import KeyName
 from segeld.office.certificate_folder import CertificateFolder
-from segeld.office.expiry import Facts, facts_of, warning
+from segeld.office.expiry import Facts, day_of, facts_of, warning
 from segeld.office.key_ports import Policy, Tokens
 from segeld.office.key_records import KeyNote, KeyRecords
 from segeld.office.key_rules import refusal
+from segeld.office.whole import whole
 
 _REVOKED: Final = 16
 """Revoked certificates of one key that are remembered."""
@@ -66,13 +67,29 @@ class KeyStanding:
         """:raises Fault: KEY_NOT_FOUND."""
         record = self._tokens().key(key)
         if record is None:
-            raise Fault(Reason.KEY_NOT_FOUND, f"No token that was seen holds {key}.", key=str(key))
+            raise Fault(Reason.KEY_NOT_FOUND, self._became_of(key), key=str(key))
         return record
+
+    def _became_of(self, key: KeyName) -> str:
+        """Of one that is on no token."""
+        note = self._records[key]
+        if note.destroying_at:
+            return (
+                f"No token holds {key} any more: {note.destroying_by} began its destruction on {day_of(note.destroying_at)}, and "
+                f"that it was destroyed could not be recorded. To have it recorded: segelctl key destroy {key}"
+            )
+        if note.destroyed_at:
+            return f"{key} was destroyed by {note.destroyed_by} on {day_of(note.destroyed_at)}."
+        return f"No token that was seen holds {key}."
 
     def refusal(self, key: KeyName) -> Fault | None:
         """The same as `bar`, by name; None for a key that is not there."""
         record = self._tokens().key(key)
         return self.bar(record) if record is not None else None
+
+    def is_there(self, key: KeyName) -> bool:
+        """Whether a token holds it, or held it when it was last seen."""
+        return self._tokens().key(key) is not None
 
     def note(self, key: KeyName) -> KeyNote:
         return self._records[key]
@@ -116,6 +133,7 @@ class KeyStanding:
 
     # --- what others say of it
 
+    @whole
     async def heard(self, record: KeyRecord, status: str) -> None:
         """What an authority says of the key's certificate.
 

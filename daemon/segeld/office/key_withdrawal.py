@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Final
 
+from segeld.model.counts import counted
 from segeld.model.faults import Fault, Reason
 from segeld.model.inventory import KeyRecord
 from segeld.model.names import KeyName, TokenName
@@ -12,6 +13,7 @@ from segeld.office.certificate_folder import CertificateFolder
 from segeld.office.key_ports import Ceremonies
 from segeld.office.key_records import KeyNote, KeyRecords
 from segeld.office.key_standing import KeyStanding
+from segeld.office.whole import whole
 from segeld.supervisor.ceremonies import DestroyedHalf
 
 _DAY: Final = 86_400.0
@@ -19,6 +21,7 @@ DESTROY_AFTER: Final = 30 * _DAY
 """Seconds that a key must have been disabled before it may be destroyed."""
 MAX_REASON: Final = 500
 """Characters."""
+_ENDED: Final = {"destroying_at": 0.0, "destroying_by": "", "destroying_on": ""}
 
 
 class KeyWithdrawal:
@@ -41,6 +44,7 @@ class KeyWithdrawal:
         self._ceremonies = ceremonies
         self._clock = clock
 
+    @whole
     async def disable(self, key: KeyName, who: str, why: str) -> None:
         """:raises Fault: KEY_NOT_FOUND, KEY_DISABLED if it is already, FIELD_INVALID."""
         self._standing.require(key)
@@ -62,6 +66,7 @@ class KeyWithdrawal:
             raise Fault(fault.reason, text, key=str(key)) from fault
         self._changed()
 
+    @whole
     async def enable(self, key: KeyName, stamp: int, who: str, approved_by: str = "") -> None:
         """:param stamp: of the disabling that is meant.
         :raises Fault: KEY_NOT_FOUND, CHANGE_STATE if it is enabled, or was disabled anew.
@@ -113,7 +118,7 @@ class KeyWithdrawal:
         if left > 0:
             raise Fault(
                 Reason.CHANGE_STATE,
-                f"{key} may be destroyed when it has been disabled for 30 days: in {int(left // _DAY) + 1} days. Ask for it then.",
+                f"{key} may be destroyed when it has been disabled for 30 days: in {counted(int(left // _DAY) + 1, 'day')}. Ask for it then.",
                 key=str(key),
             )
         return record
@@ -124,13 +129,22 @@ class KeyWithdrawal:
         :raises Fault: as `require_destroyable`, and what its tokens say: it is where it was.
         :raises DestroyedHalf: what failed after it was removed from some token.
         """
-        self.require_destroyable(key)
+        record = self.require_destroyable(key)
         if self._ceremonies is None:
             raise Fault(Reason.TOKEN_STATE, "This daemon removes nothing from its tokens.", key=str(key))
         facts = {"approved_by": approved_by} if approved_by else {}
-        await self._records.change(key, "key destruction begun", who, {}, **facts)
+        begun = {
+            "destroying_at": self._clock(),
+            "destroying_by": who,
+            "destroying_on": _words(token for token, _ in record.tokens),
+        }
+        await self._records.change(key, "key destruction begun", who, begun, **facts)
         try:
             gone = await self._ceremonies().destroy_key(key)
+        except Fault as fault:
+            with suppress(Fault):  # else it is said of a key that is on no token: this one is where it was
+                await self._records.change(key, "key not destroyed", who, _ENDED, reason=fault.reason)
+            raise
         except DestroyedHalf as half:
             tokens = {"tokens": _words(half.gone)} if half.gone else {}
             unsure = {"not_known": _words(half.unsure)} if half.unsure else {}
@@ -138,15 +152,35 @@ class KeyWithdrawal:
                 await self._records.change(key, "key destroyed in part", who, {}, **tokens, **unsure, **facts)
             raise
         try:
-            await asyncio.to_thread(self._folder.remove, key)
-            changes = {"destroyed_at": self._clock(), "destroyed_by": who}
-            await self._records.change(key, "key destroyed", who, changes, tokens=_words(gone), **facts)
+            await self._record(key, who, tokens=_words(gone), **facts)
         except Fault as fault:
             raise DestroyedHalf(fault, gone) from fault
+        return gone
+
+    def not_recorded(self, key: KeyName) -> KeyNote | None:
+        """Of a key that is on no token any more although nothing says that it was destroyed, only that this was begun."""
+        note = self._records[key]
+        return note if note.destroying_at and not self._standing.is_there(key) else None
+
+    async def record_destroyed(self, key: KeyName, who: str) -> None:
+        """What could not be recorded when such a key was destroyed.
+
+        :raises Fault: KEY_NOT_FOUND if there is nothing to record; STORAGE_…
+        """
+        if (note := self.not_recorded(key)) is None:
+            raise Fault(Reason.KEY_NOT_FOUND, f"Of {key} no destruction is to be recorded.", key=str(key))
+        await self._record(key, who, tokens=note.destroying_on, begun_by=note.destroying_by)
+
+    async def _record(self, key: KeyName, who: str, **facts: str) -> None:
+        """:raises Fault: STORAGE_…; it can be done again."""
+        try:
+            await asyncio.to_thread(self._folder.remove, key)
         except OSError as error:
             text = f"Its certificate in the state folder cannot be removed: {error.strerror}."
-            raise DestroyedHalf(Fault(Reason.STORAGE_UNAVAILABLE, text), gone) from error
-        return gone
+            raise Fault(Reason.STORAGE_UNAVAILABLE, text, key=str(key)) from error
+        begun_by = self._records[key].destroying_by
+        changes = _ENDED | {"destroyed_at": self._clock(), "destroyed_by": begun_by}
+        await self._records.change(key, "key destroyed", who, changes, **facts)
 
 
 def _words(tokens: Iterable[TokenName]) -> str:

@@ -12,7 +12,7 @@ def outdated(policy: PolicyDesk, keys: KeyWithdrawal, action: Action) -> str:
         case ApplyPolicy():
             return policy.outdated(action.base, action.number)
         case UnrevokeCaller():
-            return policy.let_in_before(action.caller, action.revoked)
+            return policy.shut_out.let_in_before(action.caller, action.revoked)
         case EnableKey():
             return keys.enabled_before(KeyName.parse(action.key), action.disabled)
         case _:

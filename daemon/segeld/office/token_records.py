@@ -1,4 +1,6 @@
-"""What is kept of each token, durably: one record `token/{name}`, written together with the leaf that says so."""
+"""What is kept of each token, durably: one record `token/{name}` of what officers decided and one `token-keys/{name}` of
+what was seen on it, each written together with the leaf that says so.
+"""
 
 import asyncio
 import time
@@ -6,14 +8,19 @@ from collections.abc import Mapping
 from typing import Final
 
 import msgspec
+import structlog
 
 from segeld.audit.leaf import Act
 from segeld.jobqueue.store import Records
 from segeld.model.activation import Limits
+from segeld.model.inventory import Remembered
 from segeld.model.names import TokenName
 from segeld.model.quarantine import Quarantine
+from segeld.office import token_keys
+from segeld.office.whole import whole
 
 PREFIX: Final = "token/"
+_log: Final = structlog.get_logger(__name__)
 
 
 class TokenNote(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -34,6 +41,7 @@ class TokenRecords:
     def __init__(self) -> None:
         self._store: Records | None = None
         self._notes: dict[TokenName, TokenNote] = {}
+        self._keys: dict[TokenName, Remembered] = {}
         self._turn = asyncio.Lock()
 
     async def load(self, store: Records) -> None:
@@ -42,6 +50,7 @@ class TokenRecords:
             TokenName(name.removeprefix(PREFIX)): msgspec.msgpack.decode(data, type=TokenNote)
             for name, data in found.items()
         }
+        self._keys = _readable(await store.records(token_keys.PREFIX))
         self._store = store
 
     # --- what the supervisor asks
@@ -78,10 +87,28 @@ class TokenRecords:
     async def unlimit(self, token: TokenName, who: str) -> None:
         await self._change(token, "token limits lifted", who, {"limited_by": ""})
 
+    def remembered(self) -> Mapping[TokenName, Remembered]:
+        return self._keys
+
+    @whole
+    async def remember(self, token: TokenName, held: Remembered | None) -> None:
+        async with self._turn:
+            facts = token_keys.difference(self._keys.get(token), held)
+            what = "token keys forgotten" if held is None else "token keys seen"
+            leaf = Act(int(time.time() * 1000), what, "", str(token), facts)
+            assert self._store is not None, "the records were not loaded"
+            data = None if held is None else token_keys.encoded(held)
+            await self._store.keep({token_keys.PREFIX + token.word: data}, leaf)
+            if held is None:
+                self._keys.pop(token, None)
+            else:
+                self._keys[token] = held
+
     def _of(self, token: TokenName) -> TokenNote:
         assert self._store is not None, "the records were not loaded"
         return self._notes.get(token, _NOTHING)
 
+    @whole
     async def _change(
         self, token: TokenName, what: str, who: str, changes: Mapping[str, object], **facts: str
     ) -> None:
@@ -99,3 +126,14 @@ class TokenRecords:
 
 
 _NOTHING: Final = TokenNote()
+
+
+def _readable(found: Mapping[str, bytes]) -> dict[TokenName, Remembered]:
+    """One that cannot be read is as if it were not there: its token is looked at anew."""
+    known: dict[TokenName, Remembered] = {}
+    for name, data in found.items():
+        try:
+            known[TokenName(name.removeprefix(token_keys.PREFIX))] = token_keys.decoded(data)
+        except ValueError as error:
+            _log.error("remembered keys cannot be read", record=name, why=str(error))
+    return known

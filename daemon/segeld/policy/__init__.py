@@ -12,6 +12,7 @@ from segeld.policy.rules import Policy, Verdict, algorithm_not_granted, key_not_
 from segeld.policy.staffing import staffing
 
 __all__ = [
+    "MAX_POLICY",
     "Policy",
     "PolicyError",
     "Verdict",
@@ -25,6 +26,8 @@ __all__ = [
 ]
 
 
+MAX_POLICY: Final = 1_000_000
+"""Octets: what a message to officers and from them can hold. A policy of a thousand callers has about 200,000."""
 _PERSON: Final = re.compile(r"(callers|officers|auditors|approvers)\[([0-9]+)\]")
 _MAX_NAME: Final = 63
 
@@ -55,7 +58,7 @@ def load(path: Path) -> Policy:
 
 def parse(text: str) -> tuple[Policy, list[Problem]]:
     """Compiles a policy that is at hand, and names every fault of it. With problems, the rules must not be used."""
-    raw, problems = parse_toml(text.encode(errors="surrogateescape"), "the policy")
+    raw, problems = parse_toml(text.encode(errors="surrogateescape"), "the policy", MAX_POLICY)
     return (Policy(), problems) if problems else compile_tables(raw)
 
 
@@ -65,7 +68,7 @@ def compile_tables(raw: dict[str, object]) -> tuple[Policy, list[Problem]]:
 
 
 def _read(path: Path) -> tuple[Policy | None, list[Problem]]:
-    raw, problems = read_toml(path)
+    raw, problems = read_toml(path, MAX_POLICY)
     return (None, problems) if problems else _compiled(raw, path.absolute().parent)
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from segeld.model.algorithm import Algorithm
+from segeld.model.counts import counted
 from segeld.model.names import KeyName
 from segeld.model.principal import Role
 from segeld.policy.difference_keys import alias_differences, option_differences
@@ -177,7 +178,7 @@ def _rate(rate: Rate | None) -> str:
 
 
 def _inputs(count: int | None) -> str:
-    return "as many inputs as the configuration allows" if count is None else f"{count} inputs"
+    return "as many inputs as the configuration allows" if count is None else counted(count, "input")
 
 
 def _line(text: str, *, widens: bool) -> Difference:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from segeld.config.schema import Limits
+from segeld.model.counts import counted
 from segeld.model.faults import Fault, Reason
 
 MAX_OCTETS: Final = 256 * 1024 * 1024
@@ -61,7 +62,7 @@ class Gate:
         if self._inside[caller] >= self._limits.max_calls_per_caller:
             raise Fault(
                 Reason.CALLER_QUOTA,
-                f"{caller} has {self._inside[caller]} calls open, which is the limit. Put more into one call.",
+                f"{caller} has {counted(self._inside[caller], 'call')} open, which is the limit. Put more into one call.",
                 caller=caller,
                 maximum=str(self._limits.max_calls_per_caller),
             )

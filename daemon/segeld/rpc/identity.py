@@ -9,6 +9,7 @@ from typing import Final
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
+from segeld.model.chains import OddCertificate, readable
 from segeld.model.faults import Fault, Reason
 from segeld.model.principal import Principal
 from segeld.policy import Policy
@@ -59,14 +60,14 @@ def principal_of(certificate: Certificate, policy: Policy) -> Principal:
 def _read(pem: bytes) -> Certificate:
     """Reading PEM takes 30 times as long as finding it here."""
     try:
-        certificate = x509.load_pem_x509_certificate(pem)
+        certificate = readable(lambda: x509.load_pem_x509_certificate(pem))
         names: Iterable[x509.GeneralName] = certificate.extensions.get_extension_for_class(
             x509.SubjectAlternativeName
         ).value
     except x509.ExtensionNotFound:
         names = ()
-    except (ValueError, x509.DuplicateExtension) as error:
-        raise Fault(Reason.CALLER_UNKNOWN, "Your certificate cannot be read.") from error
+    except OddCertificate as error:
+        raise Fault(Reason.CALLER_UNKNOWN, f"Your certificate cannot be read: {error}.") from error
     sans = tuple(text for name in names if (text := _text(name)) is not None)
     return Certificate(sans, certificate.not_valid_after_utc, certificate.fingerprint(hashes.SHA256()))
 

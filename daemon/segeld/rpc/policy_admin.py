@@ -14,11 +14,11 @@ from segeld.model.faults import Fault, Reason
 from segeld.model.names import KeyName
 from segeld.model.principal import Role
 from segeld.office.policy_desk import PolicyDesk
-from segeld.office.revocations import Revocation, is_fingerprint
+from segeld.office.revocations import is_fingerprint
 from segeld.policy.explain import explain
 from segeld.policy.rules import Policy
 from segeld.rpc import call as calls
-from segeld.rpc import convert, policy_pages
+from segeld.rpc import convert, policy_explained, policy_pages
 from segeld.rpc.open_calls import OpenCalls
 from segeld.rpc.ports import Inventory
 from segeld.rpc.service import OfficerService
@@ -100,25 +100,22 @@ class PolicyAdmin(policy_admin_pb2_grpc.PolicyAdminServicer):
         if not request.caller:
             raise convert.invalid("caller", "is missing")
         key = convert.key_or_alias(request.key, "key") if request.key else None
-        revocation = self._desk.revocations.of_name(request.caller)
+        revocation = self._desk.shut_out.revocations.of_name(request.caller)
         found = explain(
             self._desk.current(),
             request.caller,
             key,
             _algorithm(request.algorithm),
-            revoked="" if revocation is None else _revoked(request.caller, revocation),
-            barred=self._why_barred,
+            revoked=policy_explained.revoked(request.caller, revocation),
+            barred=lambda name: policy_explained.barred(self._barred(name), name),
+            held=policy_explained.held(self._inventory),
         )
         return wire.ExplainPolicyResponse(allowed=found.allowed, steps=found.steps)
-
-    def _why_barred(self, key: KeyName) -> str:
-        fault = self._barred(key)
-        return "" if fault is None else fault.text
 
     async def ListCallers(
         self, request: wire.ListCallersRequest, context: Context
     ) -> wire.ListCallersResponse:
-        revocations = self._desk.revocations
+        revocations = self._desk.shut_out.revocations
         sans: dict[str, list[str]] = {name: [] for name in revocations.names}
         for san, who in self._desk.current().principals.items():
             if who.role is Role.CALLER or who.name in sans:
@@ -133,7 +130,7 @@ class PolicyAdmin(policy_admin_pb2_grpc.PolicyAdminServicer):
 
     def _caller(self, name: str, sans: list[str]) -> wire.Caller:
         message = wire.Caller(name=name, sans=sorted(sans))
-        revocation = self._desk.revocations.of_name(name)
+        revocation = self._desk.shut_out.revocations.of_name(name)
         if revocation is not None:
             message.revoke_time.FromMicroseconds(round(revocation.at * 1e6))
             message.revoked_by, message.revoke_reason = revocation.by, revocation.why
@@ -148,7 +145,7 @@ class PolicyAdmin(policy_admin_pb2_grpc.PolicyAdminServicer):
     ) -> wire.RevokeCallerResponse:
         convert.check_name_length(request.caller, "caller")
         subject, who = request.caller, calls.principal()
-        await self._desk.revoke(subject, who, request.reason, calls.current().fingerprint)
+        await self._desk.shut_out.revoke(subject, who, request.reason, calls.current().fingerprint)
         return wire.RevokeCallerResponse(
             cut=self._open_calls.cut(subject),
             jobs_held=0 if is_fingerprint(subject) else self._jobs_of(subject),
@@ -169,7 +166,3 @@ def _algorithm(name: str) -> Algorithm | None:
             algorithm=name,
         )
     return found
-
-
-def _revoked(name: str, revocation: Revocation) -> str:
-    return f"{name} was revoked by {revocation.by}: {revocation.why.rstrip('.')}."

@@ -7,7 +7,7 @@ from typing import Final
 
 from segel.v1 import policy_admin_pb2 as wire
 from segeld.model.faults import Fault, Reason
-from segeld.office.policy_desk import Check
+from segeld.office.policy_check import Check
 from segeld.office.policy_kept import policy_hash
 from segeld.policy.line import Difference
 from segeld.rpc import convert

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
+from segeld.model.counts import counted, fitting
 from segeld.model.faults import Fault, Reason
 from segeld.policy import Policy
 from segeld.policy.rules import Rate
@@ -77,7 +78,7 @@ class Rates:
         if wait:
             raise Fault(
                 Reason.RATE_LIMITED,
-                f"{caller} may ask for {rate.per_second:g} signatures a second, {rate.burst} after a quiet time. Try again "
+                f"{caller} may ask for {rate.per_second:g} {fitting(rate.per_second, 'signature')} a second, {rate.burst} after a quiet time. Try again "
                 f"in {wait:.3g} s, or make a job of it.",
                 retry_after=wait,
                 caller=caller,
@@ -89,7 +90,7 @@ class Rates:
 def _too_much(caller: str, waiting: int, most: int) -> Fault:
     return Fault(
         Reason.CALLER_QUOTA,
-        f"{waiting} inputs of {caller} are waiting; the policy allows {most} at once. Send fewer at once.",
+        f"{counted(waiting, 'input')} of {caller} {fitting(waiting, 'waits', 'wait')}; the policy allows {most} at once. Send fewer at once.",
         retry_after=_LATER,
         caller=caller,
         maximum=str(most),

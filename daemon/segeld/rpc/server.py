@@ -9,7 +9,6 @@ from typing import Any, Final
 import grpc
 from google.protobuf.internal import api_implementation
 from grpc_health.v1 import health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
 
 from segel.v1 import jobs_pb2_grpc, signing_pb2_grpc, token_admin_pb2_grpc, tokens_pb2_grpc
 from segeld.audit.acts import Acts
@@ -61,6 +60,8 @@ class _Server:
         health_pb2_grpc.add_HealthServicer_to_server(self.health, self.grpc)
 
     def reflect(self) -> None:
+        from grpc_reflection.v1alpha import reflection
+
         reflection.enable_server_reflection((*self.names, _HEALTH, reflection.SERVICE_NAME), self.grpc)
 
     def listen(self, address: str, key: str, tls: Tls) -> int:
@@ -191,10 +192,8 @@ def _options(limits: Limits) -> list[tuple[str, Any]]:
         ("grpc.max_allowed_incoming_connections", limits.max_connections),
         ("grpc.max_metadata_size", 8 * 1024),
         ("grpc.absolute_max_metadata_size", 16 * 1024),
-        (
-            "grpc.server_handshake_timeout_ms",
-            10_000,
-        ),  # 120 s by default: time enough to hold every connection
+        # 120 s by default: time enough for somebody without a certificate to hold every connection.
+        ("grpc.server_handshake_timeout_ms", 5_000),
         ("grpc.max_connection_age_ms", 30 * 60 * 1000),  # so that a renewed certificate comes into use
         ("grpc.max_connection_age_grace_ms", int(limits.deadline * 1000) + 30_000),
         ("grpc.max_connection_idle_ms", 10 * 60 * 1000),

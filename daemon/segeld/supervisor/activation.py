@@ -11,6 +11,7 @@ from segeld.model.faults import Fault, Reason
 from segeld.model.names import TokenName
 from segeld.model.secret import Pin
 from segeld.model.token_state import PinState, Stage
+from segeld.supervisor.login_faults import keeper_lost
 from segeld.supervisor.news import News
 from segeld.supervisor.pin import TokenPin
 from segeld.supervisor.slot import WorkerSlot
@@ -37,6 +38,12 @@ class Host(Protocol):
         """An officer gave a PIN: what went wrong before counts no more.
 
         :raises Fault: TOKEN_STATE if an officer has put it in quarantine meanwhile.
+        """
+
+    async def prove_pin(self) -> None:
+        """One login with the PIN that is held.
+
+        :raises Fault: why the token did not take it.
         """
 
     async def began(self, limits: Limits, who: str) -> None:
@@ -89,45 +96,62 @@ class Activation:
         with pin or contextlib.nullcontext():
             if before is not None:
                 await asyncio.wait({before})
-            if host.is_active() and self._pin.is_held():
+            if host.is_active() and self._pin.is_proved():
                 host.goes_on(limits)
                 return
-            await self._pin.hold(pin)
-        # A token that signs although its PIN is gone is made whole; any other is back with its first worker.
-        needed = len(self._slots) if host.is_active() else 1
+            given = await self._pin.hold(pin)
         try:
+            # A token that signs although its PIN is gone is made whole; any other is back with its first worker.
+            needed = len(self._slots) if host.is_active() else 1
             host.begins_anew(limits)
+            try:
+                await self._bring_up(given, needed)
+                await host.began(limits, who)
+            except Fault:
+                host.did_not_begin()
+                raise
         except Fault:
-            await self._pin.drop()
+            await self._pin.drop(given)
             raise
+
+    async def _bring_up(self, given: int, needed: int) -> None:
+        """Returns when the token has taken the PIN and is active; with `needed` workers, unless these keep it waiting.
+
+        :param given: which PIN it is.
+        :raises Fault: why it is not so.
+        """
+        host = self._host
         for slot in self._slots:
             slot.forgive()
         host.update()
-        timeouts = host.config.timeouts
+        await self._until_ready(1, given)
+        if self._gave_up(given) is None and host.is_active() and not self._pin.is_proved():
+            # No worker needs it just now: those that are ready have logged in with an earlier one.
+            await host.prove_pin()
+        await self._until_ready(needed, given)
+        if (why := self._gave_up(given)) is not None:
+            raise why
+        if not (host.is_active() and self._pin.is_proved()):
+            raise Fault(Reason.TOKEN_RECOVERING, f"{host.name} did not come up in time; see its state.")
+
+    async def _until_ready(self, needed: int, given: int) -> None:
+        """Or until it is known that nothing comes of it, or for so long as that may take."""
+        timeouts = self._host.config.timeouts
+        login = timeouts.pinpad if isinstance(self._host.config.pin, PinPad) else timeouts.login
         with contextlib.suppress(TimeoutError):
-            login = timeouts.pinpad if isinstance(host.config.pin, PinPad) else timeouts.login
             async with asyncio.timeout(2 * timeouts.start + login + timeouts.operation):
-                await host.news.until(lambda: self._ready() >= needed or self._gave_up() is not None)
-        why: Fault | None = None
-        if host.is_active() and self._pin.fault is None:
-            try:
-                await host.began(limits, who)
-            except Fault as fault:
-                why = fault
-            else:
-                return
-        late = Fault(Reason.TOKEN_RECOVERING, f"{host.name} did not come up in time; see its state.")
-        why = why or self._gave_up() or late
-        host.did_not_begin()
-        await self._pin.drop()
-        raise why
+                await self._host.news.until(
+                    lambda: self._ready() >= needed or self._gave_up(given) is not None
+                )
 
     def _ready(self) -> int:
         return sum(slot.status.stage is Stage.READY for slot in self._slots)
 
-    def _gave_up(self) -> Fault | None:
+    def _gave_up(self, given: int) -> Fault | None:
         if self._host.is_barred():
             return self._host.quarantined()
+        if self._pin.given != given or self._pin.is_lost():
+            return keeper_lost(self._host.name)
         if self._pin.fault is not None:
             return self._pin.fault
         if self._pin.state is PinState.MISSING:

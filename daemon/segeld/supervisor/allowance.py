@@ -5,6 +5,7 @@ of them than were allowed, however many workers sign.
 """
 
 from segeld.model.activation import Limits
+from segeld.model.counts import counted, fitting
 
 
 class Allowance:
@@ -44,13 +45,11 @@ class Allowance:
     def give_back(self, reserved: int, *, made: int) -> bool:
         """What was set aside is over, of which so many signatures may have been made.
 
-        What was set aside by an earlier activation counts too: then less is allowed, never more.
-
+        :param reserved: by `reserve` of this one: what another set aside would widen it.
         :return: whether somebody else may have some of it.
         """
-        ours = min(reserved, self._reserved)
-        self._reserved -= ours
-        unused = max(0, ours - made)
+        self._reserved -= reserved
+        unused = reserved - made
         if self._left is None:
             return False
         self._left += unused
@@ -61,5 +60,6 @@ class Allowance:
         if self.until is not None and now >= self.until:
             return "The time of its activation is over."
         if self._left == 0 and not self._reserved:
-            return f"The {self._allowed} signatures of its activation are made."
+            made = self._allowed or 0
+            return f"The {counted(made, 'signature')} of its activation {fitting(made, 'is', 'are')} made."
         return ""

@@ -175,7 +175,8 @@ class Ceremonies:
         return record
 
     def _holding(self, key: KeyName) -> Sequence[TokenSupervisor]:
-        return [token for token in self._tokens.values() if key in token.record().key_names]
+        """Also tokens that are away: what is remembered of them counts."""
+        return [token for token in self._tokens.values() if _holds(token.record(), key)]
 
 
 def _not_all_active(key: KeyName, token: TokenRecord, holding: Sequence[TokenName]) -> Fault:
@@ -184,7 +185,9 @@ def _not_all_active(key: KeyName, token: TokenRecord, holding: Sequence[TokenNam
         if len(holding) > 1
         else ""
     )
-    absent = token.state is TokenState.ABSENT
+    away = key not in token.key_names
+    absent = away or token.state is TokenState.ABSENT
+    how = "not there, but another device in its place" if away else token.state.lower()
     todo = (
         "Put it in and activate it. If it is gone for good, take it out of the configuration first."
         if absent
@@ -192,10 +195,14 @@ def _not_all_active(key: KeyName, token: TokenRecord, holding: Sequence[TokenNam
     )
     return Fault(
         Reason.TOKEN_NOT_ACTIVE,
-        f"Nothing was removed: {token.name}, which holds {key}, is {token.state.lower()}.{also} {todo}",
+        f"Nothing was removed: {token.name}, which holds {key}, is {how}.{also} {todo}",
         token=str(token.name),
         key=str(key),
     )
+
+
+def _holds(token: TokenRecord, key: KeyName) -> bool:
+    return key in token.key_names or any(one.name == key for one in token.away)
 
 
 def _records(found: Sequence[FoundObject]) -> tuple[ObjectRecord, ...]:

@@ -12,6 +12,7 @@ from segeld.supervisor import clerk_keys, clerk_pins
 from segeld.supervisor.clerk_keys import KeyCeremonies
 from segeld.supervisor.clerk_pins import PinCeremonies
 from segeld.supervisor.crew import Crew
+from segeld.supervisor.login import Logins
 from segeld.supervisor.pin import TokenPin
 
 T = TypeVar("T")
@@ -26,12 +27,14 @@ class Host(clerk_pins.Host, clerk_keys.Host, Protocol):
 
 
 class Clerk:
-    def __init__(self, host: Host, pin: TokenPin, crew: Crew, *, last_while: float = _LAST_WHILE) -> None:
+    def __init__(
+        self, host: Host, pin: TokenPin, logins: Logins, crew: Crew, *, last_while: float = _LAST_WHILE
+    ) -> None:
         """:param last_while: seconds that what is under way has when the daemon stops."""
         self._name: Final = host.name
         self._while: Final = last_while
-        self._pins: Final = PinCeremonies(host, pin, crew)
-        self._keys: Final = KeyCeremonies(host, pin, crew)
+        self._pins: Final = PinCeremonies(host, pin, logins, crew)
+        self._keys: Final = KeyCeremonies(host, logins, crew)
         self._turn: Final = asyncio.Lock()
         self._working: set[asyncio.Task[Any]] = set()
 
@@ -85,6 +88,13 @@ class Clerk:
         :raises Half: it is the new one, or may be.
         """
         return await self._to_the_end(self._pins.change_pin(pin, new_pin))
+
+    async def prove_pin(self) -> None:
+        """One login with the PIN that is held, and nothing else.
+
+        :raises Fault: why the token did not take it.
+        """
+        await self._to_the_end(self._keys.prove_pin())
 
     async def objects(self) -> tuple[wire.FoundObject, ...]:
         """:raises Fault: TOKEN_NOT_ACTIVE; what the token says."""

@@ -16,9 +16,9 @@ from segeld.model.weak_objects import PRIVATE, PUBLIC
 from segeld.supervisor import one_shot
 from segeld.supervisor.crew import Crew
 from segeld.supervisor.half import Half, Known, Unanswered
-from segeld.supervisor.login import not_active, quarantined
+from segeld.supervisor.login import Logins
+from segeld.supervisor.login_faults import not_active, quarantined
 from segeld.supervisor.one_shot import OneShot
-from segeld.supervisor.pin import TokenPin
 from segeld.supervisor.worker_handle import WorkerFailed, WorkerHandle, WorkerLost
 
 _log: Final = structlog.get_logger(__name__)
@@ -41,14 +41,17 @@ class Host(one_shot.Host, Protocol):
     async def know_anew(self, worker: WorkerHandle, found: tuple[FoundKey, ...]) -> None:
         """All its workers see these keys now."""
 
+    async def destroyed(self, key: KeyName) -> None:
+        """It is not on it any more, whoever looks when."""
+
     def outdated(self) -> None:
         """What is on it is another now, and no worker could tell yet: whichever comes next does."""
 
 
 class KeyCeremonies:
-    def __init__(self, host: Host, pin: TokenPin, crew: Crew) -> None:
+    def __init__(self, host: Host, logins: Logins, crew: Crew) -> None:
         self._host = host
-        self._pin = pin
+        self._logins = logins
         self._crew = crew
         self._desk = OneShot(host)
 
@@ -62,6 +65,14 @@ class KeyCeremonies:
             raise quarantined(self._host.name)
         if not self._host.is_active():
             raise not_active(self._host.name)
+
+    async def prove_pin(self) -> None:
+        """One login with the PIN that is held, and nothing else: also if no other worker is ready.
+
+        :raises Fault: why the token did not take it.
+        """
+        async with self._logged_in(writable=False):
+            pass
 
     async def objects(self) -> tuple[wire.FoundObject, ...]:
         """:raises Fault: TOKEN_NOT_ACTIVE; what the token says."""
@@ -174,6 +185,7 @@ class KeyCeremonies:
                     ),
                     Known.UNKNOWN,
                 ) from lost
+        await self._host.destroyed(KeyName.of(public_key))
         await self._show_anew()
 
     async def _destroy(self, public_key: bytes) -> None:
@@ -225,7 +237,12 @@ class KeyCeremonies:
     async def _user(self, *, writable: bool) -> AsyncIterator[WorkerHandle]:
         """:raises Fault: TOKEN_NOT_ACTIVE; nothing was changed."""
         self.require_active()
+        async with self._logged_in(writable=writable) as worker:
+            yield worker
+
+    @asynccontextmanager
+    async def _logged_in(self, *, writable: bool) -> AsyncIterator[WorkerHandle]:
         async with self._desk.worker() as worker:
             opened = await self._desk.open(worker, writable=writable)
-            await self._pin.log_in_once(worker, opened.serial)
+            await self._logins.log_in_once(worker, opened.serial)
             yield worker

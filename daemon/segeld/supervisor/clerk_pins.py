@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Final, Protocol
 
 import structlog
@@ -12,9 +14,11 @@ from segeld.ipc.worker_wire import SlotInfo, TokenInfo
 from segeld.model.faults import Fault, Reason
 from segeld.model.secret import Pin
 from segeld.supervisor import one_shot, pin_file
-from segeld.supervisor.choosing import choose, is_untouched, label_for
+from segeld.supervisor.choosing import INITIALIZED, choose, is_untouched, label_for
 from segeld.supervisor.crew import Crew
+from segeld.supervisor.guard import so_of
 from segeld.supervisor.half import Half, Known, Unanswered
+from segeld.supervisor.login import Logins
 from segeld.supervisor.one_shot import OneShot
 from segeld.supervisor.pin import TokenPin
 from segeld.supervisor.worker_handle import WorkerFailed, WorkerHandle, WorkerLost
@@ -22,6 +26,8 @@ from segeld.supervisor.worker_handle import WorkerFailed, WorkerHandle, WorkerLo
 _log: Final = structlog.get_logger(__name__)
 _PATIENCE: Final = 120.0
 """Seconds."""
+_REFUSED: Final = frozenset({0xA0, 0xA4})
+"""CKR_PIN_INCORRECT, CKR_PIN_LOCKED: of what else these functions answer, some is about the new PIN."""
 
 
 class Host(one_shot.Host, Protocol):
@@ -35,9 +41,10 @@ class Host(one_shot.Host, Protocol):
 
 
 class PinCeremonies:
-    def __init__(self, host: Host, pin: TokenPin, crew: Crew) -> None:
+    def __init__(self, host: Host, pin: TokenPin, logins: Logins, crew: Crew) -> None:
         self._host = host
         self._pin = pin
+        self._logins = logins
         self._crew = crew
         self._desk = OneShot(host)
 
@@ -58,7 +65,7 @@ class PinCeremonies:
         :raises Half: it is erased, or may be.
         """
         label = label_for(self._host.name, self._host.config, label)
-        async with self._crew.away("its token is being initialised"), self._pin.alone():
+        async with self._crew.away("its token is being initialised"), self._logins.alone():
             made = await self._set_up(slot, label, so_pin, new_pin, serial)
             try:
                 await self._pin.forget()
@@ -76,17 +83,21 @@ class PinCeremonies:
                 chosen = choose(host.name, host.config, slot, await self._desk.slots(worker), serial)
                 slot_id, token = chosen.slot_id, chosen.token
                 assert token is not None
-                await worker.tell_secrets(so_pin, new_pin)
-                await self._desk.change(
-                    worker,
-                    lambda number: wire.InitToken(number, slot_id, token.serial, label),
-                    wire.TokenSet,
-                    _PATIENCE,
-                )
+                host.require_single(token)
+                sends = self._sends(so_of(token.serial), so_pin)
+                async with sends if INITIALIZED in token.flags else contextlib.nullcontext():
+                    await worker.tell_secrets(so_pin, new_pin)
+                    await self._desk.change(
+                        worker,
+                        lambda number: wire.InitToken(number, slot_id, token.serial, label),
+                        wire.TokenSet,
+                        _PATIENCE,
+                    )
                 host.erased()
                 try:
-                    return await self._set_pin(worker, slot_id, None)
-                except (Unanswered, WorkerFailed, WorkerLost) as error:
+                    async with self._sends(so_of(token.serial), so_pin):
+                        return await self._set_pin(worker, slot_id, None)
+                except (Unanswered, WorkerFailed, WorkerLost, Fault) as error:
                     raise await self._erased(str(error), error) from error
         except Unanswered as lost:
             assert chosen is not None
@@ -138,15 +149,17 @@ class PinCeremonies:
         :raises Half: it may be the new one.
         """
         host = self._host
-        async with self._pin.alone():
+        async with self._logins.alone():
             token: TokenInfo | None = None
             try:
                 async with self._desk.worker() as worker:
                     chosen = choose(host.name, host.config, None, await self._desk.slots(worker), serial)
                     token = chosen.token
                     assert token is not None
-                    await worker.tell_secrets(so_pin, new_pin)
-                    made = await self._set_pin(worker, chosen.slot_id, token.serial)
+                    host.require_single(token)
+                    async with self._sends(so_of(token.serial), so_pin):
+                        await worker.tell_secrets(so_pin, new_pin)
+                        made = await self._set_pin(worker, chosen.slot_id, token.serial)
             except Unanswered as lost:
                 assert token is not None
                 raise await self._maybe_changed(token.serial, None, new_pin, lost) from lost
@@ -155,6 +168,25 @@ class PinCeremonies:
                 await self._noted(made.serial, None, new_pin)
             except Fault as fault:
                 raise self._done(f"its new PIN is set, but {fault.text}", fault) from fault
+
+    @asynccontextmanager
+    async def _sends(self, device: str, pin: Pin, *, proved: bool = False) -> AsyncIterator[None]:
+        """Within it a PIN that an officer typed is sent: not one that the device refused before, and a refusal is remembered.
+
+        :param proved: a login has just shown that it is right.
+        :raises Fault: PIN_REFUSED_BEFORE.
+        """
+        if not proved:
+            await self._pin.require_new(device, pin)
+        try:
+            yield
+        except WorkerFailed as failed:
+            if failed.ckr in _REFUSED:
+                with contextlib.suppress(
+                    Fault
+                ):  # the keeper has gone: an officer will not type it again soon
+                    await self._pin.was_refused(device, pin, self._desk.fault(failed))
+            raise
 
     async def _set_pin(self, worker: WorkerHandle, slot_id: int, serial: str | None) -> TokenInfo:
         answer = await self._desk.change(
@@ -176,14 +208,15 @@ class PinCeremonies:
                     f"{host.name} takes its PIN at the reader's own keys; change it with a reader without a pad.",
                     token=str(host.name),
                 )
-            async with self._pin.alone():
+            async with self._logins.alone():
                 token: TokenInfo | None = None
                 try:
                     async with self._desk.worker() as worker:
                         token = await self._desk.open(worker, writable=True)
                         await worker.tell_secrets(pin, new_pin)
-                        await self._pin.log_in_typed(worker, token.serial, pin)
-                        await self._desk.change(worker, wire.ChangePin, wire.PinChanged, _PATIENCE)
+                        await self._logins.log_in_typed(worker, token.serial, pin)
+                        async with self._sends(token.serial, pin, proved=True):
+                            await self._desk.change(worker, wire.ChangePin, wire.PinChanged, _PATIENCE)
                 except Unanswered as lost:
                     assert token is not None
                     raise await self._maybe_changed(token.serial, pin, new_pin, lost) from lost

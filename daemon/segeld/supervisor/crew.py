@@ -66,8 +66,12 @@ class Crew:
     async def replace(self) -> None:
         """Each in turn finishes what it holds, and a fresh one comes in its place: it sees the objects as they are now.
 
-        One that does not come back in time keeps nobody waiting: whichever comes later is a fresh one too.
+        One that does not come back in time keeps nobody waiting: whichever comes later is a fresh one too. So are those that
+        come in the place of such as are only being started: they may have loaded the module before.
         """
+        for slot in self._slots:
+            if slot.worker is not None and slot.status.stage is not Stage.READY:
+                slot.worker.retire()  # not killed: it may be in its login
         for slot in self._slots:
             worker = slot.worker
             if worker is None or slot.status.stage is not Stage.READY:

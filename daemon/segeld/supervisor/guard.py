@@ -24,6 +24,7 @@ from segeld.supervisor.guard_file import Damaged, GuardFile
 FILE: Final = "pin-guard"
 """Its name in the state_dir."""
 _KEY: Final = 32
+_SO: Final = "\0so "
 _log: Final = structlog.get_logger(__name__)
 
 
@@ -38,6 +39,11 @@ class _Content(msgspec.Struct, forbid_unknown_fields=True):
 
 
 _DECODER: Final = msgspec.msgpack.Decoder(_Content)
+
+
+def so_of(serial: str) -> str:
+    """Under what a device's SO PINs are remembered: as if it were another device."""
+    return f"{_SO}{serial}"
 
 
 class Guard:

@@ -29,13 +29,22 @@ Unasked = Callable[[keeper_wire.Lent], None]
 class KeeperHandle:
     """Started with the daemon. If it ever dies its PINs are gone: tokens then need theirs anew."""
 
-    def __init__(self, process: Process, control: socket.socket, guard: Guard, unasked: Unasked) -> None:
+    def __init__(
+        self,
+        process: Process,
+        control: socket.socket,
+        guard: Guard,
+        unasked: Unasked,
+        lost: Callable[[], None],
+    ) -> None:
         self.pid: Final = process.pid
         self.ended: Final = asyncio.Event()
         self._process = process
         self._control = control
         self._guard = guard
         self._unasked = unasked
+        self._lost = lost
+        self._closing = False
         self._writing: set[asyncio.Task[Any]] = set()
         self._noting: dict[str, asyncio.Task[str | None]] = {}
         """Changes of PINs that are being written down, by token."""
@@ -54,8 +63,11 @@ class KeeperHandle:
         pin_descriptors: Sequence[int] = (),
         *,
         unasked: Unasked = lambda lent: None,  # noqa: ARG005
+        lost: Callable[[], None] = lambda: None,
     ) -> "KeeperHandle":
-        """:param pin_descriptors: those the configuration names as PIN sources; they are the keeper's from now on."""
+        """:param pin_descriptors: those the configuration names as PIN sources; they are the keeper's from now on.
+        :param lost: told when it has ended although nobody closed it.
+        """
         await guard.load()
         control, theirs = socket.socketpair()
         try:
@@ -68,7 +80,7 @@ class KeeperHandle:
                 Reason.TOKEN_RECOVERING, f"No keeper process could be started: {error.strerror}."
             ) from None
         control.setblocking(False)
-        keeper = cls(process, control, guard, unasked)
+        keeper = cls(process, control, guard, unasked, lost)
         try:
             for frame in guard.frames():
                 await keeper._send(framing.encode(frame))
@@ -119,6 +131,25 @@ class KeeperHandle:
                 f"The PIN of {token} was changed, but {trouble}. Do not restart the daemon before it can be.",
                 token=str(token),
             )
+
+    async def may_send(self, token: TokenName, device: str, pin: Pin) -> None:
+        """Asks before a PIN goes to a device otherwise than by `lend`.
+
+        :param device: whose memory counts, by its serial number, or as `so_of` names it.
+        :raises Fault: PIN_REFUSED_BEFORE.
+        """
+        field, buffer = pin_wire.wrap(pin)
+        await self._ask(token, framing.encode(keeper_wire.MaySend(str(token), device, field)), buffer)
+
+    async def refused(self, token: TokenName, device: str, pin: Pin) -> bool:
+        """A device refused this PIN, otherwise than in a lend. Gives whether the one that is held, if one is, is another.
+
+        It is known from now on whether or not it can be written down.
+        """
+        field, buffer = pin_wire.wrap(pin)
+        noted = await self._ask(token, framing.encode(keeper_wire.Refused(str(token), device, field)), buffer)
+        await asyncio.shield(self._noting.pop(str(token)))
+        return isinstance(noted, keeper_wire.Noted) and noted.held
 
     async def freeze(self, token: TokenName) -> None:
         """Returns when nobody logs in with the PIN that is held, nor will before `thaw`; whoever asks for it waits.
@@ -271,6 +302,8 @@ class KeeperHandle:
             for future in waiting:
                 if not future.done():
                     future.set_exception(_gone())
+            if not self._closing:
+                self._lost()
 
     def _hear(self, answer: keeper_wire.Answer) -> None:
         match answer:
@@ -316,6 +349,7 @@ class KeeperHandle:
             await self._send(framing.encode(keeper_wire.Recorded(token, worker, trouble)))
 
     async def close(self) -> None:
+        self._closing = True
         with contextlib.suppress(OSError):
             self._control.shutdown(socket.SHUT_RDWR)
         await to_its_end(self._listening)

@@ -2,16 +2,18 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Final, Protocol
 
 import structlog
 
 from segeld.config.schema import Token
-from segeld.ipc.worker_wire import FoundKey
+from segeld.ipc.worker_wire import FoundKey, TokenInfo
 from segeld.model.faults import Fault
 from segeld.model.inventory import TokenKey
 from segeld.model.names import KeyName
 from segeld.supervisor import keys
+from segeld.supervisor.key_memory import KeyMemory
 from segeld.supervisor.worker_handle import WorkerFailed, WorkerHandle, WorkerLost
 
 _log: Final = structlog.get_logger(__name__)
@@ -36,21 +38,42 @@ class Host(Protocol):
         """A worker that can sign."""
         ...
 
+    def info(self) -> TokenInfo | None:
+        """The device that was seen last."""
+        ...
+
     def update(self) -> None:
         """Other keys may be used now."""
 
 
 class Keyring:
-    """A key is proved once for each activation; one that was barred then, when it is barred no more."""
+    """A key is proved once for each activation; one that was barred then, when it is barred no more.
+
+    Until its device was looked through, what is remembered of it from earlier runs is shown beside what is seen, so that
+    whoever asks is told what the key waits for. It is never used because of that.
+    """
 
     def __init__(
-        self, host: Host, config: Token, bars: Bars, record: Callable[[KeyName], Awaitable[None]]
+        self,
+        host: Host,
+        config: Token,
+        bars: Bars,
+        record: Callable[[KeyName], Awaitable[None]],
+        memory: KeyMemory,
     ) -> None:
         """:param record: puts a probe into the audit log, before it is signed."""
         self.beside: Final = keys.Beside(config)
         self.keys: tuple[TokenKey, ...] = ()
+        """Of the device that was seen last; before the first was seen, of the one that is remembered."""
+        self.away: tuple[TokenKey, ...] = ()
+        """Of the one that is remembered, if that is another."""
         self.looked_through = False
-        """Whether these are all its private keys: found after a login."""
+        """Whether `keys` are all its private keys: found after a login."""
+        self._memory = memory
+        self._seen: tuple[TokenKey, ...] = ()
+        """In this run."""
+        self._device: str | None = None
+        """The serial number of the device of these; None if none was seen."""
         self._host = host
         self._patience: Final = config.timeouts.operation
         self._bars = bars
@@ -80,10 +103,23 @@ class Keyring:
         """
         self._proved = proved
 
+    def recall(self) -> None:
+        """What earlier runs have kept is there now."""
+        self._memory.recall()
+        self._show()
+
     def forget(self) -> None:
         """The token was erased."""
         self._proved = self.looked_through = False
+        self._device = None
+        self._memory.forget()
         self._learn((), frozenset())
+
+    async def drop(self, key: KeyName) -> None:
+        """It was destroyed: it is not there any more, whenever that is seen."""
+        self._learn(tuple(each for each in self._seen if each.name != key), self._unproved - {key})
+        if (device := self._host.info()) is not None:
+            await self._memory.keep(device, self._seen)
 
     async def know(self, worker: WorkerHandle, found: tuple[FoundKey, ...], *, logged_in: bool) -> None:
         """The first worker after an activation proves the keys; what the others find is the same token.
@@ -97,16 +133,31 @@ class Keyring:
             keys.named(key, self.beside, weak)
             for key, weak in zip(found, keys.weaknesses(found), strict=True)
         )
+        device = self._host.info()
+        assert device is not None, "a worker opened it"
         if not logged_in:
-            if not self.keys:
-                self._learn(named, frozenset())
+            await self._glimpse(device, named)
             return
         async with self._turn:
             if not self._proved:
-                self._learn(*await self._prove(worker, named, keys.to_prove(named)))
+                proved = await self._prove(worker, named, keys.to_prove(named))
                 self._proved = self.looked_through = True
-            elif self._unproved:
-                self._learn(*await self._prove(worker, self.keys, self._unproved))
+                self._device = device.serial
+                self._learn(*proved)
+            while self._is_due():
+                self._learn(*await self._prove(worker, self._seen, self._unproved))
+            seen = self._seen
+        await self._memory.keep(device, seen)
+
+    async def _glimpse(self, device: TokenInfo, shown: tuple[TokenKey, ...]) -> None:
+        if self._device not in (None, device.serial) and self._host.ready() is None:
+            self._seen, self._proved, self.looked_through = (), False, False  # it was exchanged
+        if self._seen:
+            return
+        self._device = device.serial
+        self._learn(shown, frozenset())
+        if self._memory.held is None:  # what was found after a login is known better
+            await self._memory.keep(device, shown)
 
     async def _prove(
         self, worker: WorkerHandle, found: tuple[TokenKey, ...], wanted: frozenset[KeyName]
@@ -117,20 +168,46 @@ class Keyring:
         for key in found:
             if key.name not in wanted or key.unusable is not None:
                 after.append(key)
-            elif self._is_barred(key.name, found):
+            elif (proved := await self._proved_one(worker, key, found)) is None:
                 left.add(key.name)
                 after.append(key)
             else:
-                after.append(await keys.proved(worker, key, self._patience, self._record))
+                after.append(proved)
         return tuple(after), frozenset(left)
+
+    async def _proved_one(
+        self, worker: WorkerHandle, key: TokenKey, found: tuple[TokenKey, ...]
+    ) -> TokenKey | None:
+        """None: it is barred. That is asked once more when its probe is recorded: the disk may have taken long."""
+        assert key.name is not None
+        if self._is_barred(key.name, found):
+            return None
+        await self._record(key.name)
+        if self._is_barred(key.name, found):
+            return None
+        return await keys.proved(worker, key, self._patience)
 
     def _is_barred(self, key: KeyName, found: tuple[TokenKey, ...]) -> bool:
         return self._bars.is_halted() or self._bars.is_barred(key, found)
 
     def _learn(self, found: tuple[TokenKey, ...], unproved: frozenset[KeyName]) -> None:
-        self.keys, self._unproved = found, unproved
+        self._seen, self._unproved = found, unproved
         usable = frozenset(key.name for key in found if key.name is not None and key.unusable is None)
         self._names = usable - unproved
+        self._show()
+
+    def _show(self) -> None:
+        self.keys, self.away = self._seen, ()
+        held = self._memory.held
+        if self.looked_through or held is None:
+            return
+        known = tuple(
+            replace(key, chain=self.beside.chain(key.public_key, key.certificates)) for key in held.keys
+        )
+        if self._device in (None, held.serial):
+            self.keys = _joined(_completed(self._seen, known), known)
+        else:
+            self.away = known
 
     def review(self) -> None:
         """What is barred may be another now: those that are not any more are proved, before they are used."""
@@ -138,14 +215,14 @@ class Keyring:
             self._proving = asyncio.create_task(self._prove_late(), name="proves keys")
 
     def _is_due(self) -> bool:
-        return any(not self._is_barred(name, self.keys) for name in self._unproved)
+        return any(not self._is_barred(name, self._seen) for name in self._unproved)
 
     async def _prove_late(self) -> None:
         """Without a worker that can sign, the next one that comes proves them before it does anything else."""
         while self._is_due() and (worker := self._host.ready()) is not None:
             try:
                 async with self._turn:
-                    self._learn(*await self._prove(worker, self.keys, self._unproved))
+                    self._learn(*await self._prove(worker, self._seen, self._unproved))
             except (WorkerLost, WorkerFailed) as lost:
                 worker.kill(str(lost))  # the next one that comes has to prove them
                 return
@@ -155,5 +232,23 @@ class Keyring:
             self._host.update()
 
     def stop(self) -> None:
+        self._memory.stop()
         if self._proving is not None:
             self._proving.cancel()
+
+
+def _joined(first: tuple[TokenKey, ...], more: tuple[TokenKey, ...]) -> tuple[TokenKey, ...]:
+    """Keys that both know are as the first has them."""
+    names = {key.name for key in first}
+    return (*first, *(key for key in more if key.name not in names))
+
+
+def _completed(shown: tuple[TokenKey, ...], known: tuple[TokenKey, ...]) -> tuple[TokenKey, ...]:
+    """With what a token does not tell before a login."""
+    hidden = {key.name: key for key in known}
+    return tuple(
+        replace(key, always_authenticate=before.always_authenticate, weak=before.weak)
+        if (before := hidden.get(key.name)) is not None
+        else key
+        for key in shown
+    )

@@ -2,7 +2,7 @@
 
 import hashlib
 import secrets
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -69,6 +69,7 @@ def named(found: FoundKey, beside: Beside, weak: tuple[str, ...] = ()) -> TokenK
         trouble=trouble,
         always_authenticate=found.always_authenticate,
         weak=weak,
+        certificates=found.certificates,
     )
 
 
@@ -102,20 +103,16 @@ def to_prove(keys: Iterable[TokenKey]) -> frozenset[KeyName]:
     )
 
 
-async def proved(
-    worker: WorkerHandle, key: TokenKey, patience: float, record: Callable[[KeyName], Awaitable[None]]
-) -> TokenKey:
-    """Signs a probe with a usable key; if that fails, the key is shown as unusable.
+async def proved(worker: WorkerHandle, key: TokenKey, patience: float) -> TokenKey:
+    """Signs a probe with a usable key; if that fails, the key is shown as unusable. It was recorded before, and between this
+    call and the worker's frame nothing is waited for.
 
     The probe is SHA-256 of `segel-probe-v1` and a nonce, so it is no digest of anybody's document.
 
-    :param record: puts a probe into the audit log, before it is signed.
     :raises WorkerLost: if the worker ends meanwhile, or its token is gone.
-    :raises Fault: if it cannot be recorded.
     """
     assert key.kind is not None
     assert key.name is not None
-    await record(key.name)
     algorithm = algorithms_for(key.kind)[0]
     outcome = await _sign_probe(worker, key.name, algorithm, patience)
     if isinstance(outcome, bytes):

@@ -15,6 +15,9 @@ def merged(tokens: Iterable[TokenRecord]) -> dict[KeyName, KeyRecord]:
         for key in token.keys:
             if key.name is not None:
                 places[key.name].append((token.name, token.state, key))
+        for key in token.away:
+            assert key.name is not None, "it is remembered by its name"
+            places[key.name].append((token.name, TokenState.ABSENT, key))
     return {name: _one(name, places[name]) for name in sorted(places)}
 
 

@@ -23,6 +23,9 @@ class Host(Protocol):
 
     def serial(self) -> str | None: ...
 
+    def require_single(self, info: TokenInfo) -> None:
+        """:raises Fault: TOKEN_STATE if another configured token is the same device."""
+
 
 class OneShot:
     def __init__(self, host: Host) -> None:
@@ -72,6 +75,7 @@ class OneShot:
         opened = await worker.open_token(
             config.label, self._host.serial(), 1, config.timeouts.start, writable=writable
         )
+        self._host.require_single(opened.token)
         return opened.token
 
     async def slots(self, worker: WorkerHandle) -> tuple[SlotInfo, ...]:

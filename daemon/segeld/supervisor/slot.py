@@ -60,7 +60,7 @@ class Host(Protocol):
         ...
 
     async def know(self, worker: WorkerHandle, found: tuple[FoundKey, ...], *, logged_in: bool) -> None:
-        """A worker found these keys.
+        """A worker that is not to be replaced found these keys.
 
         :raises Waiting: if the token was deactivated meanwhile.
         """
@@ -170,10 +170,12 @@ class WorkerSlot:
         host.seen(opened.token)
         alone = config.workers == 1
         shown = await worker.find_keys(host.public_keys(), patience, alone=alone)
+        _require_wanted(worker)
         await host.know(worker, shown.keys, logged_in=False)
         self._set(replace(self.status, stage=Stage.WAITING, absent=False))
         await host.log_in(worker)
         found = await worker.find_keys(host.public_keys(), patience, alone=alone)
+        _require_wanted(worker)
         await host.know(worker, found.keys, logged_in=True)
         self._set(WorkerStatus(Stage.READY))
         self._was_ready = True
@@ -181,3 +183,9 @@ class WorkerSlot:
     def _set(self, status: WorkerStatus) -> None:
         self.status = status
         self._host.update()
+
+
+def _require_wanted(worker: WorkerHandle) -> None:
+    """:raises Waiting: if another one is to come in its place: what it has found may be from before a change."""
+    if worker.retiring:
+        raise Waiting

@@ -12,9 +12,10 @@ from segeld.audit.acts import Acts
 from segeld.config.schema import Config, PinDescriptor
 from segeld.ipc.keeper_wire import Lent
 from segeld.ipc.worker_wire import SlotInfo, TokenInfo
-from segeld.model.activation import NO_LIMITS, Limits
+from segeld.model.activation import NO_LIMITS, Limits, Reserved
+from segeld.model.counts import counted, fitting
 from segeld.model.faults import Fault, Reason
-from segeld.model.inventory import KeyRecord, SlotRecord, Survey, TokenKey, TokenRecord
+from segeld.model.inventory import KeyRecord, Remembered, SlotRecord, Survey, TokenKey, TokenRecord
 from segeld.model.names import KeyName, TokenName
 from segeld.model.secret import Pin
 from segeld.supervisor.ceremonies import Ceremonies
@@ -54,7 +55,7 @@ class Supervisor(Ceremonies):
         """
         self._custody = custody
         self._halted = halted
-        notes = notes or OfThisRun()
+        self._notes = notes = notes or OfThisRun()
         self._waiting = waiting
         self._config = config
         self._changed = changed
@@ -85,12 +86,31 @@ class Supervisor(Ceremonies):
 
     async def run(self) -> None:
         await self._guard.load()
+        await self._recall()
         try:
             async with asyncio.TaskGroup() as group:
                 for token in self._tokens.values():
                     group.create_task(token.run(), name=str(token.name))
         finally:
             await to_its_end(self._stop())
+
+    async def _recall(self) -> None:
+        """What is remembered of tokens that are not configured any more, or under whose name another one is meant now, is
+        forgotten; the rest is shown from now on.
+        """
+        for name, held in list(self._notes.remembered().items()):
+            if not self._is_meant(name, held):
+                try:
+                    await self._notes.remember(name, None)
+                except Fault as fault:
+                    _log.error("keys not forgotten", token=str(name), why=fault.text)
+            else:
+                self._tokens[name].recall()
+        self._token_changed()
+
+    def _is_meant(self, name: TokenName, held: Remembered) -> bool:
+        token = self._config.tokens.get(name.word)
+        return token is not None and token.serial in (None, held.serial) and token.label in (None, held.label)
 
     async def _stop(self) -> None:
         if self._surveying is not None:
@@ -117,11 +137,18 @@ class Supervisor(Ceremonies):
                     t.pin.number for t in self._config.tokens.values() if isinstance(t.pin, PinDescriptor)
                 ]
                 self._keeper = await KeeperHandle.start(
-                    self._guard, numbers if first else (), unasked=self._reaffirmed
+                    self._guard,
+                    numbers if first else (),
+                    unasked=self._reaffirmed,
+                    lost=self._keeper_lost,
                 )
                 for number in numbers if first else ():
                     os.close(number)
             return self._keeper
+
+    def _keeper_lost(self) -> None:
+        for token in self._tokens.values():
+            token.update()
 
     def _reaffirmed(self, lent: Lent) -> None:
         token = self._tokens.get(TokenName.parse(lent.token))
@@ -160,10 +187,10 @@ class Supervisor(Ceremonies):
     def note_bad_signature(self, token: TokenName) -> None:
         self._tokens[token].note_bad_signature()
 
-    def reserve(self, token: TokenName, most: int) -> int:
+    def reserve(self, token: TokenName, most: int) -> Reserved:
         return self._tokens[token].reserve(most)
 
-    def give_back(self, token: TokenName, reserved: int, *, made: int) -> bool:
+    def give_back(self, token: TokenName, reserved: Reserved, *, made: int) -> bool:
         return self._tokens[token].give_back(reserved, made=made)
 
     # --- the inventory
@@ -281,7 +308,7 @@ class Supervisor(Ceremonies):
         if only_if_idle and (waiting := self._record(token).waiting):
             raise Fault(
                 Reason.TOKEN_BUSY,
-                f"{waiting} items wait for keys of {name}. Wait until they are signed, or deactivate it all the same.",
+                f"{counted(waiting, 'item')} {fitting(waiting, 'waits', 'wait')} for keys of {name}. Wait until all is signed, or deactivate it all the same.",
                 token=str(name),
                 waiting=str(waiting),
             )

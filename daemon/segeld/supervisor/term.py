@@ -8,7 +8,7 @@ from typing import Final
 import structlog
 
 from segeld.audit.acts import Acts
-from segeld.model.activation import NO_LIMITS, Limits
+from segeld.model.activation import NO_LIMITS, Limits, Reserved
 from segeld.model.names import TokenName
 from segeld.supervisor.allowance import Allowance
 
@@ -24,6 +24,8 @@ class Term:
         self._deactivate = deactivate
         self._acts = acts
         self._allowance = Allowance(NO_LIMITS, 0.0)
+        self._number = 0
+        """Of the allowance."""
         self._timer: asyncio.TimerHandle | None = None
         self._ending: asyncio.Task[None] | None = None
         self.why = ""
@@ -41,6 +43,7 @@ class Term:
 
     def begin(self, limits: Limits) -> None:
         self._allowance, self.why = Allowance(limits, time.monotonic()), ""
+        self._number += 1
         self._set_timer()
 
     def recall(self, who: str) -> None:
@@ -60,17 +63,20 @@ class Term:
 
     def _clear(self) -> None:
         self._allowance = Allowance(NO_LIMITS, 0.0)
+        self._number += 1
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
-    def reserve(self, most: int) -> int:
-        if self.why:  # it is being ended: workers only finish what they hold
-            return 0
-        return self._allowance.reserve(most, time.monotonic())
+    def reserve(self, most: int) -> Reserved:
+        # While it is being ended, workers only finish what they hold.
+        count = 0 if self.why else self._allowance.reserve(most, time.monotonic())
+        return Reserved(count, self._number)
 
-    def give_back(self, reserved: int, *, made: int) -> bool:
-        others = self._allowance.give_back(reserved, made=made)
+    def give_back(self, reserved: Reserved, *, made: int) -> bool:
+        if reserved.activation != self._number:
+            return False  # it was over before this: nothing of it widens another
+        others = self._allowance.give_back(reserved.count, made=made)
         self._look()
         return others
 

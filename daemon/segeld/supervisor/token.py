@@ -13,7 +13,7 @@ from segeld.audit.acts import Acts
 from segeld.config.schema import Module, Token
 from segeld.ipc.keeper_wire import Lent
 from segeld.ipc.worker_wire import FoundKey, TokenInfo
-from segeld.model.activation import NO_LIMITS, Limits
+from segeld.model.activation import NO_LIMITS, Limits, Reserved
 from segeld.model.faults import Fault, Reason
 from segeld.model.inventory import TokenRecord
 from segeld.model.names import KeyName, TokenName
@@ -27,8 +27,10 @@ from segeld.supervisor.crew import Crew
 from segeld.supervisor.guard import Guard
 from segeld.supervisor.isolation import Isolation
 from segeld.supervisor.keeper_handle import KeeperHandle
+from segeld.supervisor.key_memory import KeyMemory
 from segeld.supervisor.keyring import Bars, Keyring
-from segeld.supervisor.login import UNSURE
+from segeld.supervisor.login import Logins
+from segeld.supervisor.login_faults import UNSURE
 from segeld.supervisor.news import News
 from segeld.supervisor.pin import TokenPin
 from segeld.supervisor.slot import Waiting, WorkerSlot
@@ -75,13 +77,14 @@ class TokenSupervisor:
         self._twin = twin
         self._acts = acts
         self._notes = notes
-        self._ring = Keyring(self, config, bars, self._record_probe)
+        self._ring = Keyring(self, config, bars, self._record_probe, KeyMemory(name, notes))
         self._slots: Final = tuple(WorkerSlot(self, number) for number in range(config.workers))
-        self._pin = TokenPin(self, keeper, guard, acts)
+        self._pin = TokenPin(self, keeper, guard)
+        self._logins = Logins(self, self._pin, keeper, acts)
         self._activation = Activation(self, self._pin, self._slots)
         self._term = Term(name, partial(self._activation.deactivate, refused_too=False), acts)
         self._crew = Crew(self._slots, self.news, config)
-        self.clerk = Clerk(self, self._pin, self._crew)
+        self.clerk = Clerk(self, self._pin, self._logins, self._crew)
         self._advice = ""
         self._was_active = False
         self._isolation = Isolation(name, notes, self.update)
@@ -129,6 +132,7 @@ class TokenSupervisor:
             pin_tries=said_of_tries(info.flags, flags_are_trusted(self.config.flags_trusted, info))
             if info
             else "",
+            away=self._ring.away,
         )
 
     def warning(self) -> str | None:
@@ -136,6 +140,10 @@ class TokenSupervisor:
         if not self._pin.is_unsure():
             return None
         return f"{self.name}: {UNSURE} Run: segelctl token activate {self.name.word}"
+
+    def recall(self) -> None:
+        """What earlier runs have kept of its keys is shown from now on."""
+        self._ring.recall()
 
     async def looked(self) -> None:
         """Returns when it has been looked for once."""
@@ -148,12 +156,22 @@ class TokenSupervisor:
             await self._pin.hold_configured()
         try:
             async with asyncio.TaskGroup() as group:
+                group.create_task(self._read_again(), name=f"{self.name} pin")
                 for number, slot in enumerate(self._slots):
                     group.create_task(slot.run(), name=f"{self.name} worker {number}")
         finally:
             await to_its_end(self.clerk.stop())
             self._ring.stop()
             self._isolation.stop()
+
+    async def _read_again(self) -> None:
+        """A keeper that ends takes the PIN with it. One that is configured is read again at once, and not only when the next
+        worker needs it: what can be wrong with it is known early.
+        """
+        while True:
+            await self.news.until(self._pin.is_lost)
+            await self._pin.hold_configured()
+            await self.news.until(lambda: not self._pin.is_lost())
 
     # --- what officers do
 
@@ -232,6 +250,9 @@ class TokenSupervisor:
         if not self.is_active():  # else its other workers go on, within the limits that there were
             self._term.end()
 
+    async def prove_pin(self) -> None:
+        await self.clerk.prove_pin()
+
     async def began(self, limits: Limits, who: str) -> None:
         if self._isolation.is_suspended:
             if self._isolation.quarantine_before:
@@ -256,11 +277,11 @@ class TokenSupervisor:
     def is_ended(self) -> None:
         self._was_active = False
 
-    def reserve(self, most: int) -> int:
-        """How many signatures may be asked of it now, at most `most`. Probes are not counted."""
+    def reserve(self, most: int) -> Reserved:
+        """The signatures that may be asked of it now, at most `most`. Probes are not counted."""
         return self._term.reserve(most)
 
-    def give_back(self, reserved: int, *, made: int) -> bool:
+    def give_back(self, reserved: Reserved, *, made: int) -> bool:
         """What was set aside is over; whether others may have what was not used."""
         return self._term.give_back(reserved, made=made)
 
@@ -300,6 +321,10 @@ class TokenSupervisor:
         self._was_active, self._info = False, None
         self._ring.forget()
 
+    async def destroyed(self, key: KeyName) -> None:
+        await self._ring.drop(key)
+        self.update()
+
     def outdated(self) -> None:
         """What is on it is another now, and no worker could tell yet: whichever comes next does."""
         self._ring.expect()
@@ -324,6 +349,10 @@ class TokenSupervisor:
     # --- what its workers' places need
 
     def seen(self, info: TokenInfo) -> None:
+        self.require_single(info)
+        self._info = info
+
+    def require_single(self, info: TokenInfo) -> None:
         if (twin := self._twin(self, info)) is not None:
             raise Fault(
                 Reason.TOKEN_STATE,
@@ -331,7 +360,6 @@ class TokenSupervisor:
                 "by their serials in the configuration, or leave one out.",
                 token=str(self.name),
             )
-        self._info = info
 
     def public_keys(self) -> tuple[bytes, ...]:
         return self._ring.beside.public_keys
@@ -349,11 +377,11 @@ class TokenSupervisor:
         return self.config.serial or self._pin.bound
 
     async def log_in(self, worker: WorkerHandle) -> None:
-        await self._pin.log_in(worker)
+        await self._logins.log_in(worker)
 
     def reaffirmed(self, lent: Lent) -> None:
         """A worker logged in once more for one signature, or could not."""
-        self._pin.reaffirmed(lent)
+        self._logins.reaffirmed(lent)
 
     # --- what its PIN needs
 

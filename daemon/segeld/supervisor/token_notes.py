@@ -1,8 +1,10 @@
 """What must be remembered of tokens across restarts, as the supervisor asks for it. It is kept by the layers above."""
 
+from collections.abc import Mapping
 from typing import Protocol
 
 from segeld.model.activation import Limits
+from segeld.model.inventory import Remembered
 from segeld.model.names import TokenName
 from segeld.model.quarantine import Quarantine
 
@@ -39,6 +41,16 @@ class TokenNotes(Protocol):
         """
         ...
 
+    def remembered(self) -> Mapping[TokenName, Remembered]:
+        """The keys that tokens held when they were last seen."""
+        ...
+
+    async def remember(self, token: TokenName, held: Remembered | None) -> None:
+        """:param held: None: nothing is known of it any more.
+        :raises Fault: STORAGE_…
+        """
+        ...
+
 
 class OfThisRun:
     """Remembers as long as the process lives: where there is no database."""
@@ -46,6 +58,7 @@ class OfThisRun:
     def __init__(self) -> None:
         self._quarantines: dict[TokenName, Quarantine] = {}
         self._limited: dict[TokenName, str] = {}
+        self._held: dict[TokenName, Remembered] = {}
 
     def quarantine(self, token: TokenName) -> Quarantine | None:
         return self._quarantines.get(token)
@@ -64,3 +77,12 @@ class OfThisRun:
 
     async def unlimit(self, token: TokenName, who: str) -> None:  # noqa: ARG002
         self._limited.pop(token, None)
+
+    def remembered(self) -> Mapping[TokenName, Remembered]:
+        return self._held
+
+    async def remember(self, token: TokenName, held: Remembered | None) -> None:
+        if held is None:
+            self._held.pop(token, None)
+        else:
+            self._held[token] = held

@@ -2,9 +2,7 @@
 
 import pytest
 
-from segel_softhsm import provision
-
 
 @pytest.fixture(scope="session")
-def shared_testbed(tmp_path_factory):
-    return provision(tmp_path_factory.mktemp("shared") / "bed")
+def shared_testbed(tmp_path_factory, ready_beds):
+    return ready_beds.at(tmp_path_factory.mktemp("shared") / "bed")

@@ -7,11 +7,11 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from token_daemon import CARD, PATIENT, TIMEOUT, Serving, daemon, settings, until
+from pin_rig import Rig, all_ready, hanging
+from token_daemon import CARD, TIMEOUT, until
 
-from segel_cards import PinModule
 from segel_softhsm import Testbed
-from segeld.config.schema import PinDescriptor, PinFile, Token
+from segeld.config.schema import PinDescriptor
 from segeld.model.activation import Limits
 from segeld.model.faults import Fault, Reason
 from segeld.model.names import TokenName
@@ -19,51 +19,12 @@ from segeld.model.secret import Pin
 from segeld.model.token_state import TokenState
 
 RESTARTS = 3
-WORKERS = 4
 OTHER = TokenName("other")
-
-
-class Rig:
-    """One token of a module that locks, the state folder and the PIN file of a daemon."""
-
-    def __init__(self, folder: Path, testbed: Testbed, label: str = "segel-a") -> None:
-        self.module = PinModule(folder, testbed.module)
-        self.pin = testbed.token(label).read_pin()
-        self.pin_file = folder / "pin"
-        self.put("000000")
-        self.state_dir = folder / "daemon"
-        self.state_dir.mkdir()
-        self.serving = Serving()
-        self._environment = {**testbed.environment, **self.module.environment}
-        self._label = label
-
-    def put(self, pin: str) -> None:
-        self.pin_file.write_text(pin)
-        self.pin_file.chmod(0o600)
-
-    def token(self, **options) -> Token:
-        options = {"workers": WORKERS, "pin": PinFile(self.pin_file), "timeouts": PATIENT, **options}
-        if "serial" not in options:
-            options["label"] = self._label
-        return Token("card", **options)
-
-    def daemon(self, *, last: TokenName | None = None, names: dict[str, Token] | None = None, **options):
-        """:param names: the tokens; without them `card`, with these options."""
-        tokens = names or {"card": self.token(**options)}
-        config = settings(self.module.path, self._environment, self.state_dir, tokens)
-        return daemon(config, self.serving, last=last)
 
 
 @pytest.fixture
 def rig(tmp_path: Path, testbed: Testbed) -> Rig:
     return Rig(tmp_path, testbed)
-
-
-async def all_ready(supervisor) -> None:
-    """SoftHSM2 loses a token whose worker is ended while it writes down a login."""
-    token = supervisor._tokens[CARD]
-    ready = lambda: token.record().workers_ready == WORKERS  # noqa: E731
-    await asyncio.wait_for(token.news.until(ready), TIMEOUT)
 
 
 async def test_a_stale_pin_costs_one_try_over_workers_and_restarts(rig: Rig) -> None:
@@ -223,16 +184,6 @@ async def test_a_token_that_is_put_back_is_logged_in_only_if_that_is_wanted(rig,
             assert "segelctl token activate card" in await until(supervisor, TokenState.INACTIVE)
             assert len(rig.module.logins) == logins
             assert (await supervisor.activate(CARD, None)).state is TokenState.ACTIVE
-
-
-@asynccontextmanager
-async def hanging(rig: Rig):
-    """Every C_Login is counted, and then waits."""
-    rig.module.hang()
-    try:
-        yield
-    finally:
-        rig.module.go_on()
 
 
 async def in_login_or_locked(rig: Rig, token, before: int) -> None:

@@ -10,6 +10,7 @@ from acts_fake import acts
 from office_fakes import FakeRecords
 
 from segeld.config.schema import Config, Listen, Module, PinFile, PinPrompt, Timeouts, Tls, Token
+from segeld.dispatch.outcomes import no_replica
 from segeld.model.activation import Limits
 from segeld.model.faults import Fault, Reason
 from segeld.model.names import KeyName, TokenName
@@ -44,10 +45,19 @@ class Daemon:
 
     def __init__(self, testbed) -> None:
         self.testbed = testbed
+        self.module = testbed.module
         self.pin = testbed.token("segel-a").read_pin().encode()
         self.store, self.custody, self.halted, self.acts = FakeRecords(), Custody(), False, acts()
         self.state = Path(mkdtemp(dir=testbed.directory))
         self.workers: set = set()
+
+    def pull_out(self) -> tuple[Path, Path]:
+        """The folder of the token, out of the module's sight; and where it belongs."""
+        serial, bed = self.testbed.token("segel-a").serial, self.testbed.directory
+        (folder,) = [
+            each for each in (bed / "tokens").iterdir() if each.name.replace("-", "").endswith(serial)
+        ]
+        return folder.rename(bed / folder.name), folder
 
     async def serve(self, _, worker) -> None:
         self.workers.add(worker)
@@ -58,7 +68,7 @@ class Daemon:
         nowhere = Path("/nonexistent")
         return Config(
             listen=Listen(tls=Tls(nowhere, nowhere, nowhere)),
-            modules={"soft": Module(path=self.testbed.module, environment=self.testbed.environment)},
+            modules={"soft": Module(path=self.module, environment=self.testbed.environment)},
             tokens={
                 "a": Token("soft", label="segel-a", workers=1, pin=pin, timeouts=Timeouts(start=10)),
             },
@@ -86,6 +96,10 @@ class Daemon:
         finally:
             task.cancel()
             await asyncio.wait({task}, timeout=TIMEOUT)
+
+    def decided(self) -> list[tuple[str, str]]:
+        """What officers did with the token, and what became of it; not what was seen on it."""
+        return [act for act in self.store.acts(str(A)) if not act[0].startswith("token keys")]
 
     def probes(self) -> list[str]:
         return [leaf.subject for leaf in self.acts._recorder.leaves if leaf.what == "probe"]
@@ -125,7 +139,7 @@ async def stays_out(supervisor: Supervisor) -> None:
     await asyncio.wait_for(token.news.until(lambda: token._slots[0].status.stage.name == "WAITING"), TIMEOUT)
     for _ in range(50):
         await asyncio.sleep(0)
-    assert not token._pin._logged_in
+    assert not token._pin._taken
     assert not supervisor.token(A).workers_ready
 
 
@@ -150,7 +164,7 @@ async def test_an_officers_quarantine_outlasts_the_daemon_and_ends_with_its_rele
         await active(supervisor)
     async with daemon.start() as supervisor:
         await active(supervisor)
-    assert daemon.store.acts("tokens/a") == [("token quarantine", "wayan"), ("token release", "made")]
+    assert daemon.decided() == [("token quarantine", "wayan"), ("token release", "made")]
 
 
 async def test_the_daemons_own_quarantine_outlasts_it_too(daemon) -> None:
@@ -172,7 +186,7 @@ async def test_the_daemons_own_quarantine_outlasts_it_too(daemon) -> None:
         assert (await supervisor.activate(A, Pin(daemon.pin), who="made")).state is TokenState.ACTIVE
     async with daemon.start() as supervisor:
         await active(supervisor)
-    assert daemon.store.acts("tokens/a") == [("token quarantine", ""), ("token release", "made")]
+    assert daemon.decided() == [("token quarantine", ""), ("token release", "made")]
 
 
 async def test_one_that_cannot_be_written_holds_all_the_same_and_the_officer_is_told(daemon) -> None:
@@ -221,8 +235,7 @@ async def test_a_token_with_a_limit_does_not_log_in_by_itself_after_a_restart(da
         assert supervisor.token(A).signatures_left is None
     async with daemon.start() as supervisor:
         await active(supervisor)
-    acts_of = [what for what, _ in daemon.store.acts("tokens/a")]
-    assert acts_of == ["token limits set", "token limits lifted"]
+    assert [what for what, _ in daemon.decided()] == ["token limits set", "token limits lifted"]
 
 
 async def test_limits_that_an_active_token_gets_are_remembered_and_not_lifted_by_an_activation_that_is_none(
@@ -286,3 +299,50 @@ async def test_nothing_is_proved_while_nothing_may_be_signed(daemon, signed) -> 
         token = supervisor._tokens[A]
         await asyncio.wait_for(token.news.until(lambda: len(supervisor.names_on(A)) == 5), TIMEOUT)
         assert sorted(map(str, signed)) == sorted(daemon.probes())
+
+
+async def told(supervisor: Supervisor, state: TokenState, reason: Reason) -> None:
+    """Whoever asks for any of its keys hears that it is so, and that trying again makes sense; none can be used."""
+    await until(supervisor, lambda record: record.state is state)
+    known = supervisor.keys()
+    assert len(known) == 5
+    for key in known:
+        fault = no_replica(key.name, supervisor.key(key.name))
+        assert (fault.reason, fault.retry_after) == (reason, 5.0)
+        assert fault.text.endswith("Ask an officer to look at: segelctl token show a")
+    assert not supervisor.names_on(A)
+    assert not supervisor.requestable_on(A)
+
+
+async def test_keys_are_known_while_their_module_or_token_is_not_there_and_used_when_it_is(
+    daemon, signed
+) -> None:
+    async with daemon.start() as supervisor:
+        await active(supervisor)
+        before = supervisor.keys()
+    signed.clear()
+    daemon.module = Path("/nonexistent/module.so")
+    async with daemon.start() as supervisor:
+        await told(supervisor, TokenState.FAILED, Reason.DEVICE_ERROR)
+    daemon.module = daemon.testbed.module
+    away, place = daemon.pull_out()
+    async with daemon.start() as supervisor:
+        await told(supervisor, TokenState.ABSENT, Reason.TOKEN_NOT_PRESENT)
+        assert not signed
+        away.rename(place)
+        await active(supervisor)
+        assert supervisor.keys() == before
+        assert len(signed) == 5
+    assert daemon.store.acts(str(A)) == [("token keys seen", "")]
+
+
+async def test_of_a_token_that_is_initialised_nothing_is_remembered(daemon) -> None:
+    so_pin = daemon.testbed.token("segel-a").read_so_pin().encode()
+    async with daemon.start() as supervisor:
+        await active(supervisor)
+        await supervisor.initialize(A, None, None, Pin(so_pin), Pin(daemon.pin))
+        await until(supervisor, lambda record: record.state is TokenState.INACTIVE)
+        assert supervisor.keys() == ()
+    async with daemon.start(PinPrompt()) as supervisor:
+        assert supervisor.keys() == ()
+    assert daemon.store.acts(str(A)) == [("token keys seen", ""), ("token keys forgotten", "")]

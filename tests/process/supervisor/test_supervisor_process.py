@@ -11,7 +11,7 @@ import msgspec
 import pytest
 from acts_fake import acts
 
-from segel_softhsm import Testbed, add_token, oddities, provision
+from segel_softhsm import Testbed, add_token, oddities
 from segeld.config.schema import Config, Listen, Module, PinFile, PinPrompt, Timeouts, Tls, Token
 from segeld.ipc.worker_wire import Signed
 from segeld.model.algorithm import Algorithm, EcdsaEncoding
@@ -170,8 +170,8 @@ async def test_a_pin_file_with_a_wrong_pin_locks_the_token_for_the_daemon_after_
         await until(supervisor, B, lambda record: record.state is TokenState.ACTIVE)
 
 
-async def test_a_token_that_is_not_there_is_absent_and_found_when_it_comes(tmp_path) -> None:
-    testbed = provision(tmp_path / "own", kinds=["p256"])
+async def test_a_token_that_is_not_there_is_absent_and_found_when_it_comes(tmp_path, ready_beds) -> None:
+    testbed = ready_beds.at(tmp_path / "own", "p256")
     settings = config(testbed, label_a="late", pin_a=PinPrompt())
     async with running(settings) as (supervisor, _):
         assert supervisor.token(A).state is TokenState.ABSENT
@@ -229,8 +229,8 @@ async def test_two_wrong_signatures_quarantine_the_token_until_an_officer_activa
         assert (await supervisor.activate(A, Pin(pin))).state is TokenState.ACTIVE
 
 
-async def test_keys_that_cannot_be_used_are_shown_with_the_reason(tmp_path) -> None:
-    testbed = provision(tmp_path / "own", kinds=["p256"])
+async def test_keys_that_cannot_be_used_are_shown_with_the_reason(tmp_path, ready_beds) -> None:
+    testbed = ready_beds.at(tmp_path / "own", "p256")
     oddities.add_bare_private_key(testbed, "segel-a", "bare")
     oddities.add_key_with_same_id(testbed, "segel-a", "seal-p256", "twin")
     async with running(config(testbed)) as (supervisor, _):
@@ -243,8 +243,8 @@ async def test_keys_that_cannot_be_used_are_shown_with_the_reason(tmp_path) -> N
         assert not supervisor.names_on(A)
 
 
-async def test_a_public_key_and_certificates_from_files_make_a_bare_key_usable(tmp_path) -> None:
-    testbed = provision(tmp_path / "own", kinds=["p256"])
+async def test_a_public_key_and_certificates_from_files_make_a_bare_key_usable(tmp_path, ready_beds) -> None:
+    testbed = ready_beds.at(tmp_path / "own", "p256")
     oddities.add_bare_private_key(testbed, "segel-a", "bare")
     testbed = Testbed.load(testbed.directory)
     bare = testbed.token("segel-a").key("bare")
@@ -262,8 +262,8 @@ async def test_a_public_key_and_certificates_from_files_make_a_bare_key_usable(t
         assert isinstance((await sign(served.one(A), bare)).outcomes[0], bytes)
 
 
-async def test_a_key_on_two_tokens_is_one_key_with_two_replicas(tmp_path) -> None:
-    testbed = provision(tmp_path / "own", kinds=["p256"])
+async def test_a_key_on_two_tokens_is_one_key_with_two_replicas(tmp_path, ready_beds) -> None:
+    testbed = ready_beds.at(tmp_path / "own", "p256")
     oddities.add_replicated_key(testbed, ["segel-a", "segel-b"], "both", kind="p256")
     async with running(config(testbed)) as (supervisor, _):
         for name in (A, B):

@@ -88,7 +88,7 @@ def test_stopped_while_it_is_made(tmp_path):
         (lambda state: (state / "audit.key").unlink(), "cannot be used"),
         (lambda state: (state / "audit.key").write_text("x"), "cannot be used"),
         (lambda state: (state / "audit/salt").unlink(), "cannot be used"),
-        (lambda state: (state / "audit/salt").write_bytes(b"x"), "has 1 octets"),
+        (lambda state: (state / "audit/salt").write_bytes(b"x"), "has 1 octet;"),
         (lambda state: (state / "audit/key.pub").unlink(), "key.pub is missing"),
         (lambda state: (state / "audit/key.pub").write_text("x"), "no public key of a log"),
     ],

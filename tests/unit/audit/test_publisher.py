@@ -111,9 +111,9 @@ def test_any_sequence_of_runs_gives_the_same_log(tmp_path_factory, counts):
     assert len(check(log.folder, str(log.signer.verifier))) == source.count
 
 
-def operations_of_a_round(tmp_path: Path) -> int:
+def operations_of_a_round(folder: Path) -> int:
     """How many file operations the second run makes that the tests below interrupt."""
-    state = tmp_path / "count"
+    state = folder / "count"
     state.mkdir()
     log, source = open_log(state), FakeSource()
     fill(source, log, 100)
@@ -126,11 +126,11 @@ def operations_of_a_round(tmp_path: Path) -> int:
 
 
 @pytest.mark.parametrize("error", ["full", "broken", "killed"])
-def test_stopped_at_every_file_operation(tmp_path, error):
-    total = operations_of_a_round(tmp_path)
+def test_stopped_at_every_file_operation(memory_path, error):
+    total = operations_of_a_round(memory_path)
     assert total > 50
     for failing in range(1, total + 1):
-        state = tmp_path / f"{error}-{failing}"
+        state = memory_path / f"{error}-{failing}"
         state.mkdir()
         log, source = open_log(state), FakeSource()
         fill(source, log, 100)
@@ -193,7 +193,7 @@ def test_a_database_that_lost_leaves(made, source):
     [
         (lambda folder: (folder / "tile/0/001").unlink(), "tile/0/001 is missing"),
         (lambda folder: (folder / "tile/entries/001").unlink(), "tile/entries/001 is missing"),
-        (lambda folder: (folder / "tile/0/000").write_bytes(b"x"), "tile/0/000 was changed: it has 1 octets"),
+        (lambda folder: (folder / "tile/0/000").write_bytes(b"x"), "tile/0/000 was changed: it has 1 octet."),
         (lambda folder: (folder / "tile/0/001").write_bytes(bytes(8192)), "have not the root"),
         (lambda folder: (folder / "checkpoint").write_text("x"), "is not this log's"),
         (

@@ -235,7 +235,7 @@ def test_files_that_do_not_belong_there(made):
     (made.folder / "tile/0/009").write_bytes(b"")
     report = both(made)
     assert report.is_good
-    assert "1 files here are no part of this log of 841 leaves" in report.warnings[0]
+    assert "1 file here is no part of this log of 841 leaves" in report.warnings[0]
 
 
 def test_no_log(made, tmp_path):

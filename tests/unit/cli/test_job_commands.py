@@ -36,6 +36,17 @@ def test_submit_prints_the_name_and_nothing_else(jobs, run, lines):
     assert len(jobs.records) == 2
 
 
+def test_a_job_of_one_item_is_not_several(jobs, run, monkeypatch):
+    jobs.signs = False
+    job = run("job", "submit", "--digests", "-", "-q", input=b"ab" * 32).stdout.strip()
+    said = run("job", "submit", "--digests", "-", "--again", input=b"ab" * 32).stderr
+    assert said.splitlines()[-1] == "1 item is with the daemon: queued"
+    said = run("job", "results", job, "--no-wait").stderr
+    assert "0 of 1 item have their result" in said
+    monkeypatch.setattr("segel.cli.job_ask._is_asked_on_a_terminal", lambda: True)
+    assert "Sign 1 item with keys/" in run("job", "approve", job, input="n\n").stderr
+
+
 def test_twice_is_the_same_job(jobs, run, lines):
     first = run("job", "submit", "--digests", lines)
     for how in ((), ("--algorithm", "ES256"), ("--key", "seal")):

@@ -2,6 +2,7 @@
 
 import base64
 import os
+import shutil
 import socket
 
 import pytest
@@ -112,6 +113,27 @@ def test_a_pin_file_in_a_folder_for_all_to_write_in_is_refused(write, folder, mi
     (folder / "open" / "pin").touch(mode=0o600)
     (problem,) = config.check(write(minimal + 'pin = { source = "file", path = "open/pin" }\n'))
     assert "replace pin" in problem.text
+
+
+@pytest.mark.parametrize(("name", "key"), [("vendor.so", "modules.vendor.path"), ("policy.toml", "policy")])
+def test_what_decides_what_is_done_is_not_for_anybody_to_change(write, folder, minimal, name, key):
+    path = write(minimal)
+    (folder / name).chmod(0o664)
+    assert config.check(path) == []
+    (folder / name).chmod(0o666)
+    (problem,) = config.check(path)
+    assert (problem.key, "chmod o-w" in problem.text) == (key, True)
+
+
+def test_a_module_in_a_folder_for_all_to_write_in_is_refused(write, folder, minimal):
+    (folder / "open").mkdir()
+    shutil.copy(folder / "vendor.so", folder / "open")
+    path = write(**{'path = "vendor.so"': 'path = "open/vendor.so"'})
+    (folder / "open").chmod(0o1777)
+    assert config.check(path) == []
+    (folder / "open").chmod(0o777)
+    (problem,) = config.check(path)
+    assert (problem.key, "replace vendor.so" in problem.text) == ("modules.vendor.path", True)
 
 
 @pytest.mark.parametrize(("mode", "fine"), [(0o440, True), (0o444, False)])
@@ -327,6 +349,8 @@ def test_a_command_to_tell_somebody_is_a_program_by_its_full_path(write, folder,
     assert "cannot be run" in fault("notify.command", **named(f'"{program}"'))
     program.chmod(0o755)
     assert config.check(write(**named(f'"{program}", "--to", "officers"'))) == []
+    program.chmod(0o757)
+    assert "anybody can write" in fault("notify.command", **named(f'"{program}"'))
     assert "no full path" in fault("notify.command", **named('"tell"'))
     assert "no such file" in fault("notify.command", **named('"/nowhere/tell"'))
     assert [problem.key for problem in config.check(write(**named("")))] == ["notify.command"]

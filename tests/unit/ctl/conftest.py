@@ -3,15 +3,15 @@
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from typer.testing import CliRunner, Result
 
 import segel
-from segel.models import Slot, Slots, SlotToken, Token, TokenKey, TokenState
+from segel.models import Key, KeyState, Slot, Slots, SlotToken, Token, TokenKey, TokenState
 from segel.models_changes import Change, Changes, ChangeState, UnblockPin
-from segel.models_keys import ManagedKey
+from segel.models_keys import ManagedKey, Place
 from segel.models_policy import Callers, Explanation, Policy, PolicyCheck, Revoked
 from segel.officer_log import LogState
 from segeld.ctl.main import app
@@ -55,6 +55,25 @@ def make_change(number: int = 7, **changes) -> Change:
         "secrets": ("so_pin", "new_pin"),
     }
     return Change(**values | changes)
+
+
+def make_managed(*warnings: str, revocation: str = "", certified: bool = True, name: str = KEY) -> ManagedKey:
+    now = datetime.now(UTC)
+    algorithms = (segel.Algorithm.ECDSA_P256_SHA256,)
+    return ManagedKey(
+        Key(name, ("keys/seal",), b"", (b"x",) if certified else (), algorithms, KeyState.ACTIVE, ""),
+        places=(Place("tokens/main", "seal", b"\1"),),
+        disable_time=None,
+        disabled_by="",
+        csr_time=now - timedelta(days=3),
+        not_before=now if certified else None,
+        not_after=now if certified else None,
+        subject="CN=Segel\x1b[31m" if certified else "",
+        issuer="CN=Issuing" if certified else "",
+        revocation=revocation,
+        warnings=warnings,
+        callers=("backoffice",),
+    )
 
 
 @dataclass
@@ -300,6 +319,11 @@ def new_change() -> Callable[..., Change]:
 @pytest.fixture
 def new_job() -> Callable[..., segel.Job]:
     return make_job
+
+
+@pytest.fixture
+def new_managed() -> Callable[..., ManagedKey]:
+    return make_managed
 
 
 @pytest.fixture

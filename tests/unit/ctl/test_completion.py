@@ -1,6 +1,7 @@
 """`segelctl … <TAB>` and `segel … <TAB>` offer what the daemon knows, and are silent when it says nothing."""
 
 import asyncio
+from datetime import UTC, datetime
 
 import pytest
 from typer.testing import CliRunner
@@ -9,7 +10,10 @@ import segel
 from segel.cli import completing
 from segel.cli.app import app as segel_app
 from segel.cli.completing import completion
+from segel.models_policy import Caller, Callers, RevokedCertificate
 from segeld.ctl.main import app
+
+KEY = f"keys/sha256-{'ab' * 32}"
 
 
 @pytest.fixture
@@ -44,6 +48,32 @@ def test_names_that_the_daemon_knows(complete, officer, new_change, new_job):
     assert complete(app, "key generate --token se") == ["seal"]
     assert complete(app, "change approve ") == ["7"]
     assert complete(app, "job cancel 000") == [f"{1:032x}"]
+
+
+def test_callers_and_who_of_them_is_shut_out(complete, officer):
+    stolen = f"sha256-{'1f' * 32}"
+    at = datetime(2026, 11, 2, tzinfo=UTC)
+    officer.policy.there = Callers(
+        (
+            Caller("backoffice", ("uri:urn:a",), None, "", "", None, ""),
+            Caller("batch", ("dns:b",), at, "siti", "its server was broken into", None, ""),
+        ),
+        (RevokedCertificate(stolen, at, "siti", "laptop stolen"),),
+    )
+    assert complete(app, "caller revoke b") == ["backoffice", "batch"]
+    assert complete(app, "policy explain --caller ba") == ["backoffice", "batch"]
+    assert complete(app, "job list --caller bat") == ["batch"]
+    assert complete(app, "caller unrevoke ") == ["batch", stolen]
+
+
+def test_jobs_are_found_by_the_names_that_keys_keep(complete, officer, new_managed):
+    """A job keeps the immutable name: by an alias none would be found."""
+    officer.keys.there = (new_managed(name=KEY),)
+    word = KEY.removeprefix("keys/")
+    assert complete(app, "job list --key ") == [word]
+    assert complete(app, "job list --key keys/sha") == [KEY]
+    assert complete(app, "job list --key se") == []
+    assert complete(app, "key show ") == ["seal", word]
 
 
 def test_what_stands_before_the_word_is_used(complete, officer, monkeypatch):

@@ -1,42 +1,20 @@
 """What is said of keys' certificates, and what never leaves the machine of whoever types the command."""
 
-import datetime as dt
-
 import pytest
 
 import segel
-from segel.models import Key, KeyState
-from segel.models_keys import Imported, ManagedKey, Place
+from segel.models_keys import Imported
 
 KEY = "keys/sha256-" + "ab" * 32
-NOW = dt.datetime.now(dt.UTC)
 CERTIFICATE = b"-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n"
 PRIVATE = b"-----BEGIN EC PRIVATE KEY-----\nc2VjcmV0\n-----END EC PRIVATE KEY-----\n"
 
 
-def managed(*warnings: str, revocation: str = "", certified: bool = True) -> ManagedKey:
-    algorithms = (segel.Algorithm.ECDSA_P256_SHA256,)
-    return ManagedKey(
-        Key(KEY, ("keys/seal",), b"", (b"x",) if certified else (), algorithms, KeyState.ACTIVE, ""),
-        places=(Place("tokens/main", "seal", b"\1"),),
-        disable_time=None,
-        disabled_by="",
-        csr_time=NOW - dt.timedelta(days=3),
-        not_before=NOW if certified else None,
-        not_after=NOW if certified else None,
-        subject="CN=Segel\x1b[31m" if certified else "",
-        issuer="CN=Issuing" if certified else "",
-        revocation=revocation,
-        warnings=warnings,
-        callers=("backoffice",),
-    )
-
-
 @pytest.fixture
-def keys(officer, monkeypatch):
+def keys(officer, monkeypatch, new_managed):
     """The fake officer's keys; what is sent is kept in `sent`."""
     fake = officer.keys
-    fake.there, fake.beside, fake.sent = (managed(),), (), []
+    fake.there, fake.beside, fake.sent = (new_managed(),), (), []
 
     async def look():
         return fake.there, fake.beside
@@ -54,8 +32,10 @@ def keys(officer, monkeypatch):
     return fake
 
 
-def test_status_says_what_an_officer_should_know_of_certificates(run, keys):
-    keys.there = (managed("Its certificate ends in 10 days, on 2026-12-04.", "Its certificate was revoked."),)
+def test_status_says_what_an_officer_should_know_of_certificates(run, keys, new_managed):
+    keys.there = (
+        new_managed("Its certificate ends in 10 days, on 2026-12-04.", "Its certificate was revoked."),
+    )
     keys.beside = ("The certificate of backoffice ends today, on 2026-11-24.",)
     told = run("status").stderr
     assert "Note: keys/seal: Its certificate ends in 10 days, on 2026-12-04." in told
@@ -63,15 +43,15 @@ def test_status_says_what_an_officer_should_know_of_certificates(run, keys):
     assert "Note: The certificate of backoffice ends today" in told
 
 
-def test_status_says_nothing_of_keys_that_never_had_one(run, keys):
+def test_status_says_nothing_of_keys_that_never_had_one(run, keys, new_managed):
     """A new key, or one that signs receipts, is no reason to look twice at status."""
-    keys.there = (managed("It has no certificate.", certified=False),)
+    keys.there = (new_managed("It has no certificate.", certified=False),)
     assert "no certificate" not in run("status").stderr
 
 
 @pytest.mark.parametrize("said", ["good", "unknown", "revoked"])
-def test_a_key_is_shown_with_what_its_authority_said(run, keys, said):
-    keys.there = (managed(revocation=said),)
+def test_a_key_is_shown_with_what_its_authority_said(run, keys, new_managed, said):
+    keys.there = (new_managed(revocation=said),)
     shown = run("key", "show", "seal").stdout
     assert f"revocation\t{said}" in shown
     assert "CSR made 3 days ago." in shown

@@ -131,7 +131,8 @@ def test_status_ends_with_what_is_to_be_done(states, code, run, officer, new_tok
     assert answer.exit_code == code
     assert len(answer.stdout.splitlines()) == len(states)
     assert "The daemon at unix:/run/segel/officer.sock answers." in answer.stderr
-    assert f"{states.count(TokenState.ACTIVE)} of {len(states)} tokens can sign." in answer.stderr
+    all_of_them = "1 token" if len(states) == 1 else f"{len(states)} tokens"
+    assert f"{states.count(TokenState.ACTIVE)} of {all_of_them} can sign." in answer.stderr
 
 
 def test_status_without_daemon(run, officer):

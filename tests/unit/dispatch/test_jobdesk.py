@@ -16,7 +16,7 @@ from segeld.dispatch.jobdesk import JobDesk
 from segeld.dispatch.metrics import JobMetrics
 from segeld.dispatch.upkeep import Upkeep
 from segeld.jobqueue.sqlite import FILE, SqliteStore
-from segeld.jobqueue.store import StoreFull
+from segeld.jobqueue.store_faults import StoreFull
 from segeld.model.algorithm import Algorithm, EcdsaEncoding
 from segeld.model.faults import Fault, Reason
 from segeld.model.job import Failure, Items, JobSpec
@@ -89,6 +89,19 @@ async def test_a_caller_has_so_many_items_and_a_repetition_needs_no_room(build) 
     assert (await desk.append("a", two.name, 0, items(40))).count == 40
     assert (await desk.append("a", one.name, 0, items(50))).count == 50
     assert (await desk.append("a", two.name, 40, items(10))).count == 50
+
+
+async def test_calls_at_the_same_moment_get_no_more(build, store) -> None:
+    desk = build()
+    calls = (desk.create(spec(f"r{number}"), items(30), seal=False) for number in range(60))
+    answers = await asyncio.gather(*calls, return_exceptions=True)
+    made = [one for one in answers if not isinstance(one, Fault)]
+    assert len(made) == 3
+    assert await store.usage("a") == (3, 90)
+    calls = (desk.append("a", job.name, 30, items(10)) for job in made)
+    answers = await asyncio.gather(*calls, return_exceptions=True)
+    assert [isinstance(one, Fault) for one in answers].count(False) == 1
+    assert await store.usage("a") == (3, 100)
 
 
 @pytest.mark.parametrize("way", ["create", "append"])

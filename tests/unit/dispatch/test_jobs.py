@@ -16,7 +16,7 @@ from segeld.dispatch.jobboard import OPEN_JOBS
 from segeld.dispatch.jobwork import LOW_WATER
 from segeld.dispatch.metrics import DispatchMetrics
 from segeld.ipc.worker_wire import Remedy
-from segeld.jobqueue.store import Unknown
+from segeld.jobqueue.claims import Unknown
 from segeld.model.algorithm import Algorithm, EcdsaEncoding
 from segeld.model.faults import Reason
 from segeld.model.job import BLOCK, JobSpec, Signature

@@ -14,7 +14,7 @@ from segeld.dispatch.jobdesk import JobDesk
 from segeld.dispatch.oversight import REMEMBERED, Oversight
 from segeld.dispatch.withdrawal import Withdrawal
 from segeld.jobqueue.sqlite import FILE, SqliteStore
-from segeld.jobqueue.store import StoreBroken
+from segeld.jobqueue.store_faults import StoreBroken
 from segeld.model.algorithm import Algorithm, EcdsaEncoding
 from segeld.model.faults import Fault, Reason
 from segeld.model.job import Items, JobFilter, JobSpec

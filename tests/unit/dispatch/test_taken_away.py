@@ -87,7 +87,7 @@ class Daemon:
             Quotas(queue=1000, queue_per_caller=500, answers_retention=60),
             log_origin="segel/test",
             recorded=lambda leaf: None,
-            revoked=self.desk.is_revoked,
+            revoked=self.desk.shut_out.is_revoked,
         )
         change = JobChange(self.dispatcher.jobs, self.dispatcher.news)
         self.change = change
@@ -141,13 +141,15 @@ class Daemon:
 
     async def take_away(self, what: str, on_revoke: str) -> None:
         if what == "revoked":
-            await self.desk.revoke("a", SITI, "stolen")
+            await self.desk.shut_out.revoke("a", SITI, "stolen")
         else:
             await self.apply(toml(on_revoke, **AFTER[what]))
 
     async def give_back(self, what: str, on_revoke: str) -> None:
         if what == "revoked":
-            await self.desk.unrevoke("a", self.desk.require_revoked("a").stamp, "siti", "rahmat")
+            await self.desk.shut_out.unrevoke(
+                "a", self.desk.shut_out.require_revoked("a").stamp, "siti", "rahmat"
+            )
         else:
             await self.apply(toml(on_revoke))
 

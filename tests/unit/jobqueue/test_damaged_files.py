@@ -5,8 +5,9 @@ import random
 import pytest
 from store_fakes import COMMITMENTS, DAY, FAILED, HOUR, Handy, claim, items, part, request, signature, spec
 
+from segeld.jobqueue.claims import Unknown
 from segeld.jobqueue.sqlite import DatabaseDamaged, DatabaseRefused, SqliteStore, tidying
-from segeld.jobqueue.store import StoreBroken, Unknown
+from segeld.jobqueue.store_faults import StoreBroken
 from segeld.model.faults import Fault
 from segeld.model.job import JobFilter
 

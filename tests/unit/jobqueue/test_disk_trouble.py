@@ -6,7 +6,7 @@ from flaky_disk import FlakyDisk
 from store_fakes import COMMITMENTS, MANY, Handy, claim, hold, items, part, request, signature, soon, spec
 
 from segeld.jobqueue.sqlite import SqliteStore
-from segeld.jobqueue.store import StoreBroken, StoreFull
+from segeld.jobqueue.store_faults import StoreBroken, StoreFull
 from segeld.model.faults import Fault
 from segeld.model.job import JobFilter
 from segeld.model.job_state import JobState
@@ -58,11 +58,11 @@ async def check_it_was_lived(store: Handy) -> None:
 
 @pytest.mark.parametrize("lasting", [True, False])
 @pytest.mark.parametrize("error", ERRORS)
-async def test_wherever_it_fails_nothing_acknowledged_is_lost(tmp_path, disk, error, lasting):
+async def test_wherever_it_fails_nothing_acknowledged_is_lost(memory_path, disk, error, lasting):
     operation = 0
     while True:
         operation += 1
-        path = tmp_path / f"{operation}.db"
+        path = memory_path / f"{operation}.db"
         store = Handy(await SqliteStore.open(path, COMMITMENTS, vfs=disk.name))
         disk.fail_at(operation, error, lasting=lasting)
         insist = Stubborn(disk, ERRORS[error])

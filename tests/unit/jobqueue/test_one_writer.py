@@ -8,10 +8,10 @@ import pytest
 from store_fakes import claim, digest, hold, items, part, request, signature, soon, spec
 
 from segeld.jobqueue import codec
+from segeld.jobqueue.claims import StaleClaim
 from segeld.jobqueue.codec import Outcomes, Run
 from segeld.jobqueue.sqlite import DatabaseInUse, desk
 from segeld.jobqueue.sqlite.desk import Closed
-from segeld.jobqueue.store import StaleClaim
 from segeld.model.faults import Fault, Reason
 
 

@@ -8,7 +8,7 @@ import pytest
 from store_fakes import soon
 
 from segeld.jobqueue.sqlite import DatabaseInUse, store
-from segeld.jobqueue.store import StoreBroken
+from segeld.jobqueue.store_faults import StoreBroken
 
 
 def threads() -> set[str]:

@@ -6,7 +6,7 @@ import pytest
 from store_fakes import COMMITMENTS, items, spec
 
 from segeld.jobqueue.sqlite import FILE, SqliteStore
-from segeld.jobqueue.store import StoreBroken
+from segeld.jobqueue.store_faults import StoreBroken
 
 
 @pytest.mark.parametrize("replaced", [False, True])

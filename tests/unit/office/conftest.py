@@ -5,15 +5,11 @@ import asyncio
 import pytest
 import structlog
 from key_bench import KeyBench
-from office_fakes import FakeExecutor, FakeRecords
+from office_fakes import MADE, WAYAN, FakeExecutor, FakeRecords
 
 from segeld.office.actions import AdoptLog, ApplyPolicy, InitializeToken, UnblockPin
 from segeld.office.change_desk import ChangeDesk
 from segeld.office.changes import Person
-
-WAYAN = Person("wayan", "uri:wayan")
-WAYAN_TOO = Person("wayan", "email:wayan@example.org")
-MADE = Person("made", "uri:made")
 
 
 class Office:

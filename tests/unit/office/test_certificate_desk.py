@@ -1,5 +1,6 @@
 """Taking what authorities send."""
 
+import asyncio
 import dataclasses
 
 import pytest
@@ -142,3 +143,85 @@ async def test_what_is_kept_but_could_not_be_recorded_is_said_to_be_kept(bench, 
         Fault, match=r"is kept \(tokens/a, tokens/b\) and used, but that could not be recorded"
     ):
         await bench.desk.certificates.take(taken, "wayan")
+
+
+@pytest.fixture
+def two(bench, monkeypatch):
+    """The certificates of one key, the older first, on their way at the same moment to a token that has no room."""
+    bench.tokens.full = True
+    monkeypatch.setattr(CA, "age", CA.age / 2)
+    younger = CA.seal(public_key=KEY, subject="younger")
+    bench.now += 2 * 86_400
+    examine = bench.desk.certificates.examine
+    return [examine(pem(each, CA.certificate), NAME) for each in (SEAL, younger)]
+
+
+@pytest.mark.parametrize("first", [0, 1], ids=["the older first", "the younger first"])
+async def test_of_two_that_come_at_once_the_younger_is_kept(bench, monkeypatch, two, first):
+    refuses, asked, go_on = bench.tokens.store_certificates, [], asyncio.Event()
+    both = asyncio.Event()
+
+    async def slow(key, chain):
+        asked.append(chain)
+        both.set()
+        await go_on.wait()
+        return await refuses(key, chain)
+
+    monkeypatch.setattr(bench.tokens, "store_certificates", slow)
+    takes = [
+        asyncio.create_task(bench.desk.certificates.take(taken, "wayan"))
+        for taken in (two[first], two[1 - first])
+    ]
+    async with asyncio.timeout(10):
+        await both.wait()
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert asked == [two[first].der]  # the other waits for its turn
+        go_on.set()
+        await asyncio.wait(takes)
+    assert bench.desk.standing.chain(NAME, ()) == two[1].der
+    assert takes[0].result()[0] == ("state folder",)
+    if first == 0:
+        assert takes[1].result()[0] == ("state folder",)
+    else:
+        refused = takes[1].exception()
+        assert isinstance(refused, Fault)
+        assert refused.reason is Reason.CERTIFICATE_INVALID
+        assert "has a younger certificate" in refused.text
+        assert asked == [two[1].der]  # the older went nowhere
+    await bench.restart()
+    assert bench.desk.standing.chain(NAME, ()) == two[1].der
+
+
+async def test_those_of_two_keys_do_not_wait_for_each_other(bench, monkeypatch, two):
+    other = ec.generate_private_key(ec.SECP256R1()).public_key()
+    bench.tokens.also(other)
+    taken = bench.desk.certificates.examine(pem(CA.seal(public_key=other), CA.certificate), None)
+    begun, go_on = asyncio.Event(), asyncio.Event()
+    refuses = bench.tokens.store_certificates
+
+    async def slow(key, chain):
+        if key == NAME:
+            begun.set()
+            await go_on.wait()
+        return await refuses(key, chain)
+
+    monkeypatch.setattr(bench.tokens, "store_certificates", slow)
+    async with asyncio.timeout(10):
+        first = asyncio.create_task(bench.desk.certificates.take(two[0], "wayan"))
+        await begun.wait()
+        await bench.desk.certificates.take(taken, "wayan")
+        go_on.set()
+        await first
+
+
+async def test_one_whose_key_was_destroyed_meanwhile_is_kept_nowhere(bench, monkeypatch, two):
+    async def destroyed(key, chain):
+        bench.tokens.there = False
+        raise Fault(Reason.KEY_NOT_FOUND, "No token holds it now.")
+
+    monkeypatch.setattr(bench.tokens, "store_certificates", destroyed)
+    with pytest.raises(Fault) as refused:
+        await bench.desk.certificates.take(two[0], "wayan")
+    assert refused.value.reason is Reason.KEY_NOT_FOUND
+    assert not list(bench.folder.rglob("*.pem"))

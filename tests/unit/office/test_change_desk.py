@@ -1,52 +1,18 @@
-"""The desk of changes: what is durable, what is refused, and what a crash leaves."""
+"""The desk of changes: what is asked for, what is run, and what a crash leaves."""
 
 import asyncio
 
 import pytest
+from office_fakes import MADE, WAYAN, secrets
+from store_fakes import refused
 
 from segeld.model.faults import Fault, Reason
 from segeld.model.secret import Pin
 from segeld.office.actions import ApplyPolicy, EnableKey, UnblockPin
-from segeld.office.change_desk import MAX_OPEN, MAX_OPEN_OCTETS
-from segeld.office.change_records import KEPT, MAX_ENDED
-from segeld.office.changes import LIFETIME, ChangeState, Person
+from segeld.office.changes import LIFETIME, ChangeState
 from segeld.office.executor import Partly
 
-WAYAN = Person("wayan", "uri:wayan", b"w" * 32)
-WAYAN_TOO = Person("wayan", "email:wayan@example.org")
-MADE = Person("made", "uri:made", b"m" * 32)
-KETUT = Person("ketut", "uri:ketut", b"k" * 32)
 AWAY = Fault(Reason.TOKEN_NOT_PRESENT, "The token is away. Put it in.")
-
-
-def secrets():
-    return {"so_pin": Pin(b"so-canary-1"), "new_pin": Pin(b"new-canary-2")}
-
-
-async def refused(waiting, reason: Reason) -> Fault:
-    with pytest.raises(Fault) as caught:
-        await waiting
-    assert caught.value.reason is reason
-    return caught.value
-
-
-async def test_an_approval_is_gone_with_the_certificate_that_gave_it(office):
-    change = await office.asked(UnblockPin("tokens/seal"))
-    await office.desk.approve(1, MADE, change.hash)
-    office.revoked.add(MADE.fingerprint)
-    assert office.desk.change(1).state is ChangeState.WAITING
-    fault = await refused(office.desk.run_change(1, WAYAN, secrets()), Reason.CHANGE_STATE)
-    assert "waits for another officer" in fault.text
-    assert office.token.runs == []
-    office.officers.add(KETUT.name)
-    await office.desk.approve(1, KETUT, change.hash)
-    assert (await office.desk.run_change(1, WAYAN, secrets())).state is ChangeState.DONE
-
-
-async def test_one_certificate_under_two_names_is_one_person(office):
-    change = await office.desk.propose(UnblockPin("tokens/seal"), WAYAN)
-    other = Person("made", "uri:made", WAYAN.fingerprint)
-    await refused(office.desk.approve(1, other, change.hash), Reason.SECOND_PERSON_REQUIRED)
 
 
 async def test_two_officers_change_something(office):
@@ -174,129 +140,6 @@ async def test_what_was_done_and_could_not_be_recorded_says_so(office):
     assert "may have been run" in office.desk.next_step(office.desk.change(1))
 
 
-async def test_one_person_is_not_two(office):
-    change = await office.asked()
-    for who in (WAYAN, WAYAN_TOO, Person("new-name", "uri:wayan")):
-        await refused(office.desk.approve(1, who, change.hash), Reason.SECOND_PERSON_REQUIRED)
-    assert office.desk.change(1).state is ChangeState.WAITING
-    await office.desk.approve(1, MADE, change.hash)
-    await refused(office.desk.run_change(1, MADE, {}), Reason.SECOND_PERSON_REQUIRED)
-    assert office.policy.runs == []
-
-
-async def test_an_approval_of_something_else_is_refused(office):
-    await office.asked(ApplyPolicy("weight = 1"))
-    other = await office.asked(ApplyPolicy("weight = 2"))
-    await refused(office.desk.approve(1, MADE, other.hash), Reason.CHANGE_STATE)
-
-
-async def test_narrowing_needs_one(office):
-    office.policy.needs_approval = False
-    change = await office.asked()
-    assert (change.state, change.decided) == (ChangeState.APPROVED, None)
-    assert office.records.leaves[-1].facts["approval"] == "none needed"
-    assert (await office.desk.run_change(1, WAYAN, {})).state is ChangeState.DONE
-    assert office.policy.runs[0][2] == ""
-
-
-async def test_an_office_of_one_is_audited_as_such(office):
-    office.two_person = False
-    change = await office.asked()
-    assert (change.state, change.decided) == (ChangeState.APPROVED, None)
-    assert office.records.leaves[-1].facts["approval"] == "none: two_person = false"
-
-
-async def test_what_needs_another_officer_by_now_is_refused(office):
-    office.policy.needs_approval = False
-    await office.asked()
-    office.policy.needs_approval = True
-    fault = await refused(office.desk.run_change(1, WAYAN, {}), Reason.CHANGE_STATE)
-    assert "needs another officer by now" in fault.text
-    assert office.policy.runs == []
-    office.two_person = False
-    assert (await office.desk.run_change(1, WAYAN, {})).state is ChangeState.DONE
-
-
-async def test_two_person_switched_on_again_holds_for_what_was_asked_before(office):
-    office.two_person = False
-    await office.asked()
-    office.two_person = True
-    await refused(office.desk.run_change(1, WAYAN, {}), Reason.CHANGE_STATE)
-    assert office.policy.runs == []
-
-
-async def test_the_approval_of_an_officer_who_was_removed_counts_no_more(office):
-    change = await office.approved()
-    office.officers.discard("made")
-    assert office.desk.change(1).state is ChangeState.WAITING
-    assert office.desk.waiting() == (office.desk.change(1),)
-    await refused(office.desk.run_change(1, WAYAN, {}), Reason.CHANGE_STATE)
-    office.officers.add("ketut")
-    await office.desk.approve(1, KETUT, change.hash)
-    assert (await office.desk.run_change(1, WAYAN, {})).state is ChangeState.DONE
-    assert office.policy.runs[0][2] == "ketut"
-
-
-async def test_an_approval_does_not_come_back_with_its_officer(office):
-    change = await office.approved()
-    office.officers.discard("made")
-    assert office.desk.change(1).state is ChangeState.WAITING
-    office.officers.add("made")
-    office.entered["made"] = 2
-    await office.restart()
-    seen = office.desk.change(1)
-    assert (seen.state, seen.decided) == (ChangeState.WAITING, None)
-    assert "taken out of the policy" in office.desk.next_step(seen)
-    await refused(office.desk.run_change(1, WAYAN, {}), Reason.CHANGE_STATE)
-    await office.desk.approve(1, MADE, change.hash)
-    assert "taken out" not in office.desk.next_step(office.desk.change(1))
-    assert (await office.desk.run_change(1, WAYAN, {})).state is ChangeState.DONE
-
-
-async def test_nobody_approves_what_never_can_be_run(office):
-    change = await office.asked()
-    office.outdated = "Made put another policy in force since."
-    assert "It cannot be run any more: Made put" in office.desk.next_step(change)
-    fault = await refused(office.desk.approve(1, MADE, change.hash), Reason.CHANGE_STATE)
-    assert "segelctl change reject 1" in fault.text
-    await office.desk.reject(1, WAYAN, "")
-    assert "Withdrawn" in office.desk.next_step(office.desk.change(1))
-
-
-async def test_what_would_do_something_else_by_now_is_refused(office):
-    office.policy.binding = True
-    await office.approved()
-    office.policy.summary = ("Something else is changed.",)
-    fault = await refused(office.desk.run_change(1, WAYAN, {}), Reason.CHANGE_STATE)
-    assert "would not do what it said" in fault.text
-    assert office.policy.runs == []
-
-
-async def test_it_expires(office):
-    change = await office.asked()
-    await office.approved()
-    office.now += LIFETIME
-    assert {each.state for each in office.desk.changes(ended=True)} == {ChangeState.EXPIRED}
-    assert office.desk.changes(ended=False) == ()
-    await refused(office.desk.approve(1, MADE, change.hash), Reason.CHANGE_STATE)
-    await refused(office.desk.run_change(2, WAYAN, {}), Reason.CHANGE_STATE)
-    assert "Ask anew" in office.desk.next_step(office.desk.change(1))
-
-
-async def test_an_expiry_is_written_when_it_comes(office):
-    upkeep = asyncio.create_task(office.desk.run())
-    await office.asked()
-    office.now += LIFETIME
-    await office.asked()  # whatever moves wakes it
-    async with asyncio.timeout(10):
-        while ("change expired", "") not in office.records.acts("changes/1"):
-            office.moved.clear()
-            await office.moved.wait()
-    upkeep.cancel()
-    await office.restart()
-    assert office.desk.change(1).state is ChangeState.EXPIRED
-
-
 async def test_a_dry_run_keeps_nothing(office):
     change = await office.desk.propose(ApplyPolicy("weight = 1"), WAYAN, dry_run=True)
     assert (change.number, change.state) == (0, ChangeState.WAITING)
@@ -324,78 +167,6 @@ async def test_secrets_are_those_that_are_needed_and_are_wiped_anyway(office):
     unknown = secrets()
     await refused(office.desk.run_change(99, WAYAN, unknown), Reason.CHANGE_NOT_FOUND)
     assert [len(pin) for pin in unknown.values()] == [0, 0]
-
-
-async def test_too_many_are_refused(office):
-    for _ in range(MAX_OPEN):
-        await office.asked()
-    fault = await refused(office.asked(), Reason.QUEUE_FULL)
-    assert "segelctl change list" in fault.text
-    await office.desk.reject(1, WAYAN, "")
-    await office.asked()
-
-
-async def test_long_ones_are_bounded_by_what_they_hold(office):
-    policy = ApplyPolicy("x" * (MAX_OPEN_OCTETS // 16))
-    for _ in range(15):
-        await office.asked(policy)
-    await refused(office.asked(policy), Reason.QUEUE_FULL)
-    await office.asked()
-
-
-async def test_an_expiry_that_cannot_be_written_ends_nothing(office, events, monkeypatch):
-    monkeypatch.setattr("segeld.office.change_desk.RETRY", 0.0)
-    await office.asked()
-    office.now += LIFETIME
-    office.records.broken = True
-    upkeep = asyncio.create_task(office.desk.run())
-    async with asyncio.timeout(10):
-        while not events:  # noqa: ASYNC110 - nothing says when something was logged
-            await asyncio.sleep(0)
-        office.records.broken = False
-        while ("change expired", "") not in office.records.acts("changes/1"):
-            office.moved.clear()
-            await office.moved.wait()
-    upkeep.cancel()
-
-
-async def test_a_number_never_comes_again(office):
-    await office.asked()
-    await office.desk.reject(1, WAYAN, "")
-    office.now += KEPT + 1
-    await office.restart()
-    assert (await office.asked()).number == 2
-    await refused_now(office, 1)
-    await office.restart()
-    assert (await office.asked()).number == 3
-
-
-async def refused_now(office, number: int) -> None:
-    """It was kept long enough."""
-    with pytest.raises(Fault) as caught:
-        office.desk.change(number)
-    assert caught.value.reason is Reason.CHANGE_NOT_FOUND
-
-
-async def test_ended_ones_are_bounded_too(office):
-    for _ in range(MAX_ENDED + 5):
-        change = await office.asked()
-        await office.desk.reject(change.number, WAYAN, "")
-    assert len(office.records.kept) == len(office.desk.changes(ended=True))
-    assert len(office.records.kept) <= MAX_ENDED + 1
-    assert office.desk.changes(ended=True)[0].number == MAX_ENDED + 5
-
-
-async def test_two_who_decide_at_once_are_one_after_the_other(office):
-    change = await office.asked()
-    answers = await asyncio.gather(
-        office.desk.approve(1, MADE, change.hash),
-        office.desk.approve(1, KETUT, change.hash),
-        office.desk.reject(1, WAYAN, "no"),
-        return_exceptions=True,
-    )
-    assert [isinstance(answer, Fault) for answer in answers] == [False, True, False]
-    assert office.desk.change(1).state is ChangeState.REJECTED
 
 
 async def test_of_many_runs_at_once_there_is_one(office):

@@ -49,7 +49,9 @@ class Office:
         await self.desk.apply(text, kept.hash, kept.number, "siti", "wayan")
 
     async def let_in(self, subject: str) -> None:
-        await self.desk.unrevoke(subject, self.desk.require_revoked(subject).stamp, "siti", "wayan")
+        await self.desk.shut_out.unrevoke(
+            subject, self.desk.shut_out.require_revoked(subject).stamp, "siti", "wayan"
+        )
 
 
 @pytest.fixture
@@ -64,7 +66,7 @@ async def office(tmp_path) -> Office:
 @pytest.fixture
 async def approved(office) -> int:
     """A change of wayan that made has approved."""
-    await office.desk.revoke("one", SITI, "stolen")
+    await office.desk.shut_out.revoke("one", SITI, "stolen")
     change = await office.changes.propose(UnrevokeCaller("one"), WAYAN)
     await office.changes.approve(change.number, MADE, change.hash)
     return change.number
@@ -87,7 +89,7 @@ async def another_san_for_a_while(office) -> None:
 
 
 async def certificate_revoked(office) -> None:
-    await office.desk.revoke(FINGERPRINT, SITI, "lost")
+    await office.desk.shut_out.revoke(FINGERPRINT, SITI, "lost")
     await office.let_in(FINGERPRINT)
 
 
@@ -106,7 +108,7 @@ async def test_an_approval_that_has_lapsed_does_not_come_back(office, approved, 
     with pytest.raises(Fault) as caught:
         await office.changes.run_change(approved, WAYAN, {})
     assert caught.value.reason is Reason.CHANGE_STATE
-    assert office.desk.is_revoked("one")
+    assert office.desk.shut_out.is_revoked("one")
     await office.changes.approve(approved, MADE, seen.hash)
     assert (await office.changes.run_change(approved, WAYAN, {})).state is ChangeState.DONE
 
@@ -114,7 +116,7 @@ async def test_an_approval_that_has_lapsed_does_not_come_back(office, approved, 
 @pytest.mark.parametrize("restart", [False, True])
 async def test_what_is_decided_of_others_leaves_an_approval_as_it_is(office, approved, restart) -> None:
     await office.apply(toml(*NAMES, more="# a word\n" + CALLER))
-    await office.desk.revoke(f"sha256-{'9' * 64}", SITI, "lost")
+    await office.desk.shut_out.revoke(f"sha256-{'9' * 64}", SITI, "lost")
     await office.let_in(f"sha256-{'9' * 64}")
     if restart:
         await office.start()
@@ -123,43 +125,43 @@ async def test_what_is_decided_of_others_leaves_an_approval_as_it_is(office, app
 
 async def test_a_certificate_that_was_let_in_long_ago_is_forgotten(office) -> None:
     await certificate_revoked(office)
-    assert not office.desk.is_revoked("made", MADE.fingerprint)
+    assert not office.desk.shut_out.is_revoked("made", MADE.fingerprint)
     office.now += REMEMBERED + 1
-    await office.desk.revoke("one", SITI, "stolen")
+    await office.desk.shut_out.revoke("one", SITI, "stolen")
     await office.let_in("one")
     assert [name for name in office.records.kept if name.startswith("revoked/")] == []
     await office.start()
-    assert not office.desk.is_revoked("made", MADE.fingerprint)
+    assert not office.desk.shut_out.is_revoked("made", MADE.fingerprint)
 
 
 async def test_what_a_revoked_caller_was_known_by_stays_out_under_another_name(office) -> None:
-    await office.desk.revoke("one", SITI, "stolen")
+    await office.desk.shut_out.revoke("one", SITI, "stolen")
     await office.apply(toml(*NAMES, more='[[callers]]\nname = "two"\nsans = ["dns:one", "dns:two"]\n'))
     await office.start()
     stolen = office.desk.current().principal(["dns:one"])
     assert stolen.name == "two"
-    assert office.desk.refusal(stolen, bytes(32)).reason is Reason.CALLER_REVOKED
+    assert office.desk.shut_out.refusal(stolen, bytes(32)).reason is Reason.CALLER_REVOKED
     beside = office.desk.current().principal(["dns:one.local", "dns:two"])
-    assert office.desk.refusal(beside, bytes(32), ["dns:one.local", "dns:two"]) is not None
+    assert office.desk.shut_out.refusal(beside, bytes(32), ["dns:one.local", "dns:two"]) is not None
     other = office.desk.current().principal(["dns:two"])
-    assert office.desk.refusal(other, bytes(32), ["dns:two"]) is None
+    assert office.desk.shut_out.refusal(other, bytes(32), ["dns:two"]) is None
     await office.let_in("one")
-    assert office.desk.refusal(stolen, bytes(32)) is None
+    assert office.desk.shut_out.refusal(stolen, bytes(32)) is None
 
 
 async def test_who_was_shut_out_again_is_not_let_in_by_what_was_agreed_before(office) -> None:
-    await office.desk.revoke("one", SITI, "stolen")
+    await office.desk.shut_out.revoke("one", SITI, "stolen")
     changes = [await office.changes.propose(UnrevokeCaller("one"), WAYAN) for _ in range(2)]
     for change in changes:
         await office.changes.approve(change.number, MADE, change.hash)
     await office.changes.run_change(1, WAYAN, {})
     assert "is not shut out any more" in office.changes.next_step(office.changes.change(2))
     office.now += 60
-    await office.desk.revoke("one", SITI, "stolen again")
+    await office.desk.shut_out.revoke("one", SITI, "stolen again")
     with pytest.raises(Fault, match="was shut out again since, by siti: stolen again") as caught:
         await office.changes.run_change(2, WAYAN, {})
     assert caught.value.reason is Reason.CHANGE_STATE
-    assert office.desk.is_revoked("one")
+    assert office.desk.shut_out.is_revoked("one")
 
 
 async def test_a_revocation_that_cannot_be_recorded_says_that_nobody_is_shut_out(office) -> None:
@@ -169,15 +171,15 @@ async def test_a_revocation_that_cannot_be_recorded_says_that_nobody_is_shut_out
     office.records.broken = True
     for subject in ("one", FINGERPRINT):
         with pytest.raises(Fault, match=f"{subject} is NOT shut out") as caught:
-            await office.desk.revoke(subject, SITI, "stolen")
+            await office.desk.shut_out.revoke(subject, SITI, "stolen")
         assert caught.value.reason is Reason.STORAGE_UNAVAILABLE
-    assert not office.desk.is_revoked("one", MADE.fingerprint)
+    assert not office.desk.shut_out.is_revoked("one", MADE.fingerprint)
     office.records.broken = False
-    await office.desk.revoke("one", SITI, "stolen")
+    await office.desk.shut_out.revoke("one", SITI, "stolen")
     office.records.broken = True
     with pytest.raises(Fault):
         await office.let_in("one")
-    assert office.desk.is_revoked("one")
+    assert office.desk.shut_out.is_revoked("one")
     assert told == [1]
     await office.start()
-    assert office.desk.is_revoked("one")
+    assert office.desk.shut_out.is_revoked("one")

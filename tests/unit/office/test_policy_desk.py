@@ -171,39 +171,39 @@ async def test_what_cannot_be_recorded_does_not_happen(records, desk):
     records.broken = True
     for act in (
         apply(desk, NARROWER, "siti"),
-        desk.revoke("one", SITI, "stolen"),
+        desk.shut_out.revoke("one", SITI, "stolen"),
     ):
         with pytest.raises(Fault):
             await act
     assert desk.current().weight("one") == 2
-    assert not desk.is_revoked("one")
+    assert not desk.shut_out.is_revoked("one")
     assert told == []
 
 
 async def test_a_caller_is_shut_out_across_restarts_until_two_let_it_in(file, records, desk):
     told = []
-    desk.changed.append(lambda: told.append(desk.is_revoked("one")))
+    desk.changed.append(lambda: told.append(desk.shut_out.is_revoked("one")))
     who = desk.current().principal(["dns:one"])
-    assert desk.refusal(who, PRINT) is None
-    await desk.revoke("one", SITI, "stolen")
+    assert desk.shut_out.refusal(who, PRINT) is None
+    await desk.shut_out.revoke("one", SITI, "stolen")
     assert told == [True]
     again = await opened(file, records)
-    assert again.refusal(who, PRINT).reason is Reason.CALLER_REVOKED
+    assert again.shut_out.refusal(who, PRINT).reason is Reason.CALLER_REVOKED
     letting_in = LettingIn(again)
     described = await letting_in.describe(UnrevokeCaller("one"))
     assert described.needs_approval
     await letting_in.run(described.action, "siti", {}, "rahmat")
-    assert (await opened(file, records)).refusal(who, PRINT) is None
+    assert (await opened(file, records)).shut_out.refusal(who, PRINT) is None
     assert records.acts("one") == [("caller revoked", "siti"), ("caller let in again", "siti")]
 
 
 async def test_one_certificate_is_shut_out_and_the_caller_is_not(file, records, desk):
     who = desk.current().principal(["dns:one"])
-    await desk.revoke(f"sha256-{PRINT.hex()}", SITI, "stolen")
+    await desk.shut_out.revoke(f"sha256-{PRINT.hex()}", SITI, "stolen")
     again = await opened(file, records)
-    assert again.refusal(who, PRINT) is not None
-    assert again.refusal(who, bytes(32)) is None
-    assert not again.is_revoked("one")
+    assert again.shut_out.refusal(who, PRINT) is not None
+    assert again.shut_out.refusal(who, bytes(32)) is None
+    assert not again.shut_out.is_revoked("one")
 
 
 @pytest.mark.parametrize(
@@ -219,7 +219,7 @@ async def test_one_certificate_is_shut_out_and_the_caller_is_not(file, records, 
 )
 async def test_who_cannot_be_shut_out_so(records, desk, subject, why, says):
     with pytest.raises(Fault, match=says):
-        await desk.revoke(subject, SITI, why, PRINT)
+        await desk.shut_out.revoke(subject, SITI, why, PRINT)
     assert len(records.leaves) == 1
 
 
@@ -230,7 +230,7 @@ async def test_nobody_is_let_in_who_was_not_shut_out(desk):
 
 
 async def test_jobs_are_condemned_only_if_the_policy_says_so(file, records, desk):
-    await desk.revoke("one", SITI, "stolen")
+    await desk.shut_out.revoke("one", SITI, "stolen")
     assert list(desk.condemned()) == []
     await apply(desk, POLICY.replace("weight = 2", 'weight = 2\non_revoke = "cancel"'), "siti")
     assert list(desk.condemned()) == ["one"]

@@ -39,15 +39,15 @@ async def narrow(desk: PolicyDesk) -> None:
 
 
 async def shut_out(desk: PolicyDesk) -> None:
-    await desk.revoke("one", SITI, "stolen")
+    await desk.shut_out.revoke("one", SITI, "stolen")
 
 
 async def let_in(desk: PolicyDesk) -> None:
-    await desk.unrevoke("one", desk.require_revoked("one").stamp, "siti", "rahmat")
+    await desk.shut_out.unrevoke("one", desk.shut_out.require_revoked("one").stamp, "siti", "rahmat")
 
 
 def seen(desk: PolicyDesk) -> tuple[object, ...]:
-    return desk.current().weight("one"), desk.document().number, desk.is_revoked("one")
+    return desk.current().weight("one"), desk.document().number, desk.shut_out.is_revoked("one")
 
 
 @pytest.mark.parametrize("error", ERRORS)

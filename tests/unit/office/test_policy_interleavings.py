@@ -135,7 +135,7 @@ class Interleavings(RuleBasedStateMachine):
 
     @rule()
     def revoke(self) -> None:
-        self.attempt(self.desk.revoke(CALLER, OFFICER, "stolen"))
+        self.attempt(self.desk.shut_out.revoke(CALLER, OFFICER, "stolen"))
 
     def number(self, which: int, *, approved: bool = False) -> int:
         """Of one that is open, if any is."""
@@ -163,7 +163,7 @@ class Interleavings(RuleBasedStateMachine):
         async def all_at_once() -> None:
             await asyncio.gather(
                 *(self.changes.run_change(self.number(which, approved=True), WAYAN, {}) for which in others),
-                self.desk.revoke(CALLER, OFFICER, "stolen"),
+                self.desk.shut_out.revoke(CALLER, OFFICER, "stolen"),
                 return_exceptions=True,
             )
 
@@ -174,7 +174,7 @@ class Interleavings(RuleBasedStateMachine):
         """The disk is full while something is run."""
         self.records.broken = True
         self.run(0)
-        self.attempt(self.desk.revoke(CALLER, OFFICER, "stolen"))
+        self.attempt(self.desk.shut_out.revoke(CALLER, OFFICER, "stolen"))
         self.records.broken = False
 
     @invariant()
@@ -182,7 +182,9 @@ class Interleavings(RuleBasedStateMachine):
         """Judged by the log and by what is in force alone."""
         leaves, seen = self.records.leaves, self.looked
         granted = self.desk.current().grants[CALLER].by_key
-        have = frozenset(map(str, granted)) | (frozenset() if self.desk.is_revoked(CALLER) else {CALLER})
+        have = frozenset(map(str, granted)) | (
+            frozenset() if self.desk.shut_out.is_revoked(CALLER) else {CALLER}
+        )
         done = [leaf.subject for leaf in leaves[seen:] if leaf.what == "change done"]
         for each in have - self.have:
             since = leaves[self.taken.get(each, 0) :]

@@ -1,10 +1,15 @@
 """Keys and certificates as officers ask for them."""
 
+import asyncio
+
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from key_bench import CA, KEY, NAME, KeyBench
+from status_authority import der
 
 from segel.v1 import token_admin_pb2
+from segeld.model.faults import Fault, Reason
 
 PRIVATE = ec.generate_private_key(ec.SECP256R1()).private_bytes(
     Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
@@ -45,3 +50,150 @@ async def test_a_bad_subject_is_refused_before_anything_is_signed(daemon, refusa
     assert refused.reason == "FIELD_INVALID"
     assert told in refused.text
     assert daemon.dispatch.orders == []
+
+
+# --- what officers do not wait for, and what fails
+
+
+class KeptKeys(KeyBench):
+    """A desk that keeps what it decides, in the daemon; `recorded` is told of each act of it."""
+
+    def __init__(self, daemon, folder) -> None:
+        super().__init__(folder)
+        self.signer = daemon.dispatch
+        self.recorded: asyncio.Queue[str] = asyncio.Queue()
+        keep = self.records.keep
+
+        async def told(writes, leaf):
+            index = await keep(writes, leaf)
+            self.recorded.put_nowait(leaf.what)
+            return index
+
+        self.records.keep = told
+
+    async def until(self, what: str) -> None:
+        async with asyncio.timeout(10):
+            while await self.recorded.get() != what:
+                pass
+
+
+@pytest.fixture
+async def kept(daemon, tmp_path) -> KeptKeys:
+    kept = KeptKeys(daemon, tmp_path)
+    await kept.desk.load(kept.records)
+    daemon.key_desk = kept.desk
+    await daemon.start()
+    return kept
+
+
+def imported() -> tuple[token_admin_pb2.ImportCertificateRequest, tuple[bytes, ...]]:
+    chain = (CA.seal(public_key=KEY), CA.certificate)
+    data = b"".join(each.public_bytes(Encoding.PEM) for each in chain)
+    return token_admin_pb2.ImportCertificateRequest(key=str(NAME), data=data), der(*chain)
+
+
+class Holding:
+    """The token takes its time over a certificate."""
+
+    def __init__(self, kept, monkeypatch) -> None:
+        self.begun, self.go_on = asyncio.Event(), asyncio.Event()
+        self._store = kept.tokens.store_certificates
+        monkeypatch.setattr(kept.tokens, "store_certificates", self.store)
+
+    async def store(self, key, chain):
+        self.begun.set()
+        await self.go_on.wait()
+        return await self._store(key, chain)
+
+
+async def cancelled(call, begun) -> None:
+    async with asyncio.timeout(10):
+        await begun
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+
+
+async def failures(daemon, what: str) -> list[tuple[str, str, dict]]:
+    await daemon.acts.drained()
+    leaves = daemon.acts._recorder.leaves
+    return [(leaf.who, leaf.subject, leaf.facts) for leaf in leaves if leaf.what == what]
+
+
+async def test_an_import_that_nobody_waits_for_comes_to_its_end_and_is_recorded(daemon, kept, monkeypatch):
+    request, chain = imported()
+    await kept.desk.certificates._records.change(NAME, "certificate request made", "siti", {"csr_at": 1.0})
+    holding = Holding(kept, monkeypatch)
+    await cancelled(daemon.admin().ImportCertificate(request), holding.begun.wait())
+    assert "certificate imported" not in kept.acts()
+    holding.go_on.set()
+    await kept.until("certificate imported")
+    assert kept.desk.standing.chain(NAME, kept.tokens.chain) == chain
+    assert kept.desk.standing.note(NAME).csr_at == 0
+    assert kept.records.leaves[-1].facts["stored"] == "tokens/a, tokens/b"
+    assert await failures(daemon, "certificate import failed") == []
+
+
+async def test_nor_is_one_lost_that_fails_then(daemon, kept, monkeypatch):
+    request, _ = imported()
+    failed, later = asyncio.Event(), daemon.acts.later
+
+    def noted(what, **facts):
+        later(what, **facts)
+        failed.set()
+
+    monkeypatch.setattr(daemon.acts, "later", noted)
+    kept.tokens.full = True
+    (kept.folder / "certificates").write_bytes(b"no folder")
+    holding = Holding(kept, monkeypatch)
+    await cancelled(daemon.admin().ImportCertificate(request), holding.begun.wait())
+    holding.go_on.set()
+    async with asyncio.timeout(10):
+        await failed.wait()
+    told = await failures(daemon, "certificate import failed")
+    assert told == [("siti", str(NAME), {"reason": "STORAGE_UNAVAILABLE"})]
+    assert "certificate imported" not in kept.acts()
+
+
+@pytest.mark.parametrize(
+    ("fail", "reason"),
+    [
+        (Fault(Reason.TOKEN_NOT_ACTIVE, "Its token waits for its PIN."), "TOKEN_NOT_ACTIVE"),
+        (RuntimeError("odd"), "INTERNAL"),
+    ],
+    ids=["refused", "odd"],
+)
+async def test_a_request_for_a_certificate_that_could_not_be_signed_is_in_the_log(
+    daemon, kept, refusal, fail, reason
+):
+    daemon.dispatch.fail = fail
+    request = token_admin_pb2.CreateCsrRequest(key=str(NAME), subject="/CN=x")
+    assert (await refusal(daemon.admin().CreateCsr(request))).reason == reason
+    told = await failures(daemon, "certificate request not made")
+    assert told == [("siti", str(NAME), {"reason": reason})]
+    assert kept.acts() == []
+    assert kept.desk.standing.note(NAME).csr_at == 0
+
+
+async def test_so_is_one_whose_signature_was_refused_and_one_that_could_not_be_recorded(
+    daemon, kept, refusal
+):
+    request = token_admin_pb2.CreateCsrRequest(key=str(NAME), subject="/CN=x")
+    daemon.dispatch.outcome = lambda _: Fault(Reason.DEVICE_ERROR, "The token did not sign it.")
+    assert (await refusal(daemon.admin().CreateCsr(request))).reason == "DEVICE_ERROR"
+    daemon.dispatch.outcome, kept.records.broken = None, True
+    assert (await refusal(daemon.admin().CreateCsr(request))).reason == "STORAGE_UNAVAILABLE"
+    told = [facts["reason"] for *_, facts in await failures(daemon, "certificate request not made")]
+    assert told == ["DEVICE_ERROR", "STORAGE_UNAVAILABLE"]
+    assert kept.desk.standing.note(NAME).csr_at == 0
+
+
+async def test_a_request_that_nobody_waits_for_is_recorded_as_made(daemon, kept):
+    daemon.dispatch.hold = asyncio.Event()
+    request = token_admin_pb2.CreateCsrRequest(key=str(NAME), subject="/CN=x")
+    await cancelled(daemon.admin().CreateCsr(request), daemon.dispatch.arrived.acquire())
+    assert kept.acts() == []
+    daemon.dispatch.hold.set()
+    await kept.until("certificate request made")
+    assert kept.desk.standing.note(NAME).csr_at
+    assert await failures(daemon, "certificate request not made") == []

@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import socketserver
 import subprocess
 import sys
 import urllib.request
@@ -108,7 +109,9 @@ def test_a_stderr_that_takes_nothing_ends_nothing(form, stderr):
     assert done.returncode in {0, 120}
 
 
-def test_figures_are_served_until_closed():
+def test_figures_are_served_until_closed(monkeypatch):
+    # How often its thread looks whether it is to end: nobody waits for that.
+    monkeypatch.setattr(socketserver.BaseServer.serve_forever, "__defaults__", (3600.0,))
     registry = CollectorRegistry()
     CallMetrics(registry).streams.set(3)
     port, close = serve_metrics("127.0.0.1:0", registry)

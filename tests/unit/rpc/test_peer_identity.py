@@ -1,10 +1,16 @@
 """Who gets in, and as whom."""
 
 import asyncio
+import datetime as dt
 from dataclasses import replace
 
 import grpc
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import ExtensionOID, NameOID
 
 from segel.v1 import signing_pb2, signing_pb2_grpc
 from segeld.model.faults import Fault, Reason
@@ -94,6 +100,22 @@ def test_a_certificate_that_expired_since_the_handshake_is_refused(authority):
 def test_a_peer_without_a_readable_certificate_is_nobody(auth_context):
     with pytest.raises(Fault) as caught:
         certificate_of(auth_context)
+    assert caught.value.reason is Reason.CALLER_UNKNOWN
+
+
+@pytest.mark.parametrize("tag", [0xA3, 0xA5], ids=["x400Address", "ediPartyName"])
+def test_a_name_of_a_kind_that_is_not_read_is_a_refusal(tag):
+    """RFC 5280 section 4.2.1.6 has nine kinds of names; `cryptography` does not read these two."""
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "odd")])
+    key = ec.generate_private_key(ec.SECP256R1())
+    sans = x509.UnrecognizedExtension(
+        ExtensionOID.SUBJECT_ALTERNATIVE_NAME, bytes([0x30, 4, tag, 2, 0x30, 0])
+    )
+    now = dt.datetime.now(dt.UTC)
+    built = x509.CertificateBuilder(name, name, key.public_key(), 1, now, now + dt.timedelta(1))
+    pem = built.add_extension(sans, critical=False).sign(key, hashes.SHA256()).public_bytes(Encoding.PEM)
+    with pytest.raises(Fault, match="cannot be read: UnsupportedGeneralNameType") as caught:
+        certificate_of({"x509_pem_cert": [pem]})
     assert caught.value.reason is Reason.CALLER_UNKNOWN
 
 

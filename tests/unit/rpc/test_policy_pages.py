@@ -91,7 +91,7 @@ async def test_what_is_no_fault_and_gives_nobody_more_is_noted(desk, check):
     (note,) = (await check(OFFICERS)).warnings
     assert note.startswith("dns:c0: nobody's from now on.")
     officer = desk.current().principal(["email:siti"])
-    await desk.revoke("c0", officer, "stolen")
+    await desk.shut_out.revoke("c0", officer, "stolen")
     (note,) = (await check(with_two.replace('name = "c0"', 'name = "other"'))).warnings
     assert "dns:c0: was shut out with c0, and stays so as other" in note
     assert (await check(with_two)).warnings == []

@@ -60,7 +60,7 @@ async def desk(daemon, tmp_path):
         daemon.open_calls.review()
 
     desk.changed.append(follow)
-    daemon.policy, daemon.shut_out = desk.current(), desk.refusal
+    daemon.policy, daemon.shut_out = desk.current(), desk.shut_out.refusal
     barred = {daemon.foreign.name: Fault(Reason.KEY_DISABLED, "The key is disabled.")}
     daemon.services = (
         policy_service(desk, daemon.open_calls, daemon.inventory, jobs_of=len, barred=barred.get),
@@ -130,8 +130,8 @@ async def test_open_streams_are_cut_at_once_and_new_calls_refused(daemon, desk, 
     await others.done_writing()
     assert await others.read() is grpc.aio.EOF
     assert await others.code() is grpc.StatusCode.OK
-    stamp = desk.require_revoked("backoffice").stamp
-    await desk.unrevoke("backoffice", stamp, "siti", "rahmat")
+    stamp = desk.shut_out.require_revoked("backoffice").stamp
+    await desk.shut_out.unrevoke("backoffice", stamp, "siti", "rahmat")
     assert (await daemon.signing().WhoAmI(ASK)).caller == "backoffice"
 
 
@@ -172,7 +172,7 @@ async def test_a_client_that_went_away_is_not_answered(daemon, desk, events):
     stream = daemon.signing().SignStream()
     await stream.read()
     stream.cancel()
-    await desk.revoke("backoffice", desk.current().principal(["email:siti@example.org"]), "stolen")
+    await desk.shut_out.revoke("backoffice", desk.current().principal(["email:siti@example.org"]), "stolen")
     await daemon.servers.stop(1)
     ended = next(each for each in events if each["event"] == "call" and "SignStream" in each["method"])
     assert ended["code"] in {"CANCELLED", "UNAUTHENTICATED"}

@@ -90,12 +90,6 @@ def test_limits_of_an_active_token_are_only_made_tighter(there, new, until, left
     assert (allowance.until, allowance.left) == (until, left)
 
 
-def test_what_an_earlier_activation_set_aside_widens_nothing():
-    allowance = Allowance(Limits(signatures=5), 0.0)
-    assert not allowance.give_back(100, made=0)
-    assert allowance.left == 5
-
-
 @pytest.fixture
 def deactivated():
     return asyncio.Event()
@@ -111,15 +105,17 @@ def term(deactivated):
 
 async def test_the_last_signature_ends_the_activation_once_it_is_made(term, deactivated):
     term.begin(Limits(signatures=3))
-    assert (term.reserve(2), term.reserve(2), term.reserve(1)) == (2, 1, 0)
-    term.give_back(1, made=1)
+    two, one, none = term.reserve(2), term.reserve(2), term.reserve(1)
+    assert (two.count, one.count, none.count) == (2, 1, 0)
+    term.give_back(one, made=1)
     assert not term.why
-    assert term.give_back(2, made=1)
-    assert term.reserve(5) == 1
-    term.give_back(1, made=1)
+    assert term.give_back(two, made=1)
+    last = term.reserve(5)
+    assert last.count == 1
+    term.give_back(last, made=1)
     await asyncio.wait_for(deactivated.wait(), 5)
     assert term.why == "The 3 signatures of its activation are made."
-    assert term.reserve(1) == 0
+    assert not term.reserve(1)
 
 
 async def test_the_end_of_its_time_ends_the_activation(term, deactivated):
@@ -132,7 +128,7 @@ async def test_a_new_activation_forgets_why_the_last_one_ended(term, deactivated
     term.begin(Limits(seconds=0.01))
     await asyncio.wait_for(deactivated.wait(), 5)
     term.begin(NO_LIMITS)
-    assert (term.why, term.until, term.reserve(9)) == ("", None, 9)
+    assert (term.why, term.until, term.reserve(9).count) == ("", None, 9)
 
 
 async def test_an_officer_who_ends_it_first_leaves_no_timer(term, deactivated):
@@ -140,3 +136,16 @@ async def test_an_officer_who_ends_it_first_leaves_no_timer(term, deactivated):
     term.end()
     assert (term.why, term.until, term.left) == ("", None, None)
     assert term._timer is None
+
+
+@pytest.mark.parametrize("made", [0, 3])
+async def test_what_an_earlier_activation_set_aside_widens_nothing(term, made):
+    term.begin(NO_LIMITS)
+    earlier = term.reserve(5)
+    term.begin(Limits(signatures=5))
+    now = term.reserve(5)
+    assert not term.give_back(earlier, made=made)
+    assert (term.left, term.reserve(1).count) == (5, 0)
+    assert term.give_back(now, made=2)
+    assert term.reserve(9).count == 3
+    term.end()

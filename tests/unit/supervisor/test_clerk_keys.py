@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 from segeld.config.schema import Timeouts
 from segeld.ipc import ceremony_wire as wire
-from segeld.model.names import TokenName
+from segeld.model.names import KeyName, TokenName
 from segeld.supervisor.clerk_keys import KeyCeremonies
 
 KEY, CERTIFICATE, CONFIGURED = b"key", b"certificate", (b"key", b"other")
@@ -21,7 +21,13 @@ class FakeWorker:
 
 
 async def test_keys_that_only_the_configuration_knows_are_told_to_whoever_looks_for_one(monkeypatch) -> None:
+    gone: list[KeyName] = []
+
+    async def destroyed(key: KeyName) -> None:
+        gone.append(key)
+
     host = SimpleNamespace(
+        destroyed=destroyed,
         name=TokenName("a"),
         config=SimpleNamespace(timeouts=Timeouts()),
         public_keys=lambda: CONFIGURED,
@@ -44,3 +50,4 @@ async def test_keys_that_only_the_configuration_knows_are_told_to_whoever_looks_
         wire.StoreCertificates(1, KEY, (CERTIFICATE,), CONFIGURED),
         wire.DestroyKey(1, KEY, CONFIGURED),
     ]
+    assert gone == [KeyName.of(KEY)]

@@ -1,85 +1,12 @@
 """Keys are proved by a probe, but not those that must not sign: these are proved before they sign."""
 
-import asyncio
-
 import pytest
+from keyring_desk import FAILED, Desk, Worker, name
 
-from segeld.config.schema import Token
-from segeld.ipc.worker_wire import FoundKey, ItemFailed, Remedy, Signed
+from segeld.ipc.worker_wire import FoundKey
 from segeld.model.algorithm import KeyKind
-from segeld.model.faults import Fault, Reason
-from segeld.model.names import KeyName
-from segeld.supervisor.keyring import Keyring
+from segeld.model.faults import Reason
 from segeld.supervisor.worker_handle import WorkerLost
-
-TIMEOUT = 10
-FAILED = ItemFailed(Reason.DEVICE_ERROR, 0x30, Remedy.ITEM, certain=True)
-
-
-def found(word: str, **fields) -> FoundKey:
-    return FoundKey(word, word.encode(), KeyKind.P_256, word.encode(), (), False, **fields)
-
-
-def name(word: str) -> KeyName:
-    return KeyName.of(word.encode())
-
-
-class Worker:
-    """Counts what it signs."""
-
-    def __init__(self) -> None:
-        self.signed: list[KeyName] = []
-        self.outcome: bytes | ItemFailed | WorkerLost = b"a signature"
-        self.killed = ""
-
-    async def sign(self, key, *_, **__) -> Signed:
-        self.signed.append(KeyName(key))
-        await asyncio.sleep(0)
-        if isinstance(self.outcome, WorkerLost):
-            raise self.outcome
-        return Signed(1, (self.outcome,), 1)
-
-    def kill(self, why: str) -> None:
-        self.killed = why
-
-
-class Desk:
-    """What bars keys, the token that they are on, and the audit log."""
-
-    def __init__(self) -> None:
-        self.barred: set[KeyName] = set()
-        self.halted = False
-        self.worker: Worker | None = Worker()
-        self.recorded: list[KeyName] = []
-        self.full = False
-        self.updates = 0
-        self.ring = Keyring(self, Token("soft", label="seal"), self, self.record)
-
-    def is_barred(self, key, found) -> bool:
-        assert key in {each.name for each in found}
-        return key in self.barred
-
-    def is_halted(self) -> bool:
-        return self.halted
-
-    def ready(self) -> Worker | None:
-        return self.worker
-
-    def update(self) -> None:
-        self.updates += 1
-
-    async def record(self, key) -> None:
-        if self.full:
-            raise Fault(Reason.STORAGE_FULL, "The disk has no room.")
-        self.recorded.append(key)
-
-    async def know(self, *words: str, worker: Worker | None = None) -> None:
-        await self.ring.know(worker or self.worker, tuple(map(found, words)), logged_in=True)
-
-    async def review(self) -> None:
-        self.ring.review()
-        if self.ring._proving is not None:
-            await asyncio.wait_for(self.ring._proving, TIMEOUT)
 
 
 @pytest.fixture
@@ -108,6 +35,35 @@ async def test_it_is_proved_once_when_it_is_barred_no_more_and_used_only_then(de
     assert desk.updates == 1
     await desk.review()
     assert len(desk.worker.signed) == 2
+
+
+async def test_one_that_is_barred_while_its_probe_is_being_recorded_signs_none(desk) -> None:
+    desk.meanwhile = lambda: desk.barred.add(name("a"))
+    await desk.know("a")
+    assert desk.recorded == [name("a")]
+    assert desk.worker.signed == []
+    assert (desk.ring.names, desk.ring.unproved) == (frozenset(), {name("a")})
+    desk.barred, desk.meanwhile = set(), lambda: None
+    await desk.review()
+    assert desk.worker.signed == [name("a")]
+    assert desk.ring.names == {name("a")}
+
+
+async def test_one_that_is_barred_so_after_an_activation_signs_none_either(desk) -> None:
+    desk.barred = {name("a")}
+    await desk.know("a")
+    desk.barred, desk.meanwhile = set(), lambda: desk.barred.add(name("a"))
+    await desk.review()
+    assert desk.worker.signed == []
+    assert desk.ring.unproved == {name("a")}
+
+
+async def test_one_that_is_barred_no_more_before_the_others_are_proved_is_proved_with_them(desk) -> None:
+    desk.barred = {name("a")}
+    desk.meanwhile = desk.barred.clear  # while the next is recorded
+    await desk.know("a", "b")
+    assert desk.worker.signed == [name("b"), name("a")]
+    assert desk.ring.names == {name("a"), name("b")}
 
 
 async def test_one_whose_probe_fails_then_is_unusable(desk) -> None:

@@ -15,6 +15,7 @@ from segeld.model.names import TokenName
 from segeld.model.secret import Pin
 from segeld.model.token_state import PinState
 from segeld.supervisor.guard import Guard
+from segeld.supervisor.login import Logins
 from segeld.supervisor.news import News
 from segeld.supervisor.pin import TokenPin
 from segeld.supervisor.slot import Waiting
@@ -55,13 +56,15 @@ class FakeKeeper:
 
 class FakeWorker:
     def __init__(self, serial: str) -> None:
-        self.number, self.serial, self.ended, self.why = 1, serial, asyncio.Event(), ""
+        self.number, self.serial, self.why = 1, serial, ""
+        self.ended, self.leaving = asyncio.Event(), asyncio.Event()
 
     def take_pin_socket(self) -> socket.socket:
         return socket.socket()
 
 
-def token(tmp_path, keeper, **config) -> TokenPin:
+def token(tmp_path, keeper, **config) -> tuple[TokenPin, Logins]:
+    """Its PIN is held."""
     settings = SimpleNamespace(
         unattended=True, flags_trusted=None, **{"pin": PinPrompt(), "timeouts": Timeouts(), **config}
     )
@@ -74,9 +77,9 @@ def token(tmp_path, keeper, **config) -> TokenPin:
         show_flags=lambda flags: None,
         update=lambda: None,
     )
-    pin = TokenPin(host, keeper, Guard(tmp_path / "pin-guard"), acts())
+    pin = TokenPin(host, keeper, Guard(tmp_path / "pin-guard"))
     pin.state = PinState.HELD
-    return pin
+    return pin, Logins(host, pin, keeper, acts())
 
 
 async def test_a_pin_that_is_taken_back_while_the_keeper_restarts_does_not_come_back(tmp_path) -> None:
@@ -86,8 +89,8 @@ async def test_a_pin_that_is_taken_back_while_the_keeper_restarts_does_not_come_
         await restarted.wait()
         return keeper
 
-    pin = token(tmp_path, start, pin=PinFile(tmp_path / "pin"))
-    logging_in = asyncio.create_task(pin.log_in(FakeWorker("1")))
+    pin, logins = token(tmp_path, start, pin=PinFile(tmp_path / "pin"))
+    logging_in = asyncio.create_task(logins.log_in(FakeWorker("1")))
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     taking_back = asyncio.create_task(pin.forget())
@@ -106,7 +109,7 @@ async def test_what_was_to_be_read_by_itself_is_not_after_an_officers_act(tmp_pa
         await restarted.wait()
         return keeper
 
-    pin = token(tmp_path, start, pin=PinFile(tmp_path / "pin"))
+    pin, _ = token(tmp_path, start, pin=PinFile(tmp_path / "pin"))
     taking_back = asyncio.create_task(pin.forget())
     await asyncio.sleep(0)
     reading = asyncio.create_task(pin.hold_configured())
@@ -124,10 +127,36 @@ async def test_an_attempt_is_of_the_token_that_this_worker_has_opened(tmp_path) 
     async def there() -> FakeKeeper:
         return keeper
 
-    pin = token(tmp_path, there)
-    pin._held_by = keeper
-    await asyncio.wait_for(pin.log_in(FakeWorker("4711")), TIMEOUT)
+    pin, logins = token(tmp_path, there)
+    pin.held_by = keeper
+    await asyncio.wait_for(logins.log_in(FakeWorker("4711")), TIMEOUT)
     assert (keeper.asked, pin.bound) == (["lend to the token 4711"], "4711")
+
+
+@pytest.mark.parametrize("held", [True, False])
+async def test_a_worker_in_whose_place_another_one_is_to_come_does_not_log_in_any_more(
+    tmp_path, held
+) -> None:
+    keeper = FakeKeeper()
+
+    async def there() -> FakeKeeper:
+        return keeper
+
+    pin, logins = token(tmp_path, there)
+    pin.held_by = keeper
+    if not held:
+        pin.gone()
+    worker = FakeWorker("4711")
+    logging_in = asyncio.create_task(logins.log_in(worker))
+    if held:
+        await logins._turn.acquire()
+    await asyncio.sleep(0)
+    worker.leaving.set()
+    if held:
+        logins._turn.release()
+    with pytest.raises(WorkerLost):
+        await asyncio.wait_for(logging_in, TIMEOUT)
+    assert keeper.asked == []
 
 
 async def test_an_officer_is_told_if_what_was_refused_counts_still_and_the_pin_is_wiped_all_the_same(
@@ -139,7 +168,7 @@ async def test_an_officer_is_told_if_what_was_refused_counts_still_and_the_pin_i
         return keeper
 
     (tmp_path / "state").mkdir()
-    pin = token(tmp_path / "state", there)
+    pin, _ = token(tmp_path / "state", there)
     await pin._guard.load()
     await pin._guard.keep(str(NAME), THERE, Record(refused=(b"x",)))
     away = (tmp_path / "state").rename(tmp_path / "away")
@@ -160,11 +189,11 @@ async def test_no_pin_is_tried_with_a_token_in_quarantine_one_that_was_typed_nei
     async def there() -> FakeKeeper:
         return keeper
 
-    pin = token(tmp_path, there)
-    pin._held_by = keeper
-    pin._host.is_barred = lambda: True
+    pin, logins = token(tmp_path, there)
+    pin.held_by = keeper
+    logins._host.is_barred = lambda: True
     worker = FakeWorker(THERE)
-    for attempt in (pin.log_in_once(worker, THERE), pin.log_in_typed(worker, THERE, Pin(b"123456"))):
+    for attempt in (logins.log_in_once(worker, THERE), logins.log_in_typed(worker, THERE, Pin(b"123456"))):
         with pytest.raises(Fault) as refused:
             await attempt
         assert refused.value.reason is Reason.TOKEN_QUARANTINED
@@ -177,10 +206,10 @@ async def test_the_old_pin_is_lent_to_nobody_while_it_is_exchanged_whatever_come
     async def there() -> FakeKeeper:
         return keeper
 
-    pin = token(tmp_path, there)
+    _, logins = token(tmp_path, there)
 
     async def exchange() -> None:
-        async with pin.alone():
+        async with logins.alone():
             assert keeper.asked == ["freeze"]
             raise WorkerLost("it died in it")
 
@@ -196,8 +225,8 @@ async def test_a_pin_is_not_exchanged_while_somebody_logs_in_with_the_old_one(tm
     async def there() -> FakeKeeper:
         return keeper
 
-    pin = token(tmp_path, there, timeouts=Timeouts(login=0.01, operation=0.01))
+    _, logins = token(tmp_path, there, timeouts=Timeouts(login=0.01, operation=0.01))
     with pytest.raises(Fault, match="Nothing was changed") as busy:
-        await pin.alone().__aenter__()
+        await logins.alone().__aenter__()
     assert busy.value.reason is Reason.TOKEN_BUSY
     assert keeper.asked == ["freeze", "thaw"]

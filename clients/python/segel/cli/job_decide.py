@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from segel._counts import counted
 from segel.cli.exit_codes import ExitCode
 from segel.cli.failures import UsageError
 from segel.cli.job_ask import Yes, sure
@@ -50,7 +51,7 @@ async def approve(session: Session, job: JobName, yes: Yes = False, items_hash: 
             shown = await client.jobs.get(name)
             _show(session, shown, yes=yes)
             agreed = agreed or shown.items_hash
-            question = f"Sign {shown.item_count} items with {shown.key}?"
+            question = f"Sign {counted(shown.item_count, 'item')} with {shown.key}?"
         if not sure(session, question, yes=yes):
             return ExitCode.FAILED
         found = await client.jobs.approve(name, agreed)

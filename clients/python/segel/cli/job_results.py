@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO, Final
 
 import typer
 
+from segel._counts import counted
 from segel.cli.exit_codes import ExitCode
 from segel.cli.failures import UsageError
 from segel.cli.job_view import ENDS, JobName, code_of, full_job_name
@@ -113,7 +114,9 @@ async def _end(session: Session, handle: "JobHandle") -> ExitCode:
     job = await handle.refresh()
     if not job.state.is_final:
         count = job.signed_count + job.failed_count
-        session.output.note(f"{job.name} has not ended: {count} of {job.item_count} items have their result")
+        session.output.note(
+            f"{job.name} has not ended: {count} of {counted(job.item_count, 'item')} {'has its' if count == 1 else 'have their'} result"
+        )
     code = code_of(job)
     return ExitCode.FAILED if code is ExitCode.TRY_LATER and job.failed_count else code
 

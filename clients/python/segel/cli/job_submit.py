@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal, cast
 
 import typer
 
+from segel._counts import counted
 from segel.cli.digest_lines import Named
 from segel.cli.exit_codes import ExitCode
 from segel.cli.failures import UsageError, naming
@@ -195,4 +196,6 @@ def _say(session: Session, handle: "JobHandle", before: "Job | None", *, quiet: 
     if before is not None and before.is_sealed:
         output.note(f"the same job as before: {job.name}, {job.state}")
     else:
-        output.note(f"{job.item_count} items are with the daemon: {job.state}")
+        output.note(
+            f"{counted(job.item_count, 'item')} {'is' if job.item_count == 1 else 'are'} with the daemon: {job.state}"
+        )

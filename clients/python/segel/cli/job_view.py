@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from segel._counts import counted
 from segel.cli.completing import complete_job
 from segel.cli.exit_codes import ExitCode
 from segel.cli.failures import UsageError
@@ -149,7 +150,7 @@ def age(span: dt.timedelta) -> str:
     for unit, name in ((86_400, "days"), (3600, "hours"), (60, "minutes")):
         if seconds >= 2 * unit:
             return f"{seconds // unit} {name}"
-    return f"{seconds} seconds"
+    return counted(seconds, "second")
 
 
 def shown_labels(job: "Job") -> str:

@@ -5,9 +5,9 @@ from collections.abc import Callable, Mapping
 import apsw
 
 from segeld.jobqueue import codec
+from segeld.jobqueue.claims import Granted, Known, Refused, Request, Verdict
 from segeld.jobqueue.codec import Damaged, Outcomes
 from segeld.jobqueue.sqlite import leaf_rows
-from segeld.jobqueue.store import Granted, Known, Refused, Request, Verdict
 from segeld.model.faults import Fault, Reason
 from segeld.model.job import Ended
 

@@ -5,6 +5,7 @@ import apsw
 from segeld.jobqueue import codec
 from segeld.jobqueue.sqlite import block_rows
 from segeld.jobqueue.sqlite.job_rows import JobRow, update
+from segeld.model.counts import counted
 from segeld.model.faults import Fault, Reason
 from segeld.model.job import BLOCK, Items, Job
 from segeld.model.job_state import JobState
@@ -28,7 +29,7 @@ def append(db: apsw.Connection, row: JobRow, offset: int, items: Items, limit: i
     if offset != count:
         raise Fault(
             Reason.OFFSET_OUT_OF_RANGE,
-            f"{job.name} has {count} items: go on from there, or send some that are there just as they are.",
+            f"{job.name} has {counted(count, 'item')}: go on from there, or send some that are there just as they are.",
             field="offset",
             committed=str(count),
             offset=str(offset),
@@ -36,7 +37,7 @@ def append(db: apsw.Connection, row: JobRow, offset: int, items: Items, limit: i
     if end > limit:
         raise Fault(
             Reason.JOB_TOO_LARGE,
-            f"A job may have {limit} items. Make another for the rest.",
+            f"A job may have {counted(limit, 'item')}. Make another for the rest.",
             field="items",
             limit=str(limit),
         )

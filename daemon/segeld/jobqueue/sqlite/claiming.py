@@ -7,10 +7,7 @@ import apsw
 
 from segeld.audit.leaf import HASH, Commitments, Intent, PartRange
 from segeld.jobqueue import codec
-from segeld.jobqueue.codec import ClaimedChunk, ClaimedPart
-from segeld.jobqueue.sqlite import answers, block_rows, job_rows, leaf_rows
-from segeld.jobqueue.sqlite.job_rows import JobRow
-from segeld.jobqueue.store import (
+from segeld.jobqueue.claims import (
     MAX_CLAIM_ITEMS,
     MAX_CLAIM_PARTS,
     Claim,
@@ -21,6 +18,9 @@ from segeld.jobqueue.store import (
     Request,
     Verdict,
 )
+from segeld.jobqueue.codec import ClaimedChunk, ClaimedPart
+from segeld.jobqueue.sqlite import answers, block_rows, job_rows, leaf_rows
+from segeld.jobqueue.sqlite.job_rows import JobRow
 from segeld.model.faults import Fault, Reason
 from segeld.model.job_state import SIGNABLE, JobState
 

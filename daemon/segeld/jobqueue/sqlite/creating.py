@@ -6,6 +6,7 @@ import apsw
 
 from segeld.jobqueue.sqlite import appending, job_rows
 from segeld.jobqueue.sqlite.job_rows import JobRow
+from segeld.model.counts import counted
 from segeld.model.faults import Fault, Reason
 from segeld.model.job import Items, Job, JobSpec
 from segeld.model.job_state import JobState
@@ -61,7 +62,7 @@ def _again(db: apsw.Connection, row: JobRow, spec: JobSpec, items: Items, *, sea
         )
     count = len(items.inputs)
     if count > job.count or (seal and count != job.count):
-        raise appending.mismatch(f"{job.name} has {job.count} items, not {count}.", job)
+        raise appending.mismatch(f"{job.name} has {counted(job.count, 'item')}, not {count}.", job)
     if count and appending.stretch(db, job.id, 0, count) != items:
         raise appending.mismatch(f"{job.name} has other items.", job)
     return (_sealed(db, row, approval=spec.approval) if seal and job.state is JobState.OPEN else row).job
@@ -80,7 +81,7 @@ def seal(db: apsw.Connection, row: JobRow, count: int, *, approval: bool = False
     if count != job.count:
         raise Fault(
             Reason.OFFSET_OUT_OF_RANGE,
-            f"{job.name} has {job.count} items, not {count}.",
+            f"{job.name} has {counted(job.count, 'item')}, not {count}.",
             field="item_count",
             committed=str(job.count),
         )

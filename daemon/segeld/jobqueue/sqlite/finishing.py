@@ -9,6 +9,7 @@ from segeld.jobqueue.codec import Damaged, Fail, Outcomes, Run
 from segeld.jobqueue.sqlite import block_rows, job_rows, steering
 from segeld.jobqueue.sqlite.block_rows import Span
 from segeld.jobqueue.sqlite.job_rows import JobRow
+from segeld.model.counts import counted, fitting
 from segeld.model.job import Job
 from segeld.model.job_state import JobState
 
@@ -36,7 +37,11 @@ def _ended(db: apsw.Connection, row: JobRow, at: float) -> JobRow:
         return row
     if not job.failed:
         return row.moved(JobState.SUCCEEDED, at)
-    return row.moved(JobState.FAILED, at, f"{job.failed} of {job.count} items have no signature.")
+    return row.moved(
+        JobState.FAILED,
+        at,
+        f"{job.failed} of {counted(job.count, 'item')} {fitting(job.failed, 'has', 'have')} no signature.",
+    )
 
 
 def _keep(db: apsw.Connection, job: int, outcomes: Outcomes) -> None:

@@ -1,6 +1,5 @@
 """The schema's versions: numbered files, applied in order, all in one transaction."""
 
-from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
@@ -8,16 +7,12 @@ import apsw
 
 from segeld.jobqueue.sqlite.refusals import DatabaseTooNew
 
-_FOLDER: Final = files("segeld.jobqueue.sqlite") / "migrations"
+_FOLDER: Final = Path(__file__).parent / "migrations"
 
 
 def migrations() -> list[str]:
     """The SQL that leads from each version to the next."""
-    return [
-        file.read_text()
-        for file in sorted(_FOLDER.iterdir(), key=lambda file: file.name)
-        if file.name.endswith(".sql")
-    ]
+    return [file.read_text() for file in sorted(_FOLDER.glob("*.sql"))]
 
 
 def migrate(db: apsw.Connection, path: Path, steps: list[str]) -> None:

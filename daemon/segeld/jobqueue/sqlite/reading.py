@@ -12,6 +12,7 @@ from segeld.jobqueue.sqlite import block_rows, job_rows, leaf_rows
 from segeld.jobqueue.sqlite.job_rows import JobRow
 from segeld.jobqueue.sqlite.sieve import Sieve
 from segeld.jobqueue.store import Block, Page
+from segeld.model.counts import counted
 from segeld.model.faults import Fault, Reason
 from segeld.model.job import Ended, Failure, Job, JobFilter, Results
 from segeld.model.job_state import SIGNABLE, JobState
@@ -102,7 +103,7 @@ def results(db: apsw.Connection, row: JobRow, offset: int) -> Results:
         text = f"{job.name} is {job.state} and has no results: {_UNREADABLE[job.state]}."
         raise Fault(Reason.JOB_STATE, text, job=str(job.name), state=str(job.state))
     if not 0 <= offset <= job.count:
-        text = f"{job.name} has {job.count} items; there is nothing at {offset}."
+        text = f"{job.name} has {counted(job.count, 'item')}; there is nothing at {offset}."
         raise Fault(Reason.OFFSET_OUT_OF_RANGE, text, field="offset", committed=str(job.count))
     if offset == job.count:
         return Results(offset, (), ())

@@ -13,10 +13,10 @@ import apsw
 
 from segeld.audit.leaf import NOT_BEGUN, UNKNOWN, Outcome
 from segeld.jobqueue import codec
+from segeld.jobqueue.claims import ItemOutcome, NotBegun, Settled, StaleClaim, Unknown
 from segeld.jobqueue.codec import ClaimedPart, Damaged, Fail, Outcomes, Run
 from segeld.jobqueue.sqlite import answers, leaf_rows
 from segeld.jobqueue.sqlite.finishing import finish_items, lost_items, note_lost_items
-from segeld.jobqueue.store import ItemOutcome, NotBegun, Settled, StaleClaim, Unknown
 from segeld.model.faults import Reason
 from segeld.model.job import Ended, Failure, Job
 from segeld.model.names import KeyName

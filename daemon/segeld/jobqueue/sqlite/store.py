@@ -10,6 +10,7 @@ from typing import Self
 import apsw
 
 from segeld.audit.leaf import AnyLeaf, Commitments
+from segeld.jobqueue.claims import Claim, Claimed, ItemOutcome, Settled
 from segeld.jobqueue.sqlite import (
     appending,
     claiming,
@@ -30,7 +31,7 @@ from segeld.jobqueue.sqlite.place import Place
 from segeld.jobqueue.sqlite.reader import Reader
 from segeld.jobqueue.sqlite.trouble import Told, Trouble
 from segeld.jobqueue.sqlite.writer import Writer
-from segeld.jobqueue.store import Block, Claim, Claimed, ItemOutcome, Page, Settled, Upkeep
+from segeld.jobqueue.store import Block, Page, Upkeep
 from segeld.model.faults import Fault
 from segeld.model.job import Items, Job, JobFilter, JobSpec, Results
 from segeld.model.names import JobName, KeyName

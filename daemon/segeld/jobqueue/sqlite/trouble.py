@@ -8,7 +8,7 @@ import structlog
 
 from segeld.jobqueue.codec import Damaged
 from segeld.jobqueue.sqlite.place import Displaced
-from segeld.jobqueue.store import StoreBroken, StoreFull
+from segeld.jobqueue.store_faults import StoreBroken, StoreFull
 
 _log: Final = structlog.get_logger(__name__)
 

@@ -6,10 +6,10 @@ from typing import Final
 
 import apsw
 
+from segeld.jobqueue.claims import StaleClaim
 from segeld.jobqueue.sqlite.desk import Errand
 from segeld.jobqueue.sqlite.place import Place
 from segeld.jobqueue.sqlite.trouble import Trouble
-from segeld.jobqueue.store import StaleClaim
 from segeld.model.faults import Fault
 
 _SPOILING: Final = (apsw.IOError, apsw.CorruptError, apsw.NotADBError, apsw.CantOpenError)
