@@ -19,6 +19,7 @@ from hypothesis import settings
 from ready_beds import ReadyBeds
 
 from segel_cards import OPENSC, YKCS11, Card, NamespacesRefused, namespaces
+from segel_cards.memory import SLOTS, Memory
 from segel_softhsm import Testbed
 
 settings.register_profile(
@@ -132,17 +133,25 @@ def cards_allowed(pytestconfig: pytest.Config) -> None:
         pytest.skip(f"{NO_CARD}: {refused}")
 
 
+@pytest.fixture(scope="session")
+def new_card(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a card that was never used. To be copied: its keys take long to make."""
+    folder = tmp_path_factory.mktemp("new-card")
+    Memory.open(folder, SLOTS)
+    return folder
+
+
 @pytest.fixture
-def card(cards_allowed: None, tmp_path: Path) -> Iterator[Card]:
+def card(cards_allowed: None, new_card: Path, tmp_path: Path) -> Iterator[Card]:
     """A new PIV card with three tries, seen through OpenSC."""
-    with Card(tmp_path / "card", OPENSC) as card:
+    with Card(shutil.copytree(new_card, tmp_path / "card"), OPENSC) as card:
         yield card
 
 
 @pytest.fixture
-def yubikey(cards_allowed: None, tmp_path: Path) -> Iterator[Card]:
+def yubikey(cards_allowed: None, new_card: Path, tmp_path: Path) -> Iterator[Card]:
     """The same, seen through ykcs11."""
-    with Card(tmp_path / "yubikey", YKCS11) as card:
+    with Card(shutil.copytree(new_card, tmp_path / "yubikey"), YKCS11) as card:
         yield card
 
 

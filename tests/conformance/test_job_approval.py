@@ -8,6 +8,7 @@ from store_fakes import HOUR, acts, items, refused, spec
 from segeld.model.faults import Reason
 from segeld.model.job_state import JobState
 from segeld.model.names import JobName
+from segeld.model.person import Person
 
 
 async def test_an_approved_job_is_queued(store):
@@ -26,6 +27,19 @@ async def test_an_answer_that_was_lost_is_given_again_and_decided_once(store, ye
     assert len(await acts(store)) == 1
     await refused(store.decide_job(job.name, "head", None if yes else job.items_hash, ""), Reason.JOB_STATE)
     await refused(store.decide_job(job.name, "deputy", job.items_hash if yes else None, ""), Reason.JOB_STATE)
+
+
+async def test_who_created_a_job_is_kept_with_it_whatever_becomes_of_it(store):
+    by = Person("office", "dns:office.example", b"c" * 32)
+    job = await store.sealed(3, approval=True, created_by=by)
+    assert (await store.any_job(job.name)).spec.created_by == by
+    decided = await store.decide_job(job.name, "head", job.items_hash, "")
+    assert decided.spec.created_by == by
+    assert (await store.pause_job(job.name, "siti")).spec.created_by == by
+    again, made = await store.create_job(
+        spec(approval=True, created_by=Person("office", "email:o", b"d" * 32)), items(3), seal=True
+    )
+    assert (again.spec.created_by, made) == (by, False)  # whoever repeats it has not created it
 
 
 async def test_approval_is_of_exactly_these_items(store):

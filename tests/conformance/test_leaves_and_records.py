@@ -133,7 +133,7 @@ async def test_records_are_kept_with_the_leaf_that_says_so(store, reopen):
 async def test_records_are_not_kept_without_their_leaf(store):
     await store.keep({"policy": b"a"}, Act(1, "policy applied", "siti", "", {}))
     with pytest.raises(BadLeaf):
-        await store.keep({"policy": b"b"}, Act(1, "x" * 70_000, "siti", "", {}))
+        await store.keep({"policy": b"b"}, Intent(1, "x" * 70_000, bytes(32), 1, "seal", (), bytes(32)))
     assert await store.records("policy") == {"policy": b"a"}
 
 

@@ -131,7 +131,7 @@ def a_sealed_letter(daemon, bed, folder, key) -> None:
 
 async def known(daemon, signature_sha256: bytes) -> None:
     """Waits until the log says that it was signed."""
-    async with asyncio.timeout(20), officer(daemon) as connected:
+    async with asyncio.timeout(60), officer(daemon) as connected:
         while not (await connected.log.find(signature_sha256=signature_sha256)).entries:  # noqa: ASYNC110
             await asyncio.sleep(0.1)
 
@@ -173,7 +173,7 @@ def archived(daemon, log, folder, key, value) -> None:
 async def act_in_log(daemon, what: str, chosen=lambda act: True, start=0) -> Act:
     """Waits until the log's files have such an act, from that leaf on."""
     at = start
-    async with asyncio.timeout(20), officer(daemon) as connected:
+    async with asyncio.timeout(60), officer(daemon) as connected:
         while True:
             async for index, leaf in connected.log.entries(at, 10_000):
                 at, act = index + 1, decode(leaf)
@@ -209,6 +209,7 @@ def test_a_restore_is_adopted_by_two(bed, tmp_path):
         subprocess.run(
             [sys.executable, "-m", "segeld", "backup", backup, "--config", config], check=True, timeout=60
         )
+        run(daemon, "caller", "revoke", "nyoman", "--reason", "his card was stolen", "--yes")
     subprocess.run(
         [sys.executable, "-m", "segeld", "restore", backup, "--config", config], check=True, timeout=60
     )
@@ -217,7 +218,11 @@ def test_a_restore_is_adopted_by_two(bed, tmp_path):
         assert all("audit adopt" in str(one) for one in results)
         assert not outcomes(bed / "state/audit")
     with dev_daemon("--workers", "1", directory=bed) as daemon:
-        assert "segelctl audit adopt" in run(daemon, "status", code=9), "a restart helped"
+        said = run(daemon, "status", code=9)
+        assert "segelctl audit adopt" in said, "a restart helped"
+        assert "shut again (1)" in said
+        assert "his card was stolen" in run(daemon, "audit", "adopt", "--dry-run")
+        assert "his card was stolen" in run(daemon, "caller", "list")
         asyncio.run(adopt(daemon))
         assert len(sign(daemon)) == len(DIGESTS)
         assert "segelctl audit adopt" not in run(daemon, "status")

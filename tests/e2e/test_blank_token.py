@@ -154,6 +154,7 @@ def test_from_a_blank_slot_to_a_certified_key_that_signs_and_to_an_empty_token(o
     with office.serving() as client:
         office.wait_state("absent")
         slot = office.blank_slot()
+        assert f"segelctl token init card --slot {slot}" in office.well("wayan", "token", "show", "card")
         dry = office.well("wayan", "token", "init", "card", "--slot", slot, "--dry-run")
         assert "Another officer must approve this." in dry
         assert office.well("wayan", "change", "list") == ""

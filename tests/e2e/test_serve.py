@@ -177,7 +177,9 @@ def test_a_signal_during_the_start_is_heard(settings, tmp_path) -> None:
     sleeper.write_text("#include <unistd.h>\nlong C_GetFunctionList(void **list) { pause(); return 5; }\n")
     subprocess.run(["cc", "-shared", "-fPIC", "-o", tmp_path / "libsleeper.so", sleeper], check=True)
     text = settings.read_text()
-    settings.write_text(re.sub(r'path = ".*libsofthsm2.so"', f'path = "{tmp_path}/libsleeper.so"', text))
+    text = re.sub(r'path = ".*libsofthsm2.so"', f'path = "{tmp_path}/libsleeper.so"', text)
+    patient = f"timeouts = {{ start = {10 * TIMEOUT} }}"  # for the module to load: nobody waits for that
+    settings.write_text(text.replace('module = "softhsm"', f'module = "softhsm"\n{patient}'))
     with subprocess.Popen(
         [*SEGELD, "serve", "--config", settings], stderr=subprocess.PIPE, text=True
     ) as process:
@@ -185,10 +187,8 @@ def test_a_signal_during_the_start_is_heard(settings, tmp_path) -> None:
         while not (tmp_path / "officer.sock").exists():
             assert time.monotonic() < deadline
             time.sleep(0.02)
-        asked = time.monotonic()
         process.terminate()
         process.communicate(timeout=TIMEOUT)
-        assert time.monotonic() - asked < 15  # the module would have 20 s to load
     assert process.returncode == 0
 
 
@@ -231,7 +231,12 @@ def test_a_killed_daemon_takes_its_children_along_and_the_next_one_starts(bed, s
             "tokens.main.module",
             "hsm",
         ),
-        ('label = "segel-b"', 'label = "segel-c"', "tokens.other", "segel-a"),
+        (
+            'label = "segel-b"',
+            'label = "segel-c"',
+            "tokens.other",
+            "segelctl token init other --slot modules/softhsm/slots/",
+        ),
         ('label = "segel-b"', 'labell = "segel-b"', "tokens.other", "labell"),
         ("client-ca", "client-ca", "", ""),
         ("libsofthsm2.so", "libmissing.so", "modules.softhsm.path", "libmissing.so"),

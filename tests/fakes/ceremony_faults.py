@@ -24,6 +24,7 @@ DEVICE_ERROR, NO_ROOM, SESSION_EXISTS, WRITE_PROTECTED, PIN_INVALID, PIN_LENGTH 
     0xA1,
     0xA2,
 )
+PIN_INCORRECT = 0xA0
 WAYAN = Person("wayan", "uri:wayan")
 INIT, UNBLOCK = InitializeToken("tokens/seal"), UnblockPin("tokens/seal")
 

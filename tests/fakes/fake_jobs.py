@@ -97,7 +97,7 @@ class FakeJobs(jobs_pb2_grpc.JobsServicer):
 
     async def until(self, condition: Callable[[], bool]) -> None:
         async with self.changed:
-            await asyncio.wait_for(self.changed.wait_for(condition), 10)
+            await asyncio.wait_for(self.changed.wait_for(condition), 60)
 
     async def CreateJob(self, request, context):  # noqa: N802
         count = await self._meet("CreateJob", context)
@@ -291,6 +291,8 @@ class FakeJobs(jobs_pb2_grpc.JobsServicer):
         return record.job
 
     async def _decide(self, record, context, state, reason):
+        if record.job.state == state == Job.STATE_REJECTED:
+            return
         if record.job.state != Job.STATE_HELD:
             await refuse(context, refusal("FAILED_PRECONDITION", "JOB_STATE", "the job is not held"))
         record.job.state, record.job.state_reason = state, reason
@@ -307,3 +309,7 @@ class FakeKeys(signing_pb2_grpc.SigningServicer):
         if request.name not in self.keys:
             await refuse(context, refusal("NOT_FOUND", "KEY_NOT_FOUND", "No such key"))
         return self.keys[request.name]
+
+    async def ListKeys(self, request, context):  # noqa: N802
+        keys = {key.name: key for key in self.keys.values()}
+        return signing_pb2.ListKeysResponse(keys=keys.values())

@@ -211,11 +211,11 @@ class FakeOversight:
         return await self.set(name, state=JobState.CANCELLED, reason=f"Cancelled by {who}: {why}", ended=NOW)
 
     async def decide(self, name, who, may, items_hash, text):
-        job = await self.job_for(who, may, name)
+        job = await self.job_for(who.name, may, name)
         if job.state is not JobState.HELD:
             raise Fault(Reason.JOB_STATE, f"The job is {job.state}.", job=str(name), state=str(job.state))
         if items_hash not in {None, job.items_hash}:
             raise Fault(Reason.ITEMS_CHANGED, "The approval was for other items.", job=str(name))
-        self.decisions.append((who, items_hash, text))
+        self.decisions.append((who.name, items_hash, text))
         state = JobState.REJECTED if items_hash is None else JobState.QUEUED
-        return await self.set(name, state=state, decided_by=who, decided=NOW + 3)
+        return await self.set(name, state=state, decided_by=who.name, decided=NOW + 3)

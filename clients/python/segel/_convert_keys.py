@@ -27,6 +27,9 @@ def managed_key(message: wire.ManagedKey) -> models.ManagedKey:
         revocation=message.revocation,
         warnings=tuple(message.warnings),
         callers=tuple(message.callers),
+        disable_reason=message.disable_reason,
+        chain_gap=message.chain_gap,
+        kind=message.kind,
     )
 
 

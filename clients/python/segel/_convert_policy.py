@@ -16,6 +16,7 @@ def policy(message: wire.Policy) -> models.Policy:
         message.approved_by,
         message.two_person,
         tuple(message.warnings),
+        message.file_differs,
     )
 
 

@@ -19,7 +19,8 @@
     │   ├── TokenLocked        it needs an officer before it signs again
     │   ├── TokenQuarantined   it gave wrong signatures or failed too often
     │   ├── TokenUnavailable   it is away or coming back: try again
-    │   ├── TokenBusy          officers only: it has something to do, or its state does not allow it
+    │   ├── TokenBusy          officers only: it has something to do; wait
+    │   ├── TokenStateError    officers only: its state does not allow it; waiting does not help
     │   └── TokenNoRoom        officers only: it has no room for another object
     ├── ChangeStateError       officers only: the change waits for another officer, or has ended
     ├── PinRefused             officers only: the PIN was wrong, locked, expired, or not tried at all
@@ -210,9 +211,15 @@ class TokenUnavailable(TokenNotReady):
 
 
 class TokenBusy(TokenNotReady):
-    """Officers only: wait until the token has nothing to do, or look at its state."""
+    """Officers only: wait until the token has nothing to do."""
 
-    advice = "Wait until it has nothing to do, or look at its state."
+    advice = "Wait until it has nothing to do."
+
+
+class TokenStateError(TokenNotReady):
+    """Officers only: the token's state does not allow it, and does not change by itself."""
+
+    advice = "Look at its state: segelctl token show."
 
 
 class TokenNoRoom(TokenNotReady):
@@ -329,7 +336,7 @@ CLASS_OF_REASON: Final[Mapping[str, type[SegelError]]] = MappingProxyType(
         "KEY_CERTIFICATE": KeyNotUsable,
         "CHANGE_STATE": ChangeStateError,
         "TOKEN_BUSY": TokenBusy,
-        "TOKEN_STATE": TokenBusy,
+        "TOKEN_STATE": TokenStateError,
         "APPROVAL_REQUIRED": ApprovalRequired,
         "ALGORITHM_UNKNOWN": BadRequest,
         "ALGORITHM_NOT_SUPPORTED": BadRequest,

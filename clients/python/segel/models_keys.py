@@ -43,6 +43,12 @@ class ManagedKey:
     warnings: tuple[str, ...]
     callers: tuple[str, ...]
     """Callers that may use it."""
+    disable_reason: str = ""
+    """As whoever disabled it said; empty if it is enabled."""
+    chain_gap: str = ""
+    """Which certificate is missing in its chain: a sentence, which is among the warnings too. Empty if none is."""
+    kind: str = ""
+    """For people, such as RSA-2048; empty if segel does not sign with such keys."""
 
 
 @dataclass(frozen=True, slots=True)

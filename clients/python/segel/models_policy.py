@@ -30,6 +30,8 @@ class Policy:
     two_person: bool
     warnings: tuple[str, ...]
     """What officers should know, a sentence each."""
+    file_differs: bool = False
+    """Whether the file on disk is another policy, which has no effect."""
 
 
 @dataclass(frozen=True, slots=True)

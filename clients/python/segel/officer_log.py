@@ -57,12 +57,15 @@ class OfficerLog:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    async def state(self) -> LogState:
-        """:raises SegelError: what the daemon said, or why it cannot be reached."""
+    async def state(self, *, patient: bool = True) -> LogState:
+        """:param patient: waits out a restart of the daemon.
+        :raises SegelError: what the daemon said, or why it cannot be reached.
+        """
         got = await self._connection.call(
             lambda channel: AuditStub(channel).GetCheckpoint,
             audit_pb2.GetCheckpointRequest(),
             timeout=CALL_TIMEOUT,
+            repeat=patient,
         )
         return LogState(got.checkpoint, got.trouble, got.witnessed, got.witness_age_seconds)
 

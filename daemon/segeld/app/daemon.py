@@ -92,6 +92,7 @@ async def serve(config: Config, *, stop: asyncio.Event, ready: Callable[[Endpoin
                 condition.tell,
                 partial(condition.tell, of="audit log"),
                 condition.tell_published,
+                partial(condition.tell, of="seal of the database"),
             )
         )
         await _Daemon(config, policy, registry, storage, condition).run(stop, ready)
@@ -156,9 +157,10 @@ class _Daemon:
             storage.acts,
             waiting=self._dispatcher.waiting,
             custody=self._keys.standing,
-            halted=lambda: bool(storage.adoption.trouble),
+            halted=storage.halted,
             notes=self._token_records,
         )
+        self._policy_file = policy.compared
         self._withdrawal = Withdrawal(self._oversight, policy.condemned, policy.lost)
         self._dispatcher.jobs.on_withheld = self._withdrawal.look
         open_calls = OpenCalls(policy.current, policy.shut_out.refusal)
@@ -184,6 +186,7 @@ class _Daemon:
             policy=policy.current,
             standing=policy.standing,
             outdated=lambda action: outdated(policy, self._keys.withdrawal, action),
+            bars=storage.adoption.bars,
             tokens=self._supervisor.tokens,
             jobs=storage.store,
             more=(certificate_conditions(self._watch.warnings),),
@@ -245,6 +248,7 @@ class _Daemon:
                     group.create_task(self._upkeep.run(), name="upkeep"),
                     group.create_task(self._office.run(), name="office"),
                     group.create_task(self._keys.run(), name="keys"),
+                    group.create_task(self._policy_file.run(), name="policy file"),
                     group.create_task(self._watch.run(), name="certificates"),
                     group.create_task(self._withdrawal.run(), name="withdrawal"),
                     group.create_task(self._condition.show(self._show), name="health"),

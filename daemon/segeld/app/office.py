@@ -8,7 +8,9 @@ from prometheus_client import CollectorRegistry
 
 from segeld.config import Config
 from segeld.jobqueue.store import Records
+from segeld.model.faults import Fault
 from segeld.model.inventory import TokenRecord
+from segeld.model.person import Person
 from segeld.office.actions import Action
 from segeld.office.change_desk import ChangeDesk
 from segeld.office.conditions import (
@@ -40,6 +42,7 @@ class Office:
         policy: Callable[[], Policy],
         standing: Callable[[str, str, bytes], str],
         outdated: Callable[[Action], str],
+        bars: Callable[[Action, Person], Fault | None],
         tokens: Callable[[], tuple[TokenRecord, ...]],
         jobs: HeldJobs,
         more: Sequence[Source] = (),
@@ -47,6 +50,7 @@ class Office:
         """:param executors: by the action's type.
         :param standing: of an officer by name, SAN and certificate; empty for whoever is none.
         :param outdated: why an action never will be possible again; else empty.
+        :param bars: why an officer has no part in an action; else None.
         :param more: what else somebody is told of, such as certificates near their end.
         """
         self.changes = ChangeDesk(
@@ -55,6 +59,7 @@ class Office:
             two_person=lambda: policy().two_person,
             standing=lambda who: standing(who.name, who.identity, who.fingerprint),
             outdated=outdated,
+            bars=bars,
             changed=self.look,
         )
         self.services: tuple[OfficerService, ...] = (changes_service(self.changes),)

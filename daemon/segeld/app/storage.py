@@ -12,6 +12,7 @@ import structlog
 from prometheus_client import CollectorRegistry, Gauge
 
 from segeld import __version__
+from segeld.app.lookback import look_back, remember_backup
 from segeld.audit import layout
 from segeld.audit.acts import Acts
 from segeld.audit.checkpoint import Checkpoint
@@ -24,12 +25,16 @@ from segeld.audit.witness import Witness
 from segeld.audit.witness_places import CommandPlace, FilePlace
 from segeld.config import Config
 from segeld.jobqueue.sqlite import FILE, SqliteStore
+from segeld.jobqueue.sqlite.record_seal import RecordSeal
+from segeld.model.faults import Fault, Reason
 from segeld.office.act_log import ADOPTION, Adoption
 from segeld.office.archive_watch import ArchiveWatch
 from segeld.office.policy_desk import PolicyDesk
 from segeld.rpc.audit import LogState
 
 _log: Final = structlog.get_logger(__name__)
+MARK: Final = "records.mark"
+"""The file that says how often officers' records were changed at least."""
 ORIGIN: Final = "log_origin"
 """The setting of the database that names its log."""
 
@@ -46,6 +51,12 @@ class Storage:
     adoption: Adoption
     witness: Witness | None
     archives: ArchiveWatch
+    meddled: str
+    """Why nothing is signed in this run of the daemon, if somebody else wrote into the database; else empty."""
+
+    def halted(self) -> bool:
+        """Whether nothing may be signed although it could be recorded."""
+        return bool(self.meddled or self.adoption.trouble)
 
     def state(self) -> LogState:
         """How the log is although signing may go on."""
@@ -63,6 +74,7 @@ async def open_storage(
     trouble: Callable[[str | None], None],
     waiting: Callable[[str | None], None] = lambda _: None,
     unpublished: Callable[[str | None], None] = lambda _: None,
+    unsealed: Callable[[str | None], None] = lambda _: None,
 ) -> AsyncIterator[Storage]:
     """Opens both, settles what an earlier run left open, and closes them when nobody needs them any more.
 
@@ -70,6 +82,7 @@ async def open_storage(
     :param trouble: told why nothing can be recorded, and None when that is over.
     :param waiting: told why nothing is signed though everything can be recorded, and None when that is over.
     :param unpublished: told why the log's files cannot be written, and None when that is over.
+    :param unsealed: told why nothing is signed if the database is not as the daemon left it.
     :raises PolicyError: if the file of the first start has faults.
     :raises OSError: if the database is damaged, in use or too new, or the log is not the one that belongs to it.
     """
@@ -85,23 +98,29 @@ async def open_storage(
         log.commitments,
         told=told,
         open_lifetime=config.limits.open_job_lifetime,
+        seal=RecordSeal(log.record_key, config.state_dir / MARK),
     )
     try:
         await office.load(store)
         lost = await store.recover(lambda key: office.current().attempts(key), time.time())
         if lost:
             _log.warning("chunks of an earlier run have an unknown outcome", chunks=lost)
-        await _belong_together(store, log)
+        await _belong_together(store, log, config.state_dir)
+        meddled = await _meddled(store, config.state_dir)
+        if meddled:
+            unsealed(meddled)
         publisher = Publisher(store, log, on_trouble=unpublished)
         await publisher.start()
-        adoption = Adoption(store, log.origin, waiting)
+        adoption = Adoption(store, log.origin, waiting, lambda: bool(office.document().later))
+        office.changed.append(adoption.review)
         await adoption.load()
+        await look_back(store, log, config.state_dir, adoption, office)
         witness = await _witness_of(config, log, store)
         if witness is not None:
             adoption.witness, witness.changed = witness, adoption.review
             await witness.check()
             adoption.review()
-        store.barred = adoption.refusal
+        store.barred = _refusal if meddled else adoption.refusal
         AuditMetrics(registry, publisher, witness)
         acts = Acts(store)
         await acts.note("daemon started", version=__version__)
@@ -109,7 +128,7 @@ async def open_storage(
         await archives.look()
         await office.begin()
         try:
-            yield Storage(store, log, publisher, acts, adoption, witness, archives)
+            yield Storage(store, log, publisher, acts, adoption, witness, archives, meddled)
         finally:
             acts.later("daemon stopped")
             await acts.drained()
@@ -118,6 +137,24 @@ async def open_storage(
                 await witness.aclose()
     finally:
         await store.aclose()
+
+
+async def _meddled(store: SqliteStore, state_dir: Path) -> str:
+    """Whether officers' records are other than the daemon wrote them: then whoever did that decides who may sign."""
+    why = await store.check_records()
+    if not why:
+        return ""
+    return (
+        f"What officers decided (the policy, who is shut out, keys, tokens, changes) is not in {FILE} as the daemon wrote it: "
+        f"{why}. Nothing is signed, and nothing that the daemon says of them can be believed. Find out who wrote to "
+        f"{state_dir / FILE}; then stop the daemon, restore a backup from before (segeld restore), and start it."
+    )
+
+
+def _refusal() -> Fault:
+    """What a claim is refused with then: callers need not know more."""
+    text = "The daemon's records are not as it wrote them: it signs nothing. Ask an officer."
+    return Fault(Reason.STORAGE_UNAVAILABLE, text, retry_after=60.0)
 
 
 async def _witness_of(config: Config, log: OwnLog, store: SqliteStore) -> Witness | None:
@@ -149,7 +186,7 @@ def _log_of(state_dir: Path) -> OwnLog:
     return log
 
 
-async def _belong_together(store: SqliteStore, log: OwnLog) -> None:
+async def _belong_together(store: SqliteStore, log: OwnLog, state_dir: Path) -> None:
     """A database keeps to its log. It takes another one only after `segeld restore`, and only before that one began.
 
     :raises LogDiffers: if the log is another's.
@@ -167,10 +204,12 @@ async def _belong_together(store: SqliteStore, log: OwnLog) -> None:
             await _await_adoption(store, at, "", log.origin)
         _log.info("a new audit log", origin=log.origin, public_key=key, advice="write it down elsewhere")
     elif (linked := _previous_of(log) == known.decode()) or log.restored == known.decode():
-        if (log.folder / layout.CHECKPOINT).exists():
+        if await asyncio.to_thread((log.folder / layout.CHECKPOINT).exists):
             raise LogDiffers(
                 log.origin, f"the database's log is {known.decode()}, and this one began without it"
             )
+        await remember_backup(store, log, state_dir, known.decode())
+        await store.renew_seal()  # the key of this log has sealed nothing yet
         await store.restart_leaves(opened)
         if not linked:
             await store.record(Act(at, "log not linked", "", known.decode(), {"why": "no checkpoint of it"}))

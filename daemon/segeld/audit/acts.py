@@ -28,9 +28,13 @@ class Acts:
     async def note(self, what: str, *, who: str = "", subject: str = "", **facts: str) -> None:
         """Returns when it is durable.
 
-        :raises Fault: if it cannot be recorded.
+        :raises Fault: if it cannot be recorded; then nothing must be done either.
         """
-        await self._recorder.record(Act(int(time.time() * 1000), what, who, subject, facts))
+        try:
+            await self._recorder.record(Act(int(time.time() * 1000), what, who, subject, facts))
+        except Fault as fault:
+            text = f"Nothing was done, as it cannot be recorded: {fault.text}"
+            raise Fault(fault.reason, text, retry_after=fault.retry_after) from fault
 
     def later(self, what: str, *, who: str = "", subject: str = "", **facts: str) -> None:
         """Records what has happened, without waiting for it; a failure is logged."""
@@ -43,6 +47,8 @@ class Acts:
             await self.note(what, who=who, subject=subject, **facts)
         except Fault as fault:
             _log.error("not recorded", what=what, subject=subject, why=fault.text)
+        except Exception as error:  # noqa: BLE001 - nobody waits for it who could be told
+            _log.error("not recorded", what=what, subject=subject, exc_info=error)
 
     async def drained(self) -> None:
         """Returns when everything that was to be recorded is, or has failed."""

@@ -95,9 +95,9 @@ def chunks(
     :param indexed: the first of these octets is what the index has: a job.
     """
     worth = set(_bundles_with(log, octets, everything=not indexed)) if octets else None
-    waiting: dict[int, Intent] = {}
+    search = Search(wanted, wanted_act)
     for number, _ in layout.widths(log.checkpoint.size, 0):
-        if worth is not None and number not in worth and not waiting:
+        if worth is not None and number not in worth and not search.waits:
             continue
         try:
             leaves = log.tiles.leaves(number)
@@ -105,15 +105,42 @@ def chunks(
             log.unread.append(away.number)
             continue
         for index, data in enumerate(leaves, number * WIDTH):
-            leaf = decode(data)
-            if isinstance(leaf, Intent) and wanted(leaf):
-                waiting[index] = leaf
-            elif isinstance(leaf, Outcome) and leaf.intent in waiting:
-                yield Chunk(leaf.intent, waiting.pop(leaf.intent), index, leaf)
-            elif isinstance(leaf, Act) and wanted_act(leaf):
-                yield Done(index, leaf)
-    for index, intent in waiting.items():
-        yield Chunk(index, intent, None, None)
+            if (found := search.take(index, data)) is not None:
+                yield found
+    yield from search.unfinished()
+
+
+class Search:
+    """Takes leaf after leaf, and gives chunks and acts."""
+
+    def __init__(self, wanted: Callable[[Intent], bool], wanted_act: Callable[[Act], bool]) -> None:
+        self._wanted = wanted
+        self._wanted_act = wanted_act
+        self._waiting: dict[int, Intent] = {}
+
+    @property
+    def waits(self) -> bool:
+        """Whether the outcome of a chunk is still to come."""
+        return bool(self._waiting)
+
+    def take(self, index: int, data: bytes) -> Chunk | Done | None:
+        """What ended with this leaf.
+
+        :raises BadLeaf: if it is none of ours.
+        """
+        leaf = decode(data)
+        if isinstance(leaf, Intent) and self._wanted(leaf):
+            self._waiting[index] = leaf
+        elif isinstance(leaf, Outcome) and leaf.intent in self._waiting:
+            return Chunk(leaf.intent, self._waiting.pop(leaf.intent), index, leaf)
+        elif isinstance(leaf, Act) and self._wanted_act(leaf):
+            return Done(index, leaf)
+        return None
+
+    def unfinished(self) -> Iterator[Chunk]:
+        """Those of which no outcome came."""
+        for index, intent in self._waiting.items():
+            yield Chunk(index, intent, None, None)
 
 
 def of_job(log: Log, name: JobName, *, everything: bool = False) -> Iterator[Chunk | Done]:

@@ -1,6 +1,6 @@
 """The growing edge of the tree, in rows as the tiles have them: what it takes to append a leaf and to know the root."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -58,3 +58,17 @@ class Frontier:
             if row or below:
                 below = [root_of([*row, *below])]
         return below[0] if below else EMPTY_ROOT
+
+
+def frontier_at(whole: int, hashes: Callable[[int, int], Sequence[bytes]]) -> Frontier:
+    """Behind the last of some full bundles. Each level's row is computed from the full tiles of the level below.
+
+    :param whole: leaves in full bundles.
+    :param hashes: of the full tile at a level, by its number.
+    """
+    rows: list[list[bytes]] = [[]] if whole else []
+    level = 1
+    while count := whole // WIDTH**level:
+        rows.append([root_of(hashes(level - 1, number)) for number in range(count // WIDTH * WIDTH, count)])
+        level += 1
+    return Frontier(whole, rows)

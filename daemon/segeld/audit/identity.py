@@ -30,6 +30,9 @@ from segeld.model.counts import counted
 
 FOLDER: Final = "audit"
 PRIVATE_KEY: Final = "audit.key"
+_RECORD_KEY: Final = "records-of "
+"""What a line begins with that `record_keys` reads."""
+_MOST_KEYS: Final = 100
 _SECRET_MODE: Final = 0o600
 _LONGEST: Final = 4096
 """Octets of a checkpoint that is taken for one."""
@@ -55,6 +58,11 @@ class OwnLog:
     @property
     def origin(self) -> str:
         return self.signer.verifier.name
+
+    @property
+    def record_key(self) -> bytes:
+        """For a seal over what the database keeps of officers' decisions. 32 octets."""
+        return _record_key(self.signer)
 
     def opened(self, at: int) -> Opened:
         """The first leaf, to be recorded when there is none.
@@ -167,6 +175,34 @@ def prepare_next(state_dir: Path, origin: str | None = None, restored: str = "")
     return following
 
 
+def record_keys(state_dir: Path) -> dict[str, bytes]:
+    """By the origin of an earlier log, the key of the records of its time: so the records of a backup can be judged after
+    the private key of its log is gone. They stand behind the present private key, in its file.
+    """
+    found = {}
+    with contextlib.suppress(OSError, ValueError):
+        for line in (state_dir / PRIVATE_KEY).read_text().splitlines():
+            if line.startswith(_RECORD_KEY):
+                name, key = line.removeprefix(_RECORD_KEY).split(" ")
+                found[name] = bytes.fromhex(key)
+    return found
+
+
+def _record_keys_after(state_dir: Path) -> str:
+    """The same, with the key of the log that ends; as lines."""
+    known = record_keys(state_dir)
+    with contextlib.suppress(OSError, ValueError):
+        verifier = _verifier(state_dir / FOLDER)
+        key = load_pem_private_key((state_dir / PRIVATE_KEY).read_bytes(), None)
+        if isinstance(key, Ed25519PrivateKey) and (ended := Signer(verifier.name, key)).verifier == verifier:
+            known[verifier.name] = _record_key(ended)
+    return "".join(f"{_RECORD_KEY}{name} {key.hex()}\n" for name, key in list(known.items())[-_MOST_KEYS:])
+
+
+def _record_key(signer: Signer) -> bytes:
+    return signer.derived(b"segel records v1")
+
+
 def _left_of(folder: Path) -> tuple[str, str]:
     """What can be known of a log that may be broken: how to name it, and the checkpoint to link the next one to."""
     note = _note(folder / layout.CHECKPOINT)
@@ -218,6 +254,7 @@ def _prepare(state_dir: Path, origin: str | None, previous: str, restored: str) 
     key = Ed25519PrivateKey.generate()
     signer = Signer(origin or f"segel/{secrets.token_hex(8)}", key)
     pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    pem += _record_keys_after(state_dir).encode()
     files.write(state_dir / f"{PRIVATE_KEY}.next", pem, durable=True, mode=_SECRET_MODE)
     files.write(fresh / layout.SALT, secrets.token_bytes(HASH), durable=True, mode=_SECRET_MODE)
     if previous:

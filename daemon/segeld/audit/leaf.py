@@ -12,6 +12,8 @@ import msgspec
 
 MAX_LEAF: Final = 65_535
 """Octets of one leaf: what an entry of a C2SP tile bundle can hold."""
+MAX_FACT: Final = 500
+"""Characters that are left of each text of an act that would be too long for a leaf."""
 HASH: Final = 32
 
 
@@ -92,11 +94,25 @@ class BadLeaf(ValueError):
 
 
 def encode(leaf: AnyLeaf) -> bytes:
-    """:raises BadLeaf: if it is longer than `MAX_LEAF`."""
+    """An act is cut rather than lost.
+
+    :raises BadLeaf: if it is longer than `MAX_LEAF`.
+    """
     data = _ENCODER.encode(leaf)
+    if len(data) > MAX_LEAF and isinstance(leaf, Act):
+        data = _ENCODER.encode(_cut(leaf))
     if len(data) > MAX_LEAF:
         raise BadLeaf(f"a leaf of {len(data)} octets; {MAX_LEAF} is the limit")
     return data
+
+
+def _cut(act: Act) -> Act:
+    facts = {_short(name): _short(value) for name, value in act.facts.items()}
+    return Act(act.at, _short(act.what), _short(act.who), _short(act.subject), facts)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= MAX_FACT else f"{text[:MAX_FACT]}…"
 
 
 def decode(data: bytes) -> AnyLeaf:

@@ -8,6 +8,8 @@ from typing import Final, Self
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 _ED25519: Final = b"\1"
 _DASH: Final = "— "
@@ -110,6 +112,10 @@ class Signer:
             raise BadNote(f"{name!r} is no name for a log: no spaces, no plus, not empty")
         self._key: Final = key
         self.verifier: Final = Verifier(name, key.public_key().public_bytes_raw())
+
+    def derived(self, purpose: bytes) -> bytes:
+        """32 octets that only who has this key can know, for something else than signing (HKDF, RFC 5869)."""
+        return HKDF(SHA256(), 32, None, purpose).derive(self._key.private_bytes_raw())
 
     def sign(self, text: str) -> bytes:
         """:param text: with the line end of its last line."""

@@ -9,11 +9,11 @@ from pathlib import Path
 from segeld.audit import layout
 from segeld.audit.archived import read_mark
 from segeld.audit.checkpoint import Checkpoint
-from segeld.audit.frontier import Frontier
+from segeld.audit.frontier import Frontier, frontier_at
 from segeld.audit.identity import LogIncomplete, OwnLog
 from segeld.audit.layout import ENTRIES, WIDTH
 from segeld.audit.leaf import MAX_LEAF
-from segeld.audit.merkle import HASH, leaf_hash, root_of
+from segeld.audit.merkle import HASH, leaf_hash
 from segeld.audit.note import BadNote
 from segeld.audit.source import LeafSource, LogAhead, LogDiffers
 from segeld.audit.tiles import BadFile, Tiles
@@ -100,15 +100,9 @@ def _there(log: OwnLog, name: str, least: int, most: int) -> None:
 
 
 def _from_full_tiles(log: OwnLog, size: int) -> Frontier:
-    """The frontier at the last full bundle. Each level's row is computed from the full tiles of the level below."""
-    whole = size // WIDTH * WIDTH
+    """The frontier at the last full bundle."""
     tiles = Tiles(Path(log.folder), size)
-    rows: list[list[bytes]] = [[]] if size else []
-    for level in layout.levels(size)[1:]:
-        count = whole // WIDTH**level
-        below = range(count // WIDTH * WIDTH, count)
-        try:
-            rows.append([root_of(tiles.hashes(level - 1, number)) for number in below])
-        except BadFile as error:
-            raise LogDiffers(log.origin, f"a file of the log is damaged: {error}") from None
-    return Frontier(whole, rows)
+    try:
+        return frontier_at(size // WIDTH * WIDTH, tiles.hashes)
+    except BadFile as error:
+        raise LogDiffers(log.origin, f"a file of the log is damaged: {error}") from None

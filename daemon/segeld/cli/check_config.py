@@ -9,7 +9,9 @@ import typer
 from segeld import config, policy
 from segeld.audit.identity import FOLDER, exposed
 from segeld.config import Config, Problem
+from segeld.model.blank_tokens import way_out
 from segeld.model.names import TokenName
+from segeld.supervisor.choosing import INITIALIZED
 from segeld.supervisor.guard import FILE, trouble
 from segeld.supervisor.survey import survey_module
 
@@ -85,7 +87,15 @@ async def _look_at_devices(loaded: Config) -> list[Problem]:
         )
         if not found:
             there = ", ".join(repr(s.token.label) for s in slots[token.module] if s.token) or "none"
-            problems.append(Problem(key, f"no slot holds a token with {wanted}; tokens seen: {there}"))
+            blank = [
+                slot.slot_id
+                for slot in slots[token.module]
+                if slot.token is not None
+                and INITIALIZED not in slot.token.flags
+                and token.serial in (None, slot.token.serial)
+            ]
+            more = f". Once segeld runs: {hint}" if (hint := way_out(word, token.module, blank)) else ""
+            problems.append(Problem(key, f"no slot holds a token with {wanted}; tokens seen: {there}{more}"))
         elif len(found) > 1:
             problems.append(Problem(key, f"{len(found)} tokens have {wanted}: name the serial too"))
     return problems

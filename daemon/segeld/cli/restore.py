@@ -8,9 +8,13 @@ import typer
 
 from segeld import config
 from segeld.app.storage import ORIGIN
+from segeld.audit import files
 from segeld.audit.identity import FOLDER, NextLog, OwnLog, prepare_next
 from segeld.jobqueue.sqlite import FILE, restore, setting_rows
 from segeld.jobqueue.sqlite.database import APPLICATION_ID, connect_to_read
+from segeld.jobqueue.sqlite.record_seal import PREFIX
+from segeld.office import policy_kept
+from segeld.office.policy_file import copy_of
 
 _MAGIC: Final = b"SQLite format 3\0"
 _APPLICATION_ID_AT: Final = 68
@@ -38,6 +42,7 @@ def run(backup: Path, file: Path) -> int:
         except BaseException:
             following.drop()
             raise
+        policy = None if aside is None else _policy_of(aside)
         log = _begin(following, database, aside)
     except OSError as error:
         typer.echo(f"segeld restore: {error}", err=True)
@@ -45,6 +50,8 @@ def run(backup: Path, file: Path) -> int:
     typer.echo(f"{database}: restored from {backup}")
     if aside is not None:
         typer.echo(f"The database that was there is now {aside}")
+    if policy is not None:
+        typer.echo(f"The policy that was in force there is kept as {policy}")
     for line in _about(log, following.aside, restored):
         typer.echo(line)
     typer.echo(f"Its public key, to be written down elsewhere: {log.signer.verifier}")
@@ -77,6 +84,20 @@ def _log_of(backup: Path) -> str:
             return (setting_rows.read(db, ORIGIN) or b"").decode()
     except Exception:  # noqa: BLE001  # whatever SQLite says of a damaged file
         return ""
+
+
+def _policy_of(aside: Path) -> Path | None:
+    """Keeps the policy of the database that was put aside as a file: if the old log confirms it, it is in force again
+    with the next start. None if it cannot be read.
+    """
+    try:
+        with contextlib.closing(connect_to_read(aside)) as db:
+            kept = policy_kept.decode(setting_rows.read(db, PREFIX + policy_kept.RECORD) or b"")
+    except Exception:  # noqa: BLE001  # it was put aside because it is damaged
+        return None
+    file = copy_of(kept.hash, aside.parent)
+    files.write(file, kept.toml.encode(errors="surrogateescape"), durable=True, mode=0o600)
+    return file
 
 
 def _begin(following: NextLog, database: Path, aside: Path | None) -> OwnLog:

@@ -118,7 +118,7 @@ def _value(info: inspect.Type, value: Any, at: str, convert: Any, wanted: Any) -
         try:
             convert(value, wanted)
         except msgspec.ValidationError as error:
-            yield Problem(at, sentence(str(error)))
+            yield Problem(at, sentence(str(error), _choices(info)))
 
 
 def _struct_of(info: inspect.Type, value: Any) -> inspect.StructType | str | None:
@@ -137,6 +137,14 @@ def _struct_of(info: inspect.Type, value: Any) -> inspect.StructType | str | Non
         if kind.tag == value.get(tag):
             return kind
     return f"{tag} is one of " + ", ".join(sorted(str(kind.tag) for kind in structs))
+
+
+def _choices(info: inspect.Type) -> tuple[str, ...]:
+    if isinstance(info, inspect.UnionType):
+        return tuple(choice for kind in info.types for choice in _choices(kind))
+    if isinstance(info, inspect.EnumType):
+        return tuple(str(member.value) for member in info.cls)
+    return tuple(map(str, info.values)) if isinstance(info, inspect.LiteralType) else ()
 
 
 def _has_tables(info: inspect.Type) -> bool:

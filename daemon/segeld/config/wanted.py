@@ -1,9 +1,11 @@
 """What a value of a document should be, in words: msgspec says it in the words of its schema."""
 
 import re
+from collections.abc import Iterable
 from typing import Final
 
 _EXPECTED: Final = re.compile(r"Expected `([^`]+)`(.*?)(?:, got `([^`]+)`)?( - at `\$?(.*)`)?")
+_ENUM: Final = re.compile(r"Invalid enum value ('[^']*')")
 _WORDS: Final = {
     "int": "a whole number",
     "float": "a number",
@@ -15,10 +17,12 @@ _WORDS: Final = {
 _FOUND: Final = _WORDS | {"float": "one with a decimal point", "int": "a number", "str": "text"}
 
 
-def sentence(text: str) -> str:
+def sentence(text: str, choices: Iterable[str]) -> str:
+    """:param text: of a `msgspec.ValidationError`, such as "Expected `int | null`, got `str`".
+    :param choices: all words that may stand there, if there are only so many.
     """
-    :param text: of a `msgspec.ValidationError`, such as "Expected `int | null`, got `str`".
-    """
+    if (enum := _ENUM.match(text)) is not None:
+        return f"{enum[1]} is not known; there are {', '.join(choices)}"
     match = _EXPECTED.fullmatch(text)
     if match is None:
         return text[:1].lower() + text[1:].replace("`", "")

@@ -42,6 +42,20 @@ Archives = Annotated[
         show_default=False,
     ),
 ]
+OutputFile = Annotated[
+    Path | None,
+    typer.Option("--output", "-o", metavar="FILE", help="Where to write; standard output, if not given."),
+]
+LOG_CODES: Final = (
+    ExitCode.OK,
+    ExitCode.FAILED,
+    ExitCode.USAGE,
+    ExitCode.NOT_CONNECTED,
+    ExitCode.NOT_ALLOWED,
+    ExitCode.BAD_SIGNATURE,
+    ExitCode.TRY_LATER,
+)
+"""How commands end that read a log, here or from afar."""
 Command = Callable[..., ExitCode]
 
 

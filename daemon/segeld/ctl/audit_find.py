@@ -1,18 +1,16 @@
 """`segelctl audit find`: who had what signed, when, with which key; by an input, a signature, a job, a caller or a time."""
 
-import os
+import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from segel.cli.exit_codes import ExitCode
 from segel.cli.failures import UsageError
 from segel.cli.session import Session
-from segeld.ctl.audit_command import Archives, Dir, Key, audit_command, folder_of, note_unread
-from segeld.ctl.audit_key import parse_key
+from segeld.ctl.audit_command import LOG_CODES, Archives, Dir, Key, audit_command, note_unread
 from segeld.ctl.audit_lookup import wanted
-from segeld.ctl.audit_remote import is_remote, only_local
 from segeld.model.counts import counted
 
 if TYPE_CHECKING:
@@ -30,7 +28,7 @@ Examples:
 
 One line for each attempt: for whom it was signed, when, with which key, which leaf says so, and whether that is proven. Without --key it is not known who signed the tree, and the line says that. --verbose and --json have all facts.
 
-FILE is hashed with SHA-256, SHA-384 and SHA-512, and looked for as a message as well. Digests are not in the log: they are found with the salt, so this needs to read that file. A sealed PDF is found by the signatures in it, one line each, which say as well whether the document was changed after it was signed; a PDF without a seal only if the file itself was signed as it is.
+FILE is hashed with SHA-256, SHA-384 and SHA-512, and looked for as a message as well. Digests are not in the log: they are found with the salt, so this needs to read that file. A sealed PDF is found by the signatures in it, one line each, which say as well whether the document was changed after it was signed (time stamps and validation data of PAdES B-LT and B-LTA are no change); a PDF without a seal only if the file itself was signed as it is.
 
 The daemon keeps an index beside the log, so that large logs are searched in less than a second. It is a hint: what is found is proven. Somebody could change it to hide something: --all searches everything without it.
 
@@ -38,20 +36,13 @@ Times are UTC unless they say otherwise. --caller, --since and --until narrow ea
 
 Ends with 8 if nothing is found. With 1 if some of it is not: one signature of a PDF, or leaves that were archived. With 7 if something is not proven, or the PDF was changed after it was signed.
 
-On a machine that has no log the daemon is asked, and its proofs are checked here.
+On a machine that has no log the daemon is asked, and its proofs are checked here. By caller and time every leaf is asked for: a large log takes as long as verify.
 
 Columns off a terminal: what and for whom, time, key, leaf, whether it is proven; for PDFs, the number of the signature before and the document after. For --job, --caller and times: leaf, time, kind, in words."""
 
-CODES = (
-    ExitCode.OK,
-    ExitCode.FAILED,
-    ExitCode.USAGE,
-    ExitCode.NOT_CONNECTED,
-    ExitCode.NOT_ALLOWED,
-    ExitCode.BAD_SIGNATURE,
-    ExitCode.NO_SIGNATURE,
-    ExitCode.TRY_LATER,
-)
+CODES = (*LOG_CODES, ExitCode.NO_SIGNATURE)
+_RECENT: Final = 10.0
+"""Seconds: signing goes on, and leaves are in the log a second or two after they were made."""
 NOT_VERIFIED = (
     "the log was not verified: give --key with its public key, from elsewhere than the log's folder"
 )
@@ -92,8 +83,7 @@ def find(
     verbose: Verbose = False,
 ) -> ExitCode:
     """Find what the log says of an input, a signature, a job, a caller or a time."""
-    from segeld.audit.reader import open_log_folder
-    from segeld.ctl.audit_source import Local, Remote
+    from segeld.ctl.audit_source import source_of
 
     narrowing = any(one is not None for one in (caller, since, until))
     given = sum(one is not None for one in (digest, file, signature, job)) + narrowing
@@ -103,17 +93,7 @@ def find(
         )
     by_item = job is None and not narrowing
     asked = wanted(digest=digest, file=file, signature=signature) if by_item else []
-    if is_remote(folder):
-        if narrowing:
-            raise only_local("a search by --caller and times")
-        if archives:
-            raise only_local("--archive")
-        source: Local | Remote = Remote(session, parse_key(key, Path("/nonexistent")) if key else None)
-    else:
-        if folder is not None and not os.path.lexists(folder):
-            raise UsageError(f"there is no folder {folder}")
-        where = folder_of(folder)
-        source = Local(open_log_folder(where, parse_key(key, where) if key else None, tuple(archives or ())))
+    source = source_of(session, folder, key, archives)
     if by_item:
         code = _find_items(session, source, asked, file, everything=everything, verbose=verbose)
     else:
@@ -147,7 +127,7 @@ def _find_items(
         good &= hit.is_good
         found.add(one)
     if not found:
-        return _nothing(session, source, file)
+        return nothing(session, source, _hint(file, sealed=bool(seals)))
     missing = [one.seal for one in asked if one.seal and one not in found]
     for seal in missing:
         show_missing(session.output, seal, len(seals))
@@ -156,19 +136,26 @@ def _find_items(
     return ExitCode.FAILED if missing else ExitCode.OK
 
 
-def _nothing(session: Session, source: "Local | Remote", file: Path | None = None) -> ExitCode:
-    read = " that were read" if source.unread else _hint(file)
+def nothing(session: Session, source: "Local | Remote", hint: str = "") -> ExitCode:
+    """Says that nothing was found.
+
+    :param hint: why that may be, if everything was read.
+    """
+    read = " that were read" if source.unread else hint
+    newest = source.newest()
+    if newest is not None and abs(time.time() - newest / 1000) < _RECENT:
+        read += "; what was signed within the last seconds may not be in it yet"
     session.output.error(f"nothing of that is in this log of {counted(source.size, 'leaf', 'leaves')}{read}")
     return ExitCode.FAILED if source.unread else ExitCode.NO_SIGNATURE
 
 
-def _hint(file: Path | None) -> str:
-    from segeld.ctl.audit_pdf import is_pdf, seals
+def _hint(file: Path | None, *, sealed: bool) -> str:
+    from segeld.ctl.audit_pdf import is_pdf
 
+    if sealed:
+        return ": the seals in this PDF were made elsewhere, or are in an earlier log"
     if file is None or not is_pdf(file):
         return ""
-    if seals(file):
-        return ": the seals in this PDF were made elsewhere, or are in an earlier log"
     return (
         ": this PDF has no seal in it, and what is signed for a PDF is never the hash of the unsealed file. Give the "
         "sealed one"
@@ -197,4 +184,4 @@ def _show_chunks(
             else chunk_record(one, proven=True, verified=source.verified)
         )
         session.output.record(shown, *chunk_row(one))
-    return ExitCode.OK if count else _nothing(session, source)
+    return ExitCode.OK if count else nothing(session, source)

@@ -40,7 +40,9 @@ class Additions:
         """:param signature: SHA-256 of its value."""
         if isinstance(self._found, str):
             return Later(self._found, known=False)
-        same = [one for one in self._found if one["range"] == [*place] and one["signature"] == signature.hex()]
+        same = [
+            one for one in self._found if one["range"] == [*place] and one["signature"] == signature.hex()
+        ]
         if not same:
             return Later("the signature is not one of the document's form")
         # Of two that say they are the same, one was put in later.
@@ -60,8 +62,7 @@ class Additions:
                 done = subprocess.run(
                     [sys.executable, "-P", "-m", _PROGRAM],
                     stdin=file,
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.PIPE,
+                    capture_output=True,
                     timeout=_SECONDS,
                     check=False,
                 )

@@ -30,7 +30,8 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (MOST_SECONDS, MOST_SECONDS + 1))
     logging.disable()
     sys.setrecursionlimit(_DEEPEST)  # chains of bookmarks are long in honest documents
-    json.dump(after_signatures(sys.stdin.buffer.raw), sys.stdout)  # type: ignore[attr-defined]
+    with open(sys.stdin.fileno(), "rb", closefd=False) as stream:
+        json.dump(after_signatures(stream), sys.stdout)
 
 
 def after_signatures(stream: BinaryIO) -> list[dict[str, Any]]:
@@ -59,7 +60,8 @@ def _judge(reader: Any, *, strict: bool) -> list[dict[str, Any]]:
     filled = list(enumerate_sig_fields(reader, filled_status=True))
     if len(filled) > MOST_SIGNATURES:
         raise ValueError(f"it has more than {MOST_SIGNATURES} signatures")
-    regular, stamps = [], []
+    regular: list[EmbeddedPdfSignature] = []
+    stamps: list[EmbeddedPdfSignature] = []
     for name, _, field in filled:
         one = EmbeddedPdfSignature(reader, field, name)
         (stamps if _is_stamp(one) else regular).append(one)
@@ -105,7 +107,7 @@ def _since_last(signature: Any, stamps: list[Any], *, strict: bool) -> tuple[lis
     if not strict:
         return [], "its structure has faults, so that readers may see different things in it"
     last = reader.xrefs.total_revisions - 1
-    if last == signature.signed_revision or not _ends_there(reader, last):
+    if not _ends_there(reader, last):
         return [], "octets were appended that are no part of it"
     found = signature.evaluate_modifications(ONLY_VALIDATION)
     if not isinstance(found, DiffResult):
@@ -149,7 +151,7 @@ def _ends_there(reader: Any, revision: int) -> bool:
     stream, section = reader.stream, reader.xrefs.get_xref_container_info(revision)
     stream.seek(section.end_location)
     if section.stream_ref is None:
-        DictionaryObject.read_from_stream(stream, TrailerReference(reader))
+        DictionaryObject.read_from_stream(stream, TrailerReference(reader))  # type: ignore[no-untyped-call]
     end = _END.fullmatch(stream.read(_LONGEST_END))
     return end is not None and int(end[1]) == reader.xrefs.get_startxref_for_revision(revision)
 

@@ -44,22 +44,27 @@ class InfoRule(DocInfoRule):
 
 
 def _info(of: HistoricalResolver) -> Any:
-    ref = of.trailer_view.get_value_as_reference("/Info", optional=True)
-    return DictionaryObject() if ref is None else of(ref)  # as it was then: what the trailer gives is as it is now
+    trailer: Any = of.trailer_view
+    ref = trailer.get_value_as_reference("/Info", optional=True)
+    # As it was then: what the trailer itself gives is as it is now.
+    return DictionaryObject() if ref is None else of(ref)  # type: ignore[no-untyped-call]
 
 
 ONLY_VALIDATION: Final = StandardDiffPolicy(
     global_rules=[
-        CatalogModificationRule(frozenset({"/AcroForm", "/DSS", "/Extensions", "/Metadata", "/Version"})),
+        CatalogModificationRule(  # type: ignore[no-untyped-call]
+            frozenset({"/AcroForm", "/DSS", "/Extensions", "/Metadata", "/Version"})
+        ),
         InfoRule().as_qualified(_LTA),
         XrefStreamRule().as_qualified(_LTA),
         ObjectStreamRule().as_qualified(_LTA),
         DSSCompareRule().as_qualified(_LTA),
-        MetadataUpdateRule().as_qualified(_LTA),
+        MetadataUpdateRule().as_qualified(_LTA),  # type: ignore[no-untyped-call]
     ],
     # Fonts, colours and a wish for new appearances are how a form's fields are shown: they stay.
     form_rule=FormUpdatingRule(
-        [SigFieldCreationRule(), SigFieldModificationRule()], ignored_acroform_keys=frozenset({"/Fields"})
+        [SigFieldCreationRule(), SigFieldModificationRule()],  # type: ignore[no-untyped-call]
+        ignored_acroform_keys=frozenset({"/Fields"}),
     ),
 )
 
@@ -122,7 +127,7 @@ def _is_nothing_to_see(ref: IndirectObject, old: HistoricalResolver) -> None:
     """
     if old.reader.xrefs.get_last_change(ref.reference) <= old.revision:
         return
-    field = ref.get_object()
+    field: Any = ref.get_object()  # type: ignore[no-untyped-call]
     if more := field.keys() - _OF_FIELD:
         raise SuspiciousModification(f"a signature field has {', '.join(sorted(more))}")
     if "/Rect" not in field:

@@ -1,7 +1,7 @@
 """What was given on a command line to look for, as what the log can be searched for."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -81,6 +81,17 @@ def chunks(
         except BadName as error:
             raise UsageError(str(error)) from None
         return search.of_job(log, name, everything=everything)
+    wanted, wanted_act = narrowed(caller, since, until)
+    return search.chunks(log, wanted, wanted_act, () if caller is None else (caller.encode(),))
+
+
+def narrowed(
+    caller: str | None, since: str | None, until: str | None
+) -> "tuple[Callable[[Intent], bool], Callable[[Act], bool]]":
+    """Which chunks and which acts are of this caller and this time.
+
+    :raises UsageError: if a time is none.
+    """
     first, end = milliseconds(since, 0), milliseconds(until, 1 << 63)
 
     def wanted(intent: "Intent") -> bool:
@@ -89,7 +100,7 @@ def chunks(
     def wanted_act(act: "Act") -> bool:
         return first <= act.at < end and caller in {None, act.who}
 
-    return search.chunks(log, wanted, wanted_act, () if caller is None else (caller.encode(),))
+    return wanted, wanted_act
 
 
 def milliseconds(text: str | None, default: int) -> int:

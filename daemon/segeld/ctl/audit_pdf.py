@@ -52,7 +52,7 @@ class Seal:
     def later(self) -> Later:
         """What was added since, if anything was: the first of a file to be asked for takes a second or more."""
         later = self.additions.after(self.place, self.hash)
-        if True:
+        if later.changed or later.newest in self.numbers:
             return later
         return Later("it was signed again in a form that is not looked for in the log")
 

@@ -10,12 +10,18 @@ import typer
 from segel.cli.exit_codes import ExitCode
 from segel.cli.failures import UsageError
 from segel.cli.session import Session
-from segeld.ctl.audit_command import Archives, Dir, Key, audit_command, folder_of, note_unread
-from segeld.ctl.audit_find import NOT_VERIFIED, Digest, File, Signature
+from segeld.ctl.audit_command import (
+    LOG_CODES,
+    Archives,
+    Dir,
+    Key,
+    OutputFile,
+    audit_command,
+    note_unread,
+)
+from segeld.ctl.audit_find import NOT_VERIFIED, Digest, File, Signature, nothing
 from segeld.ctl.audit_key import parse_key
-from segeld.ctl.audit_lookup import Wanted, items, wanted
-from segeld.ctl.audit_remote import is_remote, only_local
-from segeld.model.counts import counted
+from segeld.ctl.audit_lookup import wanted
 
 PROVE = """\
 Examples:
@@ -34,22 +40,9 @@ Needs no log. With --signature, checks as well that the leaf is about this very 
 
 Ends with 1 if it is no proof, of another log, or about another signature; with 7 if it names this key and was changed: the leaf, the path, or the checkpoint whose signature is wrong then."""
 
-CODES = (
-    ExitCode.OK,
-    ExitCode.FAILED,
-    ExitCode.USAGE,
-    ExitCode.NOT_CONNECTED,
-    ExitCode.NOT_ALLOWED,
-    ExitCode.BAD_SIGNATURE,
-    ExitCode.NO_SIGNATURE,
-    ExitCode.TRY_LATER,
-)
+CODES = (*LOG_CODES, ExitCode.NO_SIGNATURE)
 
 Leaf = Annotated[int | None, typer.Option(metavar="INDEX", min=0, help="A leaf by its index.")]
-OutputFile = Annotated[
-    Path | None,
-    typer.Option("--output", "-o", metavar="FILE", help="Where to write; standard output, if not given."),
-]
 ProofFile = Annotated[Path, typer.Argument(metavar="FILE", help="A proof.", show_default=False)]
 SignatureFile = Annotated[
     Path | None,
@@ -74,78 +67,24 @@ def prove(
     archives: Archives = None,
 ) -> ExitCode:
     """Write a proof that an item, or a leaf, is in the log."""
-    from segeld.audit.proof import prove as prove_leaf
-    from segeld.audit.reader import open_log_folder
+    from segeld.ctl.audit_source import source_of
 
     if sum(one is not None for one in (leaf, digest, file, signature)) != 1:
         raise UsageError("give one of FILE, --leaf, --digest and --signature")
-    if is_remote(folder):
-        if archives:
-            raise only_local("--archive")
-        asked = [] if leaf is not None else wanted(digest=digest, file=file, signature=signature)
-        return _prove_remotely(session, key, leaf, output, asked)
-    where = folder_of(folder)
-    log = open_log_folder(where, parse_key(key, where) if key else None, tuple(archives or ()))
-    if not log.verified:
+    asked = [] if leaf is not None else wanted(digest=digest, file=file, signature=signature)
+    source = source_of(session, folder, key, archives)
+    if not source.verified:
         session.output.note(NOT_VERIFIED)
-    index = leaf
-    if index is None:
-        asked = wanted(digest=digest, file=file, signature=signature)
-        found = [item for one in asked for item in items(log, one)]
-        found = [item for item in found if item.signature] or found
-        note_unread(session, log.unread)
-        if not found:
-            return _nothing(session, log.checkpoint.size, log.unread)
-        item = found[-1]
-        index = item.chunk.outcome_leaf
-        assert index is not None
-        session.output.note(
-            f"leaf {index}, position {item.position}; its intent is leaf {item.chunk.intent_leaf}"
-            + (f"; {len(found)} attempts, this is the last" if len(found) > 1 else "")
-        )
-    proof = prove_leaf(log, index)
-    _write(session, output, proof.text())
+    proven = source.proof_of(asked) if leaf is None else source.proof(leaf)
+    note_unread(session, source.unread)
+    if proven is None:
+        return nothing(session, source)
+    if proven.note:
+        session.output.note(proven.note)
+    _write(session, output, proven.text)
     if session.json:
-        session.output.record({"leaf": index, "size": log.checkpoint.size, "proof": proof.text().decode()})
+        session.output.record({"leaf": proven.leaf, "proof": proven.text.decode()})
     return ExitCode.OK
-
-
-def _prove_remotely(
-    session: Session, key: str | None, leaf: int | None, output: Path | None, asked: "list[Wanted]"
-) -> ExitCode:
-    from segeld.audit.proof import BadProof
-    from segeld.ctl.audit_remote import ask, leaf_of, look_for
-
-    verifier = parse_key(key, Path("/nonexistent")) if key else None
-    if not verifier:
-        session.output.note(NOT_VERIFIED)
-    if leaf is not None:
-        index = leaf
-        proof = ask(session, lambda log: log.prove(index))
-    else:
-        findings = look_for(
-            session, [one.request for one in asked if one.signature or one.digest], everything=False
-        )
-        found = [each for one in findings for each in one.entries]
-        unread = [number for one in findings for number in one.archived]
-        note_unread(session, unread)
-        if not found:
-            return _nothing(session, findings[-1].size, unread)
-        proof = found[-1].outcome
-    proven, _ = leaf_of(proof, verifier)
-    if leaf not in {None, proven}:
-        raise BadProof(f"the daemon proved leaf {proven} where {leaf} was asked for")
-    _write(session, output, proof)
-    if session.json:
-        session.output.record({"leaf": proven, "proof": proof.decode()})
-    return ExitCode.OK
-
-
-def _nothing(session: Session, size: int, unread: list[int]) -> ExitCode:
-    session.output.error(
-        f"nothing of that is in this log of {counted(size, 'leaf', 'leaves')}{' that were read' if unread else ''}"
-    )
-    return ExitCode.FAILED if unread else ExitCode.NO_SIGNATURE
 
 
 def _write(session: Session, output: Path | None, proof: bytes) -> None:

@@ -147,33 +147,5 @@ async def streamed(log: "OfficerLog", verifier: "Verifier", progress: Callable[[
     return check.finish()
 
 
-async def last_leaves(
-    log: "OfficerLog", count: int, show: "Callable[[int, bytes], None]", pause: float | None
-) -> None:
-    """Shows the last leaves; then, unless `pause` is None, those that come, looked for after so many seconds each time.
-
-    :raises SegelError: what the daemon said, or why it cannot be reached any more.
-    """
-    import asyncio
-
-    shown = max(0, await _size(log) - count)
-    while True:
-        size = await _size(log)
-        async for index, leaf in log.entries(shown, size - shown):
-            show(index, leaf)
-            shown = index + 1
-        if pause is None:
-            return
-        await asyncio.sleep(pause)
-
-
-async def _size(log: "OfficerLog") -> int:
-    """Leaves that were published; 0 in the first second of a log."""
-    from segeld.audit.checkpoint import Checkpoint
-
-    note = (await log.state()).checkpoint
-    return Checkpoint.unverified(note).size if note else 0
-
-
 def only_local(what: str) -> UsageError:
     return UsageError(f"{what} needs the log's folder: give --dir, or run it on the daemon's machine")

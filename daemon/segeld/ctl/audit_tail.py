@@ -7,8 +7,8 @@ import typer
 
 from segel.cli.exit_codes import ExitCode
 from segel.cli.session import Session
-from segeld.ctl.audit_command import Dir, audit_command, folder_of
-from segeld.ctl.audit_remote import ask, is_remote, last_leaves
+from segeld.ctl.audit_command import LOG_CODES, Dir, audit_command, folder_of
+from segeld.ctl.audit_remote import ask, is_remote
 
 if TYPE_CHECKING:
     from segeld.audit.reader import Log
@@ -19,19 +19,10 @@ Examples:
   segelctl audit tail -n 50
   segelctl audit tail --follow --json
 
-Shows what was published; the newest leaves come with the next checkpoint, a second later. Nothing is verified. On a machine that has no log, the daemon is asked.
+Shows what was published; the newest leaves come with the next checkpoint, a second later. Nothing is verified. On a machine that has no log, the daemon is asked; --follow then waits until it is back after a restart, and goes on with the next leaf. A log that is smaller or another one than before is not followed: that ends with 7.
 
 Columns off a terminal: leaf, time, kind, in words."""
 
-CODES = (
-    ExitCode.OK,
-    ExitCode.FAILED,
-    ExitCode.USAGE,
-    ExitCode.NOT_CONNECTED,
-    ExitCode.NOT_ALLOWED,
-    ExitCode.BAD_SIGNATURE,
-    ExitCode.TRY_LATER,
-)
 _PAUSE = 0.5
 
 Count = Annotated[int, typer.Option("-n", metavar="COUNT", min=0, help="How many leaves.")]
@@ -39,7 +30,7 @@ Follow = Annotated[bool, typer.Option("--follow", "-f", help="Go on with leaves 
 
 
 def register(group: typer.Typer) -> None:
-    audit_command(group, "tail", epilog=TAIL, codes=CODES)(tail)
+    audit_command(group, "tail", epilog=TAIL, codes=LOG_CODES)(tail)
 
 
 def tail(session: Session, folder: Dir = None, count: Count = 10, follow: Follow = False) -> ExitCode:
@@ -47,13 +38,7 @@ def tail(session: Session, folder: Dir = None, count: Count = 10, follow: Follow
     from segeld.audit.reader import open_log_folder
 
     if is_remote(folder):
-
-        def show(index: int, leaf: bytes) -> None:
-            _show_leaf(session, index, leaf)
-            session.output.flush()
-
-        ask(session, lambda log: last_leaves(log, count, show, _PAUSE if follow else None))
-        return ExitCode.OK
+        return _from_afar(session, count, follow=follow)
     where = folder_of(folder)
     log = open_log_folder(where, None)
     shown = max(0, log.checkpoint.size - count)
@@ -65,6 +50,23 @@ def tail(session: Session, folder: Dir = None, count: Count = 10, follow: Follow
         session.output.flush()
         while (log := open_log_folder(where, None)).checkpoint.size <= shown:
             time.sleep(_PAUSE)
+
+
+def _from_afar(session: Session, count: int, *, follow: bool) -> ExitCode:
+    import asyncio
+
+    from segeld.ctl.audit_follow import Follower
+
+    def show(index: int, leaf: bytes) -> None:
+        _show_leaf(session, index, leaf)
+        session.output.flush()
+
+    follower = Follower(show, session.output.note)
+    if follow:
+        asyncio.run(follower.follow(session.officer, count))
+    else:
+        ask(session, lambda log: follower.last(log, count))
+    return ExitCode.OK
 
 
 def _show(session: Session, log: "Log", first: int) -> None:

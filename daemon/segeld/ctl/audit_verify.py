@@ -10,7 +10,7 @@ import typer
 from segel.cli.exit_codes import ExitCode
 from segel.cli.failures import UsageError
 from segel.cli.session import Session
-from segeld.ctl.audit_command import Archives, Dir, Key, audit_command, folder_of
+from segeld.ctl.audit_command import LOG_CODES, Archives, Dir, Key, audit_command, folder_of
 from segeld.ctl.audit_key import parse_key
 from segeld.ctl.audit_remote import ask, is_remote, only_local, streamed
 from segeld.model.counts import counted, fitting
@@ -28,19 +28,9 @@ Reads all of the log, and needs neither the daemon nor a network. On a machine t
 
 Ends with 7 if anything is wrong. A warning is not wrong. What was cut off whole, back to an older checkpoint, shows only against a newer checkpoint that you kept: compare the size and the root."""
 
-CODES = (
-    ExitCode.OK,
-    ExitCode.FAILED,
-    ExitCode.USAGE,
-    ExitCode.NOT_CONNECTED,
-    ExitCode.NOT_ALLOWED,
-    ExitCode.BAD_SIGNATURE,
-    ExitCode.TRY_LATER,
-)
-
 
 def register(group: typer.Typer) -> None:
-    audit_command(group, "verify", epilog=VERIFY, codes=CODES)(verify)
+    audit_command(group, "verify", epilog=VERIFY, codes=LOG_CODES)(verify)
 
 
 def verify(session: Session, folder: Dir = None, key: Key = None, archives: Archives = None) -> ExitCode:

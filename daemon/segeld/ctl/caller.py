@@ -11,7 +11,7 @@ from segel.cli.job_ask import Yes, sure
 from segel.cli.session import Session, session_command
 from segeld.ctl.change_view import moment
 from segeld.ctl.completing import complete_caller, complete_shut_out
-from segeld.ctl.proposing import DryRun, propose_and_run
+from segeld.ctl.proposing import DryRun, nothing_done, propose_and_run
 from segeld.model.counts import counted, fitting
 
 if TYPE_CHECKING:
@@ -106,14 +106,18 @@ def _certificate_record(certificate: "RevokedCertificate") -> dict[str, Any]:
     }
 
 
-def revoke(session: Session, name: Name, reason: Reason, yes: Yes = False) -> Awaitable[ExitCode]:
+def revoke(
+    session: Session, name: Name, reason: Reason, yes: Yes = False, dry_run: DryRun = False
+) -> Awaitable[ExitCode]:
     """Shut a caller or a certificate out at once."""
     subject = full_subject(name)
-    if not yes:
+    if dry_run or not yes:
         for line in _losses(asyncio.run(_callers(session)), subject):
             session.output.note(line)
+    if dry_run:
+        return nothing_done(ExitCode.OK)
     if not sure(session, f"Shut {subject} out?", yes=yes):
-        return _nothing()
+        return nothing_done(ExitCode.FAILED)
     return _revoke(session, subject, reason)
 
 
@@ -141,10 +145,6 @@ def _losses(found: "Callers", subject: str) -> list[str]:
         "Jobs of a caller that is revoked wait, or are cancelled if the policy says so.",
         "To let it in again needs another officer.",
     ]
-
-
-async def _nothing() -> ExitCode:
-    return ExitCode.FAILED
 
 
 async def _revoke(session: Session, subject: str, reason: str) -> ExitCode:

@@ -15,7 +15,16 @@ from segel.cli.session import Session, session_command
 from segeld.ctl.change_diff import Whole, whole
 from segeld.ctl.change_view import COLUMNS, facts, record, row
 from segeld.ctl.completing import complete_change
-from segeld.ctl.proposing import NewPinFd, NewPinFile, SecretOptions, SoPinFd, SoPinFile, say, wipe
+from segeld.ctl.proposing import (
+    NewPinFd,
+    NewPinFile,
+    SecretOptions,
+    SoPinFd,
+    SoPinFile,
+    nothing_done,
+    say,
+    wipe,
+)
 
 if TYPE_CHECKING:
     from segel.models_changes import Change
@@ -125,12 +134,8 @@ def approve(session: Session, number: Number, yes: Yes = False, agreed: Hash = N
     else:
         wanted = _octets(agreed)
     if not sure(session, f"Approve {name}?", yes=yes):
-        return _nothing()
+        return nothing_done(ExitCode.FAILED)
     return _approve(session, name, wanted)
-
-
-async def _nothing() -> ExitCode:
-    return ExitCode.FAILED
 
 
 async def _approve(session: Session, name: str, wanted: bytes) -> ExitCode:

@@ -25,7 +25,7 @@ def facts(change: "Change") -> dict[str, object]:
     shown: dict[str, object] = {
         "change": change.number,
         "state": str(change.state),
-        "what": "\n".join(change.summary),
+        "what": tuple(change.summary),
         "asked by": f"{change.requested_by}, {moment(change.create_time)}",
         "decided by": f"{change.decided_by}, {moment(change.decide_time)}" if change.decided_by else "",
         "until": moment(change.expire_time) if change.end_time is None else "",

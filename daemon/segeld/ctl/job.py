@@ -4,15 +4,17 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from segel.cli.beginnings import MOST_JOBS, is_beginning, require_whole, whole_job
 from segel.cli.exit_codes import ExitCode
 from segel.cli.failures import UsageError
 from segel.cli.job_ask import Yes, sure
-from segel.cli.job_view import full_job_name, record, shown_labels
-from segel.cli.session import Session, session_command
+from segel.cli.job_view import full_job_name, record, rows_for_people, shown_labels
+from segel.cli.session import Session, full_key_name, session_command
 from segeld.ctl.completing import complete_caller, complete_job, complete_key_name
+from segeld.ctl.key_names import meant
 
 if TYPE_CHECKING:
-    from segel import Job
+    from segel import Job, Officer
 
 app = typer.Typer(no_args_is_help=True, help="Jobs of every caller.")
 
@@ -22,7 +24,7 @@ Examples:
   segelctl job list --caller backoffice --state held
   segelctl job list --json | jq -r 'select(.state == "paused") | .name'
 
-Those that have not ended, the newest first. Columns: name, caller, state, items, signed, failed, labels, why it waits."""
+Those that have not ended, the newest first. On a terminal names are cut to what tells them apart, which commands take too. Columns off a terminal: name, caller, state, items, signed, failed, labels, why it waits."""
 
 _PAUSE = """\
 Examples:
@@ -40,7 +42,7 @@ Examples:
 
 Asks first, as nothing of the rest is signed any more. Its caller reads the reason."""
 
-COLUMNS: Final = ("JOB", "CALLER", "STATE", "ITEMS", "SIGNED", "FAILED", "LABELS", "WHY")
+_NARROW: Final = ("JOB", "CALLER", "STATE", "ITEMS", "SIGNED", "FAILED", "LABELS, WHY IT WAITS")
 
 States = Annotated[
     list[str] | None, typer.Option("--state", metavar="STATE", help="Can be given several times.")
@@ -61,7 +63,7 @@ JobName = Annotated[
     str,
     typer.Argument(
         metavar="JOB",
-        help="Its name, with or without jobs/.",
+        help="Its name, with or without jobs/; its first digits will do, 8 at least.",
         show_default=False,
         autocompletion=complete_job,
     ),
@@ -83,11 +85,14 @@ async def list_jobs(
     except ValueError as error:
         names = ", ".join(one for one in JobState if one is not JobState.UNKNOWN)
         raise UsageError(f"{error}; there are {names}") from None
-    name = key if not key or key.startswith("keys/") else f"keys/{key}"
     async with session.officer() as officer:
+        name = await meant(officer, full_key_name(key)) if key else ""
         wanted = officer.jobs.list(states=states, caller=caller, key=name, limit=limit)
         jobs = [job async for job in wanted]
-    session.output.table(COLUMNS, [(record(job), row(job)) for job in jobs])
+    if session.output.is_for_people and jobs:
+        session.output.lines(_NARROW, rows_for_people(jobs, _narrow), cut=True)
+    for job in () if session.output.is_for_people else jobs:
+        session.output.record(record(job), *row(job))
     if not jobs and not session.json:
         session.output.note("no job matches")
 
@@ -95,18 +100,22 @@ async def list_jobs(
 async def pause(session: Session, job: JobName) -> None:
     """Begin nothing more of a job until it is resumed."""
     async with session.officer() as officer:
-        _say(session, await officer.jobs.pause(full_job_name(job)))
+        _say(session, await officer.jobs.pause(await _meant(officer, job)))
 
 
 async def resume(session: Session, job: JobName) -> None:
     """End a pause."""
     async with session.officer() as officer:
-        _say(session, await officer.jobs.resume(full_job_name(job)))
+        _say(session, await officer.jobs.resume(await _meant(officer, job)))
 
 
 async def cancel(session: Session, job: JobName, reason: Reason, yes: Yes = False) -> ExitCode:
     """End another's job."""
     name = full_job_name(job)
+    require_whole(name, yes=yes)
+    if is_beginning(name):
+        async with session.officer() as officer:
+            name = await _meant(officer, job)
     if not sure(session, f"Cancel {name}? What is not signed yet never will be.", yes=yes):
         return ExitCode.FAILED
     async with session.officer() as officer:
@@ -114,7 +123,19 @@ async def cancel(session: Session, job: JobName, reason: Reason, yes: Yes = Fals
     return ExitCode.OK
 
 
+async def _meant(officer: "Officer", job: str) -> str:
+    """The whole name; the beginning of one that has not ended will do."""
+    return await whole_job(full_job_name(job), lambda: officer.jobs.list(limit=MOST_JOBS))
+
+
+def _narrow(job: "Job") -> tuple[object, ...]:
+    counts = (job.item_count, job.signed_count, job.failed_count)
+    known = " ".join(filter(None, [shown_labels(job), job.state_reason]))
+    return (job.name, job.caller, job.state, *counts, known)
+
+
 def row(job: "Job") -> tuple[object, ...]:
+    """For programs."""
     counts = (job.item_count, job.signed_count, job.failed_count)
     return (job.name, job.caller, job.state, *counts, shown_labels(job), job.state_reason)
 

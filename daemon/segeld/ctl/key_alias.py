@@ -47,9 +47,9 @@ def alias(
     if not (add or remove):
         raise UsageError("give --add or --remove")
     word = full_key_name(name).removeprefix("keys/")
-    adding = [immutable_name(session, each) for each in add or ()]
+    adding = [immutable_name(session, each, yes=yes) for each in add or ()]
     _say_unseen(session, adding)
-    removing = [immutable_name(session, each) for each in remove or ()]
+    removing = [immutable_name(session, each, yes=yes) for each in remove or ()]
     toml, base = asyncio.run(_policy(session))
     edited = with_alias(toml, word, adding, removing)
     return propose_and_run(session, ApplyPolicy(edited, base), yes=yes, dry_run=dry_run)

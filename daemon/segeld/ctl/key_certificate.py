@@ -2,8 +2,9 @@
 
 import asyncio
 from collections.abc import Awaitable
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,8 +12,12 @@ from segel.cli.failures import UsageError
 from segel.cli.output import plain
 from segel.cli.session import Session, full_key_name, session_command
 from segeld.ctl.completing import complete_key
-from segeld.ctl.key_names import Key
+from segeld.ctl.key_names import Key, meant
 from segeld.ctl.key_view import record
+from segeld.ctl.new_file import new_file
+
+if TYPE_CHECKING:
+    from segel.models_keys import Csr
 
 _CSR = """\
 Examples:
@@ -59,14 +64,20 @@ def csr(
     """Make a request for a certificate, signed by the key."""
     if (subject is None) == (like is None):
         raise UsageError("give either --subject or --like")
-    return _csr(session, full_key_name(key), subject or "", _read(like) if like else b"", out)
+    old = _read(like) if like else b""
+    with nullcontext() if out is None else new_file(out) as file:
+        made = asyncio.run(_request(session, full_key_name(key), subject or "", old))
+        if file is not None:
+            file.write(made.pem.encode())
+    return _show_request(session, made, out)
 
 
-async def _csr(session: Session, key: str, subject: str, like: bytes, out: Path | None) -> None:
+async def _request(session: Session, key: str, subject: str, like: bytes) -> "Csr":
     async with session.officer() as officer:
-        made = await officer.keys.csr(key, subject, like=like)
-    if out is not None:
-        await asyncio.to_thread(out.write_text, made.pem)
+        return await officer.keys.csr(await meant(officer, key), subject, like=like)
+
+
+async def _show_request(session: Session, made: "Csr", out: Path | None) -> None:
     if session.json:
         session.output.record({"pem": made.pem, "subject": made.subject})
     elif out is None:
@@ -85,7 +96,8 @@ def import_cert(session: Session, file: File, key: ForKey = None, dry_run: DryRu
 
 async def _import(session: Session, data: bytes, key: str, *, dry_run: bool) -> None:
     async with session.officer() as officer:
-        done = await officer.keys.import_certificate(data, key, dry_run=dry_run)
+        wanted = await meant(officer, key) if key else ""
+        done = await officer.keys.import_certificate(data, wanted, dry_run=dry_run)
     if session.json:
         session.output.record(
             {"key": record(done.key), "stored": list(done.stored), "warnings": list(done.warnings)}

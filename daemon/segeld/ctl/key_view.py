@@ -1,20 +1,73 @@
 """A key as a row, as facts and as a record."""
 
 import datetime as dt
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+from segel.cli.beginnings import shortened
+from segel.cli.output import plain
 from segeld.model.counts import counted
 
 if TYPE_CHECKING:
     from segel.models_keys import ManagedKey
 
-COLUMNS: Final = ("KEY", "ALIASES", "STATE", "CERTIFICATE UNTIL", "TO KNOW")
+_WIDE: Final = ("ALIASES", "LABEL", "KIND", "STATE", "KEY", "CERTIFICATE UNTIL", "TO KNOW")
+_NARROW: Final = ("ALIAS", "LABEL", "KIND", "STATE", "KEY", "TO KNOW")
+_ROOM: Final = 12
+"""Columns for a label, which is cut: no command takes it. Names and aliases are copied, and are not."""
 
 
 def row(key: "ManagedKey") -> tuple[object, ...]:
+    """For programs."""
     until = f"{key.not_after:%Y-%m-%d}" if key.not_after else ""
-    known = " ".join([*filter(None, [_csr(key)]), *key.warnings])
-    return key.key.name, ",".join(key.key.aliases), _state(key), until, known or key.key.state_reason
+    aliases, labels = ",".join(key.key.aliases), ",".join(labels_of(key))
+    return key.key.name, aliases, _state(key), key.kind, until, _to_know(key), labels
+
+
+def rows_for_people(
+    keys: Sequence["ManagedKey"], *, wide: bool
+) -> tuple[tuple[str, ...], list[tuple[object, ...]]]:
+    """Columns, and a row for each key, ordered by alias."""
+    ordered = sorted(keys, key=lambda each: (not each.key.aliases, each.key.aliases, each.key.name))
+    if wide:
+        return _WIDE, [_wide(key) for key in ordered]
+    short = shortened([key.key.name for key in ordered])
+    return _NARROW, [
+        (
+            _first(key.key.aliases),
+            _cut(labels_of(key)),
+            key.kind or "-",
+            _state(key),
+            short[key.key.name],
+            " ".join(filter(None, ["CHAIN GAP." if key.chain_gap else "", _to_know(key)])),
+        )
+        for key in ordered
+    ]
+
+
+def _wide(key: "ManagedKey") -> tuple[object, ...]:
+    name, aliases, state, kind, until, known, labels = row(key)
+    return aliases or "-", labels or "-", kind or "-", state, name, until or "-", known
+
+
+def _first(aliases: Sequence[str]) -> str:
+    more = f" +{len(aliases) - 1}" if len(aliases) > 1 else ""
+    return f"{aliases[0].removeprefix('keys/')}{more}" if aliases else "-"
+
+
+def _cut(words: Sequence[str]) -> str:
+    text = plain(",".join(words)) or "-"
+    return text if len(text) <= _ROOM else f"{text[: _ROOM - 1]}…"
+
+
+def labels_of(key: "ManagedKey") -> tuple[str, ...]:
+    """Those that it has on its tokens, each once."""
+    return tuple(dict.fromkeys(place.label for place in key.places if place.label))
+
+
+def _to_know(key: "ManagedKey") -> str:
+    """Why it cannot sign comes first."""
+    return " ".join(filter(None, [key.key.state_reason, _csr(key), *key.warnings]))
 
 
 def facts(key: "ManagedKey") -> dict[str, object]:
@@ -23,8 +76,11 @@ def facts(key: "ManagedKey") -> dict[str, object]:
         "aliases": ", ".join(key.key.aliases),
         "state": _state(key),
         "why": key.key.state_reason,
+        "kind": key.kind,
         "algorithms": ", ".join(key.key.algorithms),
-        "disabled": f"{key.disable_time:%Y-%m-%d %H:%M UTC} by {key.disabled_by}" if key.disable_time else "",
+        "disabled": f"{key.disable_time:%Y-%m-%d %H:%M UTC} by {key.disabled_by}: {key.disable_reason}"
+        if key.disable_time
+        else "",
         "request": _csr(key),
         "certificate": key.subject,
         "issued by": key.issuer,
@@ -47,10 +103,12 @@ def record(key: "ManagedKey") -> dict[str, Any]:
         "aliases": list(key.key.aliases),
         "state": str(key.key.state),
         "state_reason": key.key.state_reason,
+        "kind": key.kind,
         "algorithms": list(key.key.algorithms),
         "places": [{"token": each.token, "label": each.label, "id": each.id.hex()} for each in key.places],
         "disable_time": _iso(key.disable_time),
         "disabled_by": key.disabled_by,
+        "disable_reason": key.disable_reason,
         "csr_time": _iso(key.csr_time),
         "not_before": _iso(key.not_before),
         "not_after": _iso(key.not_after),
@@ -58,6 +116,7 @@ def record(key: "ManagedKey") -> dict[str, Any]:
         "issuer": key.issuer,
         "revocation": key.revocation,
         "warnings": list(key.warnings),
+        "chain_gap": key.chain_gap,
         "callers": list(key.callers),
     }
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from segel.cli.failures import UsageError
 from segeld.model import pin_files
-from segeld.model.secret import Pin, PinLengthError
+from segeld.model.secret import Pin, PinLengthError, is_typeable
 
 _LINE = 1024
 
@@ -34,9 +34,14 @@ def read_so_pin(token: str, *, file: Path | None, descriptor: int | None) -> byt
 def read_new_pin(token: str, *, file: Path | None, descriptor: int | None) -> bytearray:
     """The new PIN, from `--new-pin-file`, `--new-pin-fd`, or typed twice on the terminal.
 
-    :raises UsageError: as `read_pin`, and if it was not typed the same twice.
+    :raises UsageError: as `read_pin`, and if it was not typed the same twice, or nobody could type it.
     """
     pin = _read("new PIN", "--new-pin", token, file, descriptor)
+    if not is_typeable(pin):
+        pin[:] = bytes(len(pin))
+        raise UsageError(
+            "the new PIN has a line end or another control character in it, so that nobody could type it; nothing was done"
+        )
     if file is None and descriptor is None:
         again = _from_terminal("new PIN", "--new-pin", f"{token}, once more")
         same = pin == again

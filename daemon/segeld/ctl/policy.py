@@ -15,6 +15,7 @@ from segel.cli.output import plain
 from segel.cli.session import Session, full_key_name, session_command
 from segeld.ctl.change_view import moment
 from segeld.ctl.completing import complete_caller, complete_key
+from segeld.ctl.key_names import meant
 from segeld.ctl.proposing import DryRun, propose_and_run
 
 if TYPE_CHECKING:
@@ -117,6 +118,7 @@ def _record(policy: "Policy") -> dict[str, object]:
         "approved_by": policy.approved_by,
         "two_person": policy.two_person,
         "warnings": list(policy.warnings),
+        "file_differs": policy.file_differs,
     }
 
 
@@ -207,7 +209,7 @@ async def _compare(session: Session, toml: str) -> tuple[bytes, "PolicyCheck"]:
 async def explain(session: Session, caller: Caller, key: Key = None, algorithm: Algorithm = None) -> ExitCode:
     """Say why a caller may sign with a key, or why not."""
     async with session.officer() as officer:
-        wanted = full_key_name(key) if key else ""
+        wanted = await meant(officer, full_key_name(key)) if key else ""
         found = await officer.policy.explain(caller, wanted, _algorithm(algorithm) if algorithm else "")
     if session.json:
         session.output.record({"allowed": found.allowed, "steps": list(found.steps)})

@@ -102,7 +102,7 @@ def propose_and_run(
         _show(session, foreseen)
     question = question if not alone else "Do it?"
     if not (typed_back(session, word, yes=yes) if word else sure(session, question, yes=yes)):
-        return _nothing()
+        return nothing_done(ExitCode.FAILED)
     # Whoever is asked for a PIN should not learn afterwards that none was wanted.
     given = secrets.read(foreseen) if alone else {}
     return _go_on(session, action, given)
@@ -113,8 +113,9 @@ async def _propose(session: Session, action: "Action", *, dry_run: bool) -> "Cha
         return await officer.changes.propose(action, dry_run=dry_run)
 
 
-async def _nothing() -> ExitCode:
-    return ExitCode.FAILED
+async def nothing_done(code: ExitCode) -> ExitCode:
+    """The end of a command that asked and was told no, or only showed what it would do."""
+    return code
 
 
 def _show(session: Session, change: "Change") -> None:

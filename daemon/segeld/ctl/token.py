@@ -79,7 +79,7 @@ def activate(
     name: Name,
     pin_file: PinFile = None,
     pin_fd: PinFd = None,
-    lasting: For = "",
+    lasting: For = None,
     max_signatures: MaxSignatures = None,
 ) -> Awaitable[None]:
     """Log a token in with its PIN. Asks for it, unless a file or descriptor is named."""

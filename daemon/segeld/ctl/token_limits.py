@@ -19,7 +19,7 @@ _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _WAITING: Final = ("queued", "running", "paused", "held")
 
 For = Annotated[
-    str,
+    str | None,
     typer.Option("--for", metavar="SPAN", help="Deactivate it after this: 90m, 12h, 7d.", show_default=False),
 ]
 MaxSignatures = Annotated[
@@ -28,13 +28,13 @@ MaxSignatures = Annotated[
 ]
 
 
-def span(text: str) -> timedelta | None:
-    """:raises UsageError: if it is no span of time."""
-    if not text:
+def span(text: str | None) -> timedelta | None:
+    """:raises UsageError: if it is no span of time. An empty one is none: a script's variable may not have been set."""
+    if text is None:
         return None
     found = _SPAN.fullmatch(text)
     if found is None:
-        raise UsageError(f"--for wants a number and s, m, h or d, such as 12h, not {text!r}")
+        raise UsageError(f"--for wants a number from 1 and s, m, h or d, such as 12h, not {text!r}")
     return timedelta(**{_UNITS[found[2]]: int(found[1])})
 
 

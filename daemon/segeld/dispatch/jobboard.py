@@ -28,6 +28,8 @@ _REVIEWED_AT_ONCE: Final = 500
 _PAUSE: Final = 1.0
 """Seconds until a block that could not be read is asked for again."""
 
+_UNSEEN: Final = "No token that was seen holds its key any more, or yet: ask an officer if that lasts."
+
 _log: Final = structlog.get_logger(__name__)
 _Line = tuple[str, Priority, Kind]
 
@@ -138,8 +140,9 @@ class JobBoard:
         if work is None or work.forbidden:
             return "" if work is None else work.forbidden
         fault = self._room.refusal(work.kind)
-        # While tokens are being looked for, nobody knows of the key yet: that is no reason, and soon over.
-        return "" if fault is None or fault.reason is Reason.KEY_NOT_FOUND else fault.text
+        if fault is None:
+            return ""
+        return _UNSEEN if fault.reason is Reason.KEY_NOT_FOUND else fault.text
 
     def held_of(self, caller: str) -> int:
         """Jobs of a caller that wait because they are not allowed now."""

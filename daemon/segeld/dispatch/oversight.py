@@ -11,6 +11,7 @@ from segeld.model.faults import Fault, Reason
 from segeld.model.job import Job, JobFilter
 from segeld.model.job_state import FINAL, JobState
 from segeld.model.names import JobName, KeyName
+from segeld.model.person import Person
 
 REMEMBERED: Final = 90 * 86_400.0
 """Seconds for which approvers see what they decided."""
@@ -53,13 +54,22 @@ class Oversight:
                 job = changed
                 yield self._change.shown(job)
 
-    async def decide(self, name: JobName, who: str, may: May, items_hash: bytes | None, text: str) -> Job:
-        job = await self.job_for(who, may, name)
-        if who == job.spec.caller:  # no policy says so, as names are one person's; it must not depend on that
-            raise Fault(Reason.SECOND_PERSON_REQUIRED, f"{name} is your own job: somebody else approves it.")
+    async def decide(self, name: JobName, who: Person, may: May, items_hash: bytes | None, text: str) -> Job:
+        job = await self.job_for(who.name, may, name)
+        spec = job.spec
+        # The policy gives a name one role, and may give a SAN to somebody else.
+        if who.name == spec.caller or (spec.created_by is not None and who.is_same_as(spec.created_by)):
+            alike = (
+                ""
+                if who.name == spec.caller
+                else f" It was created as {spec.caller}, with the same certificate or SAN."
+            )
+            raise Fault(
+                Reason.SECOND_PERSON_REQUIRED, f"{name} is your own job: somebody else approves it.{alike}"
+            )
         if not may(job.spec.caller, job.spec.kind.key) and job.state is JobState.HELD:
             raise _not_found(name)
-        return await self._change.made(self._store.decide_job(name, who, items_hash, text))
+        return await self._change.made(self._store.decide_job(name, who.name, items_hash, text))
 
     # --- for officers
 

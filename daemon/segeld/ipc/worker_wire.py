@@ -182,6 +182,8 @@ class Failed(Answer, frozen=True):
     """For the log and for officers; never holds a secret."""
     certain: bool = True
     """Whether surely nothing on the token was changed."""
+    blank: tuple[int, ...] = ()
+    """Of a token that is not there: slots with blank ones that could become it."""
 
 
 AnyRequest = Load | Survey | OpenToken | FindKeys | Sign | CeremonyRequest

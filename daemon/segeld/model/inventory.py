@@ -75,6 +75,8 @@ class TokenRecord:
     """What its flags say of the PIN tries that are left: one sentence. Empty if it was not seen yet."""
     away: tuple[TokenKey, ...] = ()
     """Keys of the device that had this name before: another one is in its place, and nobody has logged in to that yet."""
+    blank: str = ""
+    """What can be done with a blank token that is there while this one is not: a sentence, which ends `state_reason` too."""
 
     @property
     def key_names(self) -> frozenset[KeyName]:

@@ -6,6 +6,7 @@ from segeld.model.faults import Reason
 from segeld.model.job_state import JobState
 from segeld.model.kind import Kind
 from segeld.model.names import JobName, KeyName
+from segeld.model.person import Person
 from segeld.model.priority import Priority
 
 BLOCK = 256
@@ -36,6 +37,8 @@ class JobSpec:
     """Seconds."""
     approval: bool = False
     """Sealing leads to HELD, whatever the policy says by then."""
+    created_by: Person | None = None
+    """Who created it, under the caller's name; None: it is from before this was kept."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,11 @@ MAX_PIN: Final = 255
 _libc: Final = ctypes.CDLL(None, use_errno=True)
 
 
+def is_typeable(secret: bytes | bytearray | memoryview) -> bool:
+    """Whether a keyboard has all of it: a line end or a NUL comes out of files, and nobody can type it again."""
+    return all(octet >= 0x20 and octet != 0x7F for octet in secret)
+
+
 class PinLengthError(ValueError):
     """A PIN that is empty or longer than 255 octets."""
 

@@ -52,6 +52,8 @@ class WorkerStatus:
     """Why its last attempt failed."""
     reason: Reason = Reason.DEVICE_ERROR
     """Of that trouble."""
+    blank: tuple[int, ...] = ()
+    """Slots in which it found blank tokens, if it is absent."""
 
 
 def decide(

@@ -14,7 +14,7 @@ from segeld.model.secret import Pin
 from segeld.office import lost_objects
 from segeld.office.actions import InitializeToken, UnblockPin
 from segeld.office.executor import NEW_PIN, SO_PIN, Description, Partly
-from segeld.office.lost_objects import lost_with, which
+from segeld.office.lost_objects import lost_with, to_see_all, which
 from segeld.supervisor.half import Half, Known
 
 _BEFALLEN: Final = {
@@ -22,6 +22,9 @@ _BEFALLEN: Final = {
     Known.IN_PART: "token erased, pin not set",
     Known.UNKNOWN: "token perhaps erased",
 }
+_REFUSED: Final = frozenset({Reason.PIN_INCORRECT, Reason.PIN_EXPIRED})
+_ANSWERED: Final = frozenset({Reason.PIN_LOCKED, Reason.DEVICE_ERROR})
+"""If the module said so. These can also be said before anything was sent."""
 _SLOT: Final = re.compile(r"modules/([a-z0-9][a-z0-9-]*)/slots/([0-9]{1,20})")
 
 
@@ -62,6 +65,7 @@ class InitializingToken:
                 await lost_with(self._tokens, token),
                 needs_approval=True,
                 binding=True,
+                to_see_all=to_see_all(token),
                 action=replace(action, serial=token.serial),
             )
         survey = await self._tokens.survey()
@@ -84,6 +88,7 @@ class InitializingToken:
             else await lost_with(self._tokens, token),
             needs_approval=True,
             binding=True,
+            to_see_all=to_see_all(token) if found.token == token.name else "",
             action=replace(action, serial=found.token_serial),
         )
 
@@ -109,6 +114,7 @@ class InitializingToken:
             self._acts.later(
                 "token initialisation failed", who=who, subject=action.token, reason=fault.reason
             )
+            _require_untried(fault)
             raise
         self._acts.later("token initialised", who=who, subject=action.token, serial=record.serial, **facts)
 
@@ -148,8 +154,21 @@ class UnblockingPin:
             raise Partly(half.fault) from half
         except Fault as fault:
             self._acts.later("token unblocking failed", who=who, subject=action.token, reason=fault.reason)
+            _require_untried(fault)
             raise
         self._acts.later("token unblocked", who=who, subject=action.token, **facts)
+
+
+def _require_untried(fault: Fault) -> None:
+    """What two officers agreed to is one try of the SO PIN: whoever runs it could lock it else, a try after another.
+
+    :raises Partly: if one may be spent. An answer of the module that says nothing of it counts as a refusal.
+    """
+    answered = int(fault.facts.get("ckr", "0"), 16)
+    if fault.reason in _REFUSED or (fault.reason in _ANSWERED and answered):
+        text = f"{fault.text} A try of the SO PIN may be spent, and two officers agreed to one: ask anew."
+        ended = Fault(fault.reason, text, field=fault.field, retry_after=fault.retry_after, **fault.facts)
+        raise Partly(ended, "a try of the SO PIN is spent") from fault
 
 
 def _known(tokens: Tokens, name: str) -> TokenRecord:

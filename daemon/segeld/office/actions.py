@@ -75,6 +75,11 @@ class UnrevokeCaller(_Action, frozen=True, tag="unrevoke_caller"):
 class AdoptLog(_Action, frozen=True, tag="adopt_log"):
     """Lets a restored database begin a new log that continues the old one."""
 
+    seen: bytes = b""
+    """SHA-256 of the sentences that say what it does. Filled in when it is asked for: what the old log says of the time
+    after the backup is approved with it.
+    """
+
 
 Action = InitializeToken | UnblockPin | DestroyKey | EnableKey | ApplyPolicy | UnrevokeCaller | AdoptLog
 

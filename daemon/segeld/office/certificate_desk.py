@@ -5,13 +5,15 @@ import contextlib
 import datetime as dt
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from functools import partial
 from typing import Final
 from weakref import WeakValueDictionary
 
 from cryptography import x509
 
 from segeld.model.algorithm import EcdsaEncoding
-from segeld.model.chains import OddCertificate
+from segeld.model.chains import OddCertificate, readable
 from segeld.model.deadline import Deadline
 from segeld.model.faults import Fault, Reason
 from segeld.model.inventory import KeyRecord, Order
@@ -22,11 +24,17 @@ from segeld.office.certificate_folder import CertificateFolder
 from segeld.office.key_ports import Ceremonies, Signer
 from segeld.office.key_records import KeyRecords
 from segeld.office.key_standing import KeyStanding
+from segeld.office.names import subject_text
 from segeld.office.subject import BadSubject
 from segeld.office.whole import whole
 
 IN_STATE_FOLDER: Final = "state folder"
 _CSR_TIME: Final = 30.0
+_WHY: Final = "its certificate was refused, and the new one is of another authority"
+_DISABLED: Final = (
+    "Nothing is signed with the key because of the certificate that it has, and this one is not of the same authority: the "
+    "key is disabled with it. To let it sign, which takes two officers: segelctl key enable {key}"
+)
 
 
 class CertificateDesk:
@@ -112,7 +120,23 @@ class CertificateDesk:
             import_chain.require_younger(found.chain[0], self._folder.leaf(found.key))
         except (CertificateFileError, OddCertificate, import_chain.Unfit) as error:
             raise _unfit(error) from None
+        if self._lifts_a_bar(found):
+            return replace(found, warnings=(*found.warnings, _DISABLED.format(key=found.key)))
         return found
+
+    def _lifts_a_bar(self, taken: import_chain.Import) -> bool:
+        """Whether nothing is signed with the key because of its certificate, and this is of another authority: what the
+        policy refuses, which takes two officers to loosen, is not for one of them with an authority of their own.
+        """
+        record = self._standing.require(taken.key)
+        fault = self._standing.bar(record)
+        if fault is None or fault.reason is not Reason.KEY_CERTIFICATE or not record.chain:
+            return False
+        try:
+            before = [readable(partial(x509.load_der_x509_certificate, der)) for der in record.chain]
+        except OddCertificate:
+            return True
+        return not import_chain.is_of_authority(taken.chain, before)
 
     def _at_hand(self, records: Iterable[KeyRecord]) -> Iterator[x509.Certificate]:
         """Issuers that need not come again: those in the folder, on tokens, and in files that the configuration names."""
@@ -135,9 +159,13 @@ class CertificateDesk:
         self._require_fitting(taken)
         key, fingerprint = taken.key, hashlib.sha256(taken.der[0]).hexdigest()
         # What was heard of a certificate stays: it may be the same one.
-        changes = {"csr_at": 0.0, "csr_by": ""}
-        facts = {"certificate": f"sha256-{fingerprint}", "subject": taken.chain[0].subject.rfc4514_string()}
-        await self._records.change(key, "certificate import begun", who, {}, **facts)
+        changes: dict[str, object] = {"csr_at": 0.0, "csr_by": ""}
+        facts = {"certificate": f"sha256-{fingerprint}", "subject": subject_text(taken.chain[0])}
+        barred: dict[str, object] = {}
+        if self._lifts_a_bar(taken):
+            barred = {"disabled_at": self._clock(), "disabled_by": who, "disabled_why": _WHY}
+            facts["disabled"] = _WHY
+        await self._records.change(key, "certificate import begun", who, barred, **facts)
         warnings: list[str] = []
         stored = await self._on_tokens(taken, warnings)
         if not stored:

@@ -24,6 +24,8 @@ _PKCS7: Final = frozenset({b"PKCS7", b"CMS", b"PKCS #7 SIGNED DATA"})
 _SIGNED_DATA: Final = bytes.fromhex("06092a864886f70d010702")
 """The type at the head of a PKCS #7 (RFC 5652 section 5.1), behind its length."""
 _HEAD: Final = 24
+_SEQUENCE: Final = b"\x30"
+"""What DER of a certificate begins with; of what begins otherwise, nobody needs to hear where its DER ends."""
 
 
 class CertificateFileError(ValueError):
@@ -86,8 +88,9 @@ def _of_der(data: bytes) -> list[x509.Certificate]:
         except CertificateFileError:
             if _SIGNED_DATA in data[:_HEAD]:
                 raise
+            why = f" ({odd})" if data.startswith(_SEQUENCE) else ""
             raise CertificateFileError(
-                f"it is no certificate in PEM, DER or PKCS #7 ({odd}). Ask the authority for one of these"
+                f"it is no certificate in PEM, DER or PKCS #7{why}. Ask the authority for one of these"
             ) from None
 
 

@@ -10,12 +10,13 @@ import structlog
 from segeld.audit.leaf import Act
 from segeld.jobqueue.store import Records
 from segeld.model.faults import Fault, Reason
+from segeld.model.person import Person
 from segeld.model.secret import Pin
 from segeld.office import changes
 from segeld.office.actions import Action, kind
 from segeld.office.change_records import ChangeRecords, octets_of
 from segeld.office.change_words import next_step
-from segeld.office.changes import Change, ChangeState, Person
+from segeld.office.changes import Change, ChangeState
 from segeld.office.executor import Description, Executor, Partly
 from segeld.office.whole import whole
 
@@ -44,6 +45,7 @@ class ChangeDesk:
         two_person: Callable[[], bool],
         standing: Callable[[Person], str],
         outdated: Callable[[Action], str] = lambda action: "",  # noqa: ARG005
+        bars: Callable[[Action, Person], Fault | None] = lambda action, who: None,  # noqa: ARG005
         changed: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -52,6 +54,7 @@ class ChangeDesk:
         :param standing: of an officer of the policy in force, under the same name and with a certificate that is not
             revoked: what it never is again once that was otherwise. Empty for whoever is none.
         :param outdated: why an action that was possible when it was asked for never will be again; else empty.
+        :param bars: why an officer has no part in an action, though the policy in force knows them as one; else None.
         :param changed: called when a change has moved.
         """
         self._records = ChangeRecords(records)
@@ -59,6 +62,7 @@ class ChangeDesk:
         self._two_person = two_person
         self._standing = standing
         self._outdated = outdated
+        self._bars = bars
         self._changed = changed
         self._clock = clock
         self._lock = asyncio.Lock()
@@ -142,6 +146,7 @@ class ChangeDesk:
 
         :raises Fault: QUEUE_FULL if too many are open; whatever its executor says.
         """
+        self._require_part(action, who)
         described, needs_approval = await self._describe(action)
         async with self._lock:
             at = self._clock()
@@ -173,6 +178,7 @@ class ChangeDesk:
         async with self._lock:
             at = self._clock()
             before = self.change(number)
+            self._require_part(before.action, who)
             change = changes.approved(before, who, seen, standing=self._standing(who), at=at)
             if why := self._outdated(change.action):
                 raise changes.outdated(before, why)
@@ -209,6 +215,7 @@ class ChangeDesk:
             if before.state in changes.EXPIRING and (why := self._outdated(before.action)):
                 raise changes.outdated(before, why)
             change = changes.begun(before, who)
+            self._require_part(change.action, who)
             self._check_secrets(change, secrets)
             described, needs_approval = await self._describe(change.action)
             async with self._lock:
@@ -231,7 +238,7 @@ class ChangeDesk:
         if needs_approval and before.decided is None:
             raise changes.unapproved(before)
         if described.binding and described.summary != change.summary:
-            raise changes.moved_on(before)
+            raise changes.moved_on(before, described.summary, described.to_see_all)
         await self._keep(change, "change begun", who.name, self._clock(), **_content(change))
         return change
 
@@ -248,7 +255,7 @@ class ChangeDesk:
             )
             raise
         except Partly as partly:
-            await self._failed(change, partly.fault, "something changed")
+            await self._failed(change, partly.fault, partly.left)
             raise partly.fault from None
         except Exception as error:
             _log.exception("a change failed in a way that nobody foresaw", change=change.name)
@@ -290,6 +297,11 @@ class ChangeDesk:
             )
         described = await executor.describe(action)
         return described, described.needs_approval and self._two_person()
+
+    def _require_part(self, action: Action, who: Person) -> None:
+        """:raises Fault: ROLE_REQUIRED."""
+        if (fault := self._bars(action, who)) is not None:
+            raise fault
 
     def _check_secrets(self, change: Change, secrets: Mapping[str, Pin]) -> None:
         """:raises Fault: FIELD_INVALID."""

@@ -1,5 +1,7 @@
 """How a change stands, in one sentence for people: why, and what comes next with the command to run."""
 
+from segeld.model.names import TokenName
+from segeld.office.actions import InitializeToken, UnblockPin
 from segeld.office.changes import Change, ChangeState
 
 
@@ -25,7 +27,12 @@ def next_step(change: Change, *, live: bool, outdated: str = "") -> str:
                 f"this one: segelctl change reject {number}"
             )
         case ChangeState.DONE:
-            return "It was run."
+            match change.action:
+                case InitializeToken(token=token) | UnblockPin(token=token):
+                    word = TokenName.parse(token).word
+                    return f"It was run. Until {token} has its new PIN nothing is signed: segelctl token activate {word}"
+                case _:
+                    return "It was run."
         case ChangeState.REJECTED:
             by = change.decided.name if change.decided else "an officer"
             why = f": {_ended(change.note)}" if change.note else "."

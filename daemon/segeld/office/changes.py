@@ -1,13 +1,14 @@
 """A change on its way: who may do what with it, and when. Pure; the clock is passed in."""
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
 from msgspec.structs import replace
 
 from segeld.model.faults import Fault, Reason
+from segeld.model.person import Person
 from segeld.office.actions import Action, action_hash
 
 LIFETIME: Final = 72 * 3600.0
@@ -43,24 +44,6 @@ MOVES: Final[Mapping[ChangeState, frozenset[ChangeState]]] = {
 }
 EXPIRING: Final = frozenset({ChangeState.WAITING, ChangeState.APPROVED})
 ENDED: Final = frozenset(state for state, moves in MOVES.items() if not moves)
-
-
-class Person(msgspec.Struct, frozen=True):
-    """An officer, as the policy knew them when they acted."""
-
-    name: str
-    identity: str
-    """The SAN that decided."""
-    fingerprint: bytes = b""
-    """SHA-256 of the certificate."""
-
-    def is_same_as(self, other: "Person") -> bool:
-        """Several certificates of one person are one name; one certificate under two names is one person as well."""
-        return (
-            self.name == other.name
-            or self.identity == other.identity
-            or (self.fingerprint != b"" and self.fingerprint == other.fingerprint)
-        )
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
@@ -199,9 +182,21 @@ def outdated(change: Change, why: str) -> Fault:
     )
 
 
-def moved_on(change: Change) -> Fault:
-    """What it would do is not what was shown to those who decided."""
-    return _refused(change, "would not do what it said when it was asked for", _ANEW)
+def moved_on(change: Change, now: Sequence[str], to_see_all: str) -> Fault:
+    """What it would do is not what was shown to those who decided.
+
+    :param now: the sentences of today.
+    :param to_see_all: the command after which they say all; empty if they do.
+    """
+    # All of it was seen then, and it is the same device: to look again may be enough.
+    if to_see_all and now[0] == change.summary[0] and not any(to_see_all in line for line in change.summary):
+        return _refused(
+            change,
+            "cannot be compared with what was approved: not all of that can be seen now",
+            f"Run: {to_see_all}, then run it again. If that cannot be done, ask anew",
+        )
+    new = next((line for line in now if line not in change.summary), "less than before")
+    return _refused(change, f"would not do what it said when it was asked for; now: {new}", _ANEW)
 
 
 _ANEW: Final = "Look at what is in force now, and ask anew"

@@ -41,7 +41,7 @@ class TokenConditions:
                     yield Condition(
                         Kind.QUARANTINE,
                         str(token.name),
-                        f"{token.name} is quarantined: {why}. Find out why, then run: segelctl token release {word}",
+                        f"{token.name} is quarantined. {token.state_reason}",
                     )
                 case TokenState.INACTIVE if token.name in self._active or token.pin_source == "prompt":
                     yield _needs_officer(
@@ -49,6 +49,8 @@ class TokenConditions:
                     )
                 case TokenState.LOCKED:
                     yield _needs_officer(token.name, f"is locked: {why}. Run: segelctl token show {word}")
+                case TokenState.ABSENT if token.blank:
+                    yield _needs_officer(token.name, f"is not in any slot. {token.blank}")
                 case TokenState.ABSENT:
                     yield _needs_officer(
                         token.name, f"is not in any slot. Put it in, then run: segelctl token show {word}"

@@ -10,6 +10,7 @@ from cryptography import x509 as pyca
 from segeld.model.algorithm import Algorithm, KeyKind, algorithms_for
 from segeld.model.chains import OddCertificate, is_authority
 from segeld.office.certificate_files import CertificateFileError, read_certificates
+from segeld.office.names import name_text
 from segeld.office.subject import BadSubject, parse, rfc4514, to_name
 
 _ALGORITHMS: Final = {
@@ -90,7 +91,7 @@ def draft_like(public_key: bytes, kind: KeyKind, certificate: bytes) -> Draft:
         attributes.append(
             csr.CRIAttribute({"type": "extension_request", "values": [x509.Extensions([extension])]})
         )
-    return _draft(public_key, kind, first.subject.public_bytes(), first.subject.rfc4514_string(), attributes)
+    return _draft(public_key, kind, first.subject.public_bytes(), name_text(first.subject), attributes)
 
 
 def _draft(

@@ -22,6 +22,8 @@ class Description:
     binding: bool = False
     """Whether the summary must be the same when the change is run as it was when it was asked for: what it does
     depends on something that may have moved meanwhile."""
+    to_see_all: str = ""
+    """The command after which all of it is known; empty if it is."""
     action: Any = None
     """The action with what it leans on written into it, which is what is approved; None: as it was asked for."""
 
@@ -29,10 +31,13 @@ class Description:
 class Partly(Exception):
     """It failed after something was changed."""
 
-    def __init__(self, fault: Fault) -> None:
-        """:param fault: what happened, what was changed, and what to do."""
+    def __init__(self, fault: Fault, left: str = "something changed") -> None:
+        """:param fault: what happened, what was changed, and what to do.
+        :param left: the same in two words, for the log.
+        """
         super().__init__(fault.text)
         self.fault: Final = fault
+        self.left: Final = left
 
 
 class Executor(Protocol):

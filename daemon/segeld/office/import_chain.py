@@ -3,15 +3,20 @@
 import datetime as dt
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from segeld.model.chains import extended, is_authority
+from segeld.model.chains import OddCertificate, extended, is_authority, readable
 from segeld.model.names import KeyName
 from segeld.office.expiry import NEAR_DAYS
 from segeld.office.names import issuer_text, issuer_urls, subject_text
+
+_AHEAD: Final = dt.timedelta(minutes=5)
+"""So far the clock of an authority may be before ours."""
 
 
 class Unfit(ValueError):
@@ -47,9 +52,9 @@ def examine(
     """:param keys: those that are there.
     :param wanted: the key it must be for; None: whichever it is for.
     :param others: issuers that are at hand already.
-    :raises Unfit: if nothing of it is a certificate of the key, or it is over.
+    :raises Unfit: if nothing of it is a certificate of the key, or it is over, or has not begun.
     """
-    leaf = _leaf(certificates, keys, wanted)
+    leaf = _leaf(certificates, keys, wanted, at)
     if is_authority(leaf):
         raise Unfit(
             f"the certificate for {key_of(leaf)} is one of a certification authority (CA:TRUE): letters are not "
@@ -59,6 +64,11 @@ def examine(
         raise Unfit(
             f"the certificate {subject_text(leaf)} expired on {leaf.not_valid_after_utc:%Y-%m-%d}. Ask the authority for a "
             f"new one, with what segelctl key csr {key_of(leaf)} --like FILE writes"
+        )
+    if leaf.not_valid_before_utc > at + _AHEAD:
+        raise Unfit(
+            f"the certificate {subject_text(leaf)} is valid only from {leaf.not_valid_before_utc:%Y-%m-%d %H:%M} UTC, and readers "
+            "refuse what is sealed with it before then: nothing was stored. Import it when it has begun"
         )
     chain = extended([leaf], (*certificates, *others))
     return Import(key_of(leaf), chain, tuple(_warnings(certificates, chain, at)))
@@ -75,8 +85,24 @@ def require_younger(leaf: x509.Certificate, kept: x509.Certificate | None) -> No
         )
 
 
+def is_of_authority(chain: Sequence[x509.Certificate], before: Sequence[x509.Certificate]) -> bool:
+    """Whether an authority of the chain that was there before stands behind a new one. Each link was verified.
+
+    :param chain: as `extended` made it, the key's certificate first; `before` likewise.
+    """
+    for issuer in chain[1:]:
+        if not is_authority(issuer):
+            return False
+        if issuer in before[1:]:
+            return True
+    return False
+
+
 def _leaf(
-    certificates: Sequence[x509.Certificate], keys: Collection[KeyName], wanted: KeyName | None
+    certificates: Sequence[x509.Certificate],
+    keys: Collection[KeyName],
+    wanted: KeyName | None,
+    at: dt.datetime,
 ) -> x509.Certificate:
     mine = [each for each in certificates if (key_of(each) == wanted if wanted else key_of(each) in keys)]
     if not mine:
@@ -90,18 +116,13 @@ def _leaf(
     mine = [each for each in mine if not is_authority(each)] or mine  # an issuer whose own key lies here too
     if len({key_of(each) for each in mine}) > 1:
         raise Unfit("it holds certificates for several keys. Name the key that is meant, and then the others")
-    return max(mine, key=lambda each: each.not_valid_before_utc)
+    return max(mine, key=lambda each: (each.not_valid_before_utc <= at + _AHEAD, each.not_valid_before_utc))
 
 
 def _warnings(
     given: Sequence[x509.Certificate], chain: Sequence[x509.Certificate], at: dt.datetime
 ) -> Iterable[str]:
     leaf, last = chain[0], chain[-1]
-    if leaf.not_valid_before_utc > at:
-        yield (
-            f"It is valid only from {leaf.not_valid_before_utc:%Y-%m-%d %H:%M} UTC: readers refuse what is sealed with it before "
-            "then. If the key has another one until then, import this one later."
-        )
     if leaf.not_valid_after_utc - at < dt.timedelta(days=NEAR_DAYS):
         yield f"It ends on {leaf.not_valid_after_utc:%Y-%m-%d}."
     if not _is_root(last):
@@ -144,3 +165,13 @@ def gap_text(last: x509.Certificate) -> str:
     urls = issuer_urls(last)
     where = f" It can be had at {urls[0]}; import it together with the certificate." if urls else ""
     return f"Its chain has a gap: the certificate of {issuer_text(last)} is missing.{where}"
+
+
+@lru_cache(maxsize=4096)
+def gap_after(last: bytes) -> str:
+    """The same for the last certificate of a chain, DER; empty if it is a root, or cannot be read."""
+    try:
+        certificate = readable(lambda: x509.load_der_x509_certificate(last))
+    except OddCertificate:
+        return ""
+    return "" if _is_root(certificate) else gap_text(certificate)

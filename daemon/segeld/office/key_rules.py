@@ -1,11 +1,14 @@
 """Whether a key may sign, whatever its token can: pure, the clock passed in."""
 
-from typing import Protocol
+from typing import Final, Protocol
 
 from segeld.model.faults import Fault, Reason
 from segeld.model.names import KeyName
 from segeld.office.expiry import Facts, day_of
 from segeld.office.key_records import KeyNote
+
+_TO_CALLERS: Final = " Ask an officer"
+"""Where a text begins to say what a caller can do."""
 
 
 class Options(Protocol):
@@ -34,6 +37,24 @@ def refusal(
         )
     text = _certificate(facts, options, at, revoked=revoked)
     return Fault(Reason.KEY_CERTIFICATE, text, key=str(key)) if text else None
+
+
+def for_officers(key: KeyName, note: KeyNote, fault: Fault) -> str:
+    """The same refusal for those who can do something about it.
+
+    :param fault: what `refusal` gave.
+    """
+    if fault.reason is Reason.KEY_DISABLED:
+        why = note.disabled_why.rstrip(".")
+        return (
+            f"It was disabled by {note.disabled_by} on {day_of(note.disabled_at)}: {why}. To use it again, which takes two "
+            f"officers: segelctl key enable {key}"
+        )
+    text = fault.text.partition(_TO_CALLERS)[0].rstrip(".")
+    return (
+        f"{text}. Put in another: segelctl key import-cert FILE --key {key}; or let the policy allow it ([keys], "
+        "[defaults]); or disable the key, if it is not needed any more"
+    )
 
 
 def _certificate(facts: Facts | None, options: Options, at: float, *, revoked: bool) -> str:

@@ -9,9 +9,10 @@ from segeld.model.inventory import KeyRecord
 from segeld.model.names import KeyName
 from segeld.office.certificate_folder import CertificateFolder
 from segeld.office.expiry import Facts, day_of, facts_of, warning
+from segeld.office.import_chain import gap_after
 from segeld.office.key_ports import Policy, Tokens
 from segeld.office.key_records import KeyNote, KeyRecords
-from segeld.office.key_rules import refusal
+from segeld.office.key_rules import for_officers, refusal
 from segeld.office.whole import whole
 
 _REVOKED: Final = 16
@@ -38,14 +39,17 @@ class KeyStanding:
     # --- for the supervisor
 
     def chain(self, key: KeyName, found: tuple[bytes, ...]) -> tuple[bytes, ...]:
-        """The key's chain: of what is on its tokens and what is in the state folder, the younger."""
+        """The key's chain: of what is on its tokens and what is in the state folder, the younger that has begun."""
         kept = self._folder.chain(key)
         if not kept:
             return found
         mine, theirs = facts_of(kept[0]), facts_of(found[0]) if found else None
-        if theirs is None or (mine is not None and mine.not_before >= theirs.not_before):
+        if theirs is None or (mine is not None and self._rank(mine) >= self._rank(theirs)):
             return kept
         return found
+
+    def _rank(self, facts: Facts) -> tuple[bool, float]:
+        return facts.not_before <= self._clock(), facts.not_before
 
     def bar(self, record: KeyRecord) -> Fault | None:
         """Why nothing is signed with a key, whatever its tokens can; None if it may be."""
@@ -111,11 +115,24 @@ class KeyStanding:
         facts, found = self.facts(record), []
         if facts is None:
             found.append("It has no certificate.")
+        elif facts.not_before > self._clock():
+            found.append(
+                f"Its certificate is valid only from {day_of(facts.not_before)}: readers refuse its seals."
+            )
         elif (text := warning("Its certificate", facts.not_after, self._clock())) is not None:
             found.append(text)
         if self.revocation(record) == "revoked":
             found.append("Its certificate was revoked.")
         return tuple(found)
+
+    def gap(self, record: KeyRecord) -> str:
+        """Which certificate is missing in its chain, a sentence; empty if none is. Readers may have it all the same."""
+        return gap_after(record.chain[-1]) if record.chain else ""
+
+    def withdrawn(self, record: KeyRecord) -> str:
+        """Why nothing is signed with a key, for those who can change that; empty if it is not for what officers decide."""
+        fault = self.bar(record)
+        return for_officers(record.name, self._records[record.name], fault) if fault is not None else ""
 
     def warned(self) -> list[tuple[str, str]]:
         """Of all keys with a certificate: which is near its end, over, or revoked."""

@@ -62,7 +62,7 @@ class KeyWithdrawal:
         try:
             await self._records.change(key, "key disabled", who, changes, reason=why)
         except Fault as fault:
-            text = f"{key} is NOT disabled and goes on signing, as that cannot be recorded: {fault.text}"
+            text = f"{key} is NOT disabled, as that cannot be recorded: {fault.text} As soon as anything can be, it signs again."
             raise Fault(fault.reason, text, key=str(key)) from fault
         self._changed()
 

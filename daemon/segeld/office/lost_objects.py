@@ -42,9 +42,14 @@ async def lost_with(tokens: Tokens, token: TokenRecord) -> tuple[str, ...]:
     return (erased, *known, *waiting, *await _not_known(tokens, token))
 
 
+def to_see_all(token: TokenRecord) -> str:
+    """The command after which `lost_with` names all that the daemon can see; empty if it does."""
+    return "" if token.looked_through else f"segelctl token activate {token.name.word}"
+
+
 async def _not_known(tokens: Tokens, token: TokenRecord) -> tuple[str, ...]:
     """Nobody has logged in to it since the daemon was started."""
-    hidden = f"To see all of it first: segelctl token activate {token.name.word}, then ask anew."
+    hidden = f"To see all of it first: {to_see_all(token)}, then ask anew."
     try:
         shown = await tokens.public_objects(token.name)
     except Fault as fault:

@@ -2,11 +2,13 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 import structlog
+from msgspec.structs import replace
 
 from segeld.audit.leaf import Act
 from segeld.jobqueue.store import Records
@@ -14,17 +16,23 @@ from segeld.model.kind import Kind
 from segeld.model.principal import Principal, Role
 from segeld.office import policy_kept
 from segeld.office import policy_refusals as refusals
+from segeld.office.aftermath import OFFICERS
 from segeld.office.compiling import Compiled, aside, compile_text
 from segeld.office.policy_check import Check, Checks
-from segeld.office.policy_file import differs, read_policy
+from segeld.office.policy_compared import FileCompared
+from segeld.office.policy_file import hash_of, older_one, read_policy
 from segeld.office.policy_kept import RECORD, Kept, policy_hash
 from segeld.office.shut_out import ShutOut
 from segeld.office.whole import whole
-from segeld.policy import Policy
+from segeld.policy import Policy, PolicyError
 from segeld.policy.difference import differences, needs_approval
 
 _SHOWN: Final = 5
 """Problems of a policy in force that the log names."""
+_MAX_NAMED: Final = 16_384
+"""Characters of all officers' SANs, for a leaf."""
+
+_ONE_PERSON: Final = "two_person = false: one officer alone can do everything."
 
 _log: Final = structlog.get_logger(__name__)
 
@@ -48,7 +56,10 @@ class PolicyDesk:
         self._kept = Kept("", 0.0)
         self._new: Kept | None = None
         """What is in force, but not yet recorded."""
-        self._file_differs = ""
+        self._from = file
+        """Where it was taken from."""
+        self.compared: Final = FileCompared(file, self.document)
+        """The file, beside what is in force."""
         self._checks = Checks()
         self.shut_out: Final = ShutOut(self.current, self._lock, self._tell, clock)
         """Callers and certificates that were revoked."""
@@ -67,11 +78,39 @@ class PolicyDesk:
         if kept is not None:
             self._kept = policy_kept.decode(kept)
             self._policy = self._usable(self._kept)
-            self._file_differs = await differs(self._file, self._kept)
-        if kept is None or (self._follows_file and self._file_differs):
-            compiled = await asyncio.to_thread(read_policy, self._file)
-            self._new = self._next(compiled, first=kept is None)
-            self._kept, self._policy, self._file_differs = self._new, compiled.policy, ""
+            await self.compared.look()
+        if kept is None or (self._follows_file and self.compared.difference):
+            await self._take(self._file, first=kept is None)
+        elif self._kept.later:
+            await self.restore(self._kept.later)
+
+    async def _take(self, file: Path, *, first: bool) -> None:
+        compiled = await asyncio.to_thread(read_policy, file)
+        self._new, self._from = self._next(compiled, first=first), file
+        self._kept, self._policy = self._new, compiled.policy
+        await self.compared.look()
+
+    async def restore(self, later: bytes, *copies: Path) -> bool:
+        """Takes the policy that was in force before a backup was restored, if it is in the file, or in one of these:
+        officers put it in force, as the log says. Before `begin`, which records it. Gives whether it is in force now.
+
+        :param later: its hash.
+        :raises Fault: if it cannot be recorded that it is not.
+        """
+        if self._kept.hash == later:
+            return True
+        for file in (self._file, *copies):
+            if await asyncio.to_thread(hash_of, file) == later:
+                with suppress(PolicyError):  # of a text that this version does not understand
+                    await self._take(file, first=False)
+                    return True
+        if self._kept.later != later:
+            kept = replace(self._kept, later=later)
+            facts = {"hash": kept.hash.hex(), "later": later.hex()}
+            leaf = Act(int(self._clock() * 1000), "policy is an older one", "", "policy", facts)
+            await self._records.keep({RECORD: policy_kept.encode(kept)}, leaf)
+            self._kept = kept
+        return False
 
     def _next(
         self, compiled: Compiled, requested_by: str = "", approved_by: str = "", *, first: bool = False
@@ -103,11 +142,12 @@ class PolicyDesk:
         :raises Fault: if it cannot be recorded.
         """
         if self._new is not None:
-            facts = {"hash": self._new.hash.hex(), "from": str(self._file), **_persons(self._policy)}
+            facts = {"hash": self._new.hash.hex(), "from": str(self._from), **_persons(self._policy)}
             await self._keep(self._new, facts, who="")
             self._new = None
-        for warning in self.warnings():
+        for warning in self._of_itself():
             _log.warning("policy", why=warning)
+        self.compared.say()
 
     # --- reading
 
@@ -120,13 +160,15 @@ class PolicyDesk:
         return self._kept
 
     def warnings(self) -> tuple[str, ...]:
-        """What officers should know, a sentence each."""
-        said = []
+        """What officers should know, a sentence each; of the file, as it was when `compared` last looked."""
+        difference = self.compared.difference
+        return (*self._of_itself(), *((f"{difference}.",) if difference else ()))
+
+    def _of_itself(self) -> Iterator[str]:
         if not self._policy.two_person:
-            said.append("two_person = false: one officer alone can do everything.")
-        if self._file_differs:
-            said.append(f"{self._file_differs}.")
-        return tuple(said)
+            yield _ONE_PERSON
+        if self._kept.later:
+            yield older_one(self._kept.later, self._file)
 
     def two_person(self) -> bool:
         return self._policy.two_person
@@ -206,8 +248,7 @@ class PolicyDesk:
             await self._keep(kept, facts, who=requested_by)
             self._policy, self._kept = compiled.policy, kept
             self._tell()
-            self._file_differs = ""
-            self._file_differs = await differs(self._file, kept)
+            await self.compared.look()
 
     async def _require_second_person(self, after: Policy, approved_by: str) -> None:
         """Asked again under the lock: the policy in force may be another than when the change was looked at."""
@@ -228,4 +269,10 @@ class PolicyDesk:
 
 
 def _persons(policy: Policy) -> dict[str, str]:
-    return {} if policy.two_person else {"two_person": "false"}
+    """For the log: after a restore it is all that is known of a policy which the backup does not have."""
+    facts = {} if policy.two_person else {"two_person": "false"}
+    sans = sorted(san for san, who in policy.principals.items() if who.role is Role.OFFICER)
+    named = " ".join(sans)
+    if named.split() == sans and len(named) <= _MAX_NAMED:
+        facts[OFFICERS] = named
+    return facts

@@ -1,11 +1,10 @@
 """The policy's file: taken at the first start, and later only compared with what is in force."""
 
-import asyncio
+import hashlib
 from pathlib import Path
 
 from segeld.config.strict import Problem
 from segeld.office.compiling import Compiled, compile_text
-from segeld.office.policy_kept import Kept
 from segeld.policy import PolicyError
 
 
@@ -24,16 +23,26 @@ def _text(file: Path) -> str:
         raise PolicyError([Problem("", f"{file} cannot be read: {error.strerror}")]) from None
 
 
-async def differs(file: Path, kept: Kept) -> str:
-    """That the file is not what is in force, and what to do then; empty if it is, or if there is none."""
+def hash_of(file: Path) -> bytes:
+    """As `policy_hash` of its text; empty if it cannot be read."""
     try:
-        text = await asyncio.to_thread(file.read_bytes)
+        return hashlib.sha256(file.read_bytes()).digest()
     except OSError:
-        return ""  # the record is what counts
-    if text == kept.toml.encode(errors="surrogateescape"):
-        return ""
+        return b""
+
+
+def copy_of(later: bytes, state_dir: Path) -> Path:
+    """Where `segeld restore` keeps the policy of the database that it puts aside.
+
+    :param later: its hash.
+    """
+    return state_dir / f"policy-{later.hex()}.toml"
+
+
+def older_one(later: bytes, file: Path) -> str:
+    """What to do when the policy in force is not the last that was."""
     return (
-        f"The file {file} differs from the policy in force and has no effect. It is put in force with segelctl "
-        f"policy apply {file} and looked at with segelctl policy check {file} before; and it is brought up to "
-        f"date with segelctl policy show --output {file} at any time"
+        f"The policy in force is an older one, of a backup that was restored: grants that were withdrawn after it, and "
+        f"whoever left the policy, are back. Put the last one in force again: segelctl policy apply, with the file of which "
+        f"sha256sum says {later.hex()}; or restart segeld with that file as {file}."
     )

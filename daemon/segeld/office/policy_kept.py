@@ -28,6 +28,10 @@ class Kept(msgspec.Struct, frozen=True):
     """By each officer's SAN: the number of the policy that let them in, for the last time. 1 if it is not here."""
     left: frozenset[str] = frozenset()
     """Callers who are in the policy no more, and whose jobs are cancelled: the last that it said of them."""
+    later: bytes = b""
+    """The hash of one that was in force after it, before a backup was restored that does not have it; empty if there is
+    none, or another was put in force since.
+    """
 
     @property
     def hash(self) -> bytes:

@@ -10,9 +10,9 @@ from typing import Final
 
 from segeld.model.algorithm import Algorithm
 from segeld.model.counts import counted
-from segeld.model.names import KeyName
 from segeld.model.principal import Role
 from segeld.policy.difference_keys import alias_differences, option_differences
+from segeld.policy.key_words import KeyWords
 from segeld.policy.line import Difference, narrower, wider
 from segeld.policy.rules import ANY_ALGORITHM, Grants, Policy, Rate, Standing
 
@@ -78,14 +78,14 @@ def _people(
 
 
 def _callers(before: Policy, after: Policy) -> Iterator[Difference]:
-    words = _Words(before, after)
+    words = KeyWords(before, after)
     for name in sorted(before.grants.keys() | after.grants.keys()):
         yield from _grants(name, before, after, words)
         if name in after.standings:
             yield from _standing(name, before.standings.get(name), after.standings[name])
 
 
-def _grants(caller: str, before: Policy, after: Policy, words: "_Words") -> Iterator[Difference]:
+def _grants(caller: str, before: Policy, after: Policy, words: KeyWords) -> Iterator[Difference]:
     if caller not in after.grants:
         return  # that it is gone says it all
     old, new = before.grants.get(caller, _NOTHING), after.grants[caller]
@@ -193,17 +193,3 @@ def _algorithms(algorithms: frozenset[Algorithm]) -> str:
 
 def _either(names: frozenset[str]) -> str:
     return " or ".join(sorted(names))
-
-
-class _Words:
-    """Names of keys that people know: an alias, if there is one."""
-
-    def __init__(self, *policies: Policy) -> None:
-        self._names: dict[KeyName, str] = {}
-        for policy in policies:
-            for alias, keys in policy.aliases.items():
-                for key in keys:
-                    self._names[key] = f"{key} ({alias.word})"
-
-    def of(self, key: KeyName) -> str:
-        return self._names.get(key, str(key))

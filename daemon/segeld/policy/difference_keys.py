@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from segeld.model.names import Alias, KeyName
 from segeld.policy.key_options import KeyOptions
+from segeld.policy.key_words import KeyWords
 from segeld.policy.line import Difference, narrower, wider
 from segeld.policy.rules import Policy
 
@@ -40,11 +41,12 @@ def alias_differences(
 
 
 def option_differences(before: Policy, after: Policy) -> Iterator[Difference]:
+    words = KeyWords(before, after)
     yield from _options("a key of which nothing else is said", before.default_options, after.default_options)
     for key in sorted(before.options.keys() | after.options.keys()):
         old, new = before.options_of(key), after.options_of(key)
         if (old, new) != (before.default_options, after.default_options):
-            yield from _options(str(key), old, new)
+            yield from _options(words.of(key), old, new)
 
 
 def _options(key: str, old: KeyOptions, new: KeyOptions) -> Iterator[Difference]:

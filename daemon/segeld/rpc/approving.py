@@ -32,8 +32,8 @@ class Approving:
         return self._oversight.watch_for(who, self._may_now(who), name)
 
     async def decide(self, name: JobName, items_hash: bytes | None, reason: str) -> jobs_pb2.Job:
-        who = calls.principal().name
-        job = await self._oversight.decide(name, who, self._may(who), items_hash, reason)
+        who = calls.person()
+        job = await self._oversight.decide(name, who, self._may(who.name), items_hash, reason)
         return seen_by_approver(job)
 
     def _may(self, who: str) -> May:

@@ -4,6 +4,7 @@ import contextvars
 from dataclasses import dataclass
 from typing import Final
 
+from segeld.model.person import Person
 from segeld.model.principal import Principal
 
 
@@ -42,3 +43,9 @@ def principal() -> Principal:
     who = current().principal
     assert who is not None, "a service was reached without an identity"
     return who
+
+
+def person() -> Person:
+    """Who asks, with what tells them from somebody else."""
+    who = principal()
+    return Person(who.name, who.identity, current().fingerprint)

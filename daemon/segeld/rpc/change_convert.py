@@ -101,7 +101,7 @@ def _action_message(action: Action, *, brief: bool) -> changes_pb2.Action:
                 changes_pb2.UnrevokeCaller(caller=action.caller, revoked=action.revoked)
             )
         case AdoptLog():
-            pass
+            message.adopt_log.seen = action.seen
     getattr(message, kind(action)).SetInParent()
     return message
 

@@ -11,7 +11,6 @@ from segel.v1 import changes_pb2, changes_pb2_grpc
 from segeld.model.faults import Fault
 from segeld.model.secret import Pin
 from segeld.office.change_desk import MAX_REASON, ChangeDesk
-from segeld.office.changes import Person
 from segeld.office.executor import NEW_PIN, SO_PIN
 from segeld.rpc import call as calls
 from segeld.rpc import convert, secret_fields
@@ -36,7 +35,9 @@ class Changes(changes_pb2_grpc.ChangesServicer):
         self, request: changes_pb2.ProposeChangeRequest, context: Context
     ) -> changes_pb2.Change:
         action = action_of(request.action)
-        return change_message(self._desk, await self._desk.propose(action, _who(), dry_run=request.dry_run))
+        return change_message(
+            self._desk, await self._desk.propose(action, calls.person(), dry_run=request.dry_run)
+        )
 
     async def ListChanges(
         self, request: changes_pb2.ListChangesRequest, context: Context
@@ -55,7 +56,7 @@ class Changes(changes_pb2_grpc.ChangesServicer):
     ) -> changes_pb2.Change:
         if len(request.action_hash) != _HASH:
             raise convert.invalid("action_hash", f"is not the {_HASH} octets that GetChange shows")
-        change = await self._desk.approve(_number(request.name), _who(), request.action_hash)
+        change = await self._desk.approve(_number(request.name), calls.person(), request.action_hash)
         return change_message(self._desk, change)
 
     async def RejectChange(
@@ -66,7 +67,7 @@ class Changes(changes_pb2_grpc.ChangesServicer):
         if not request.reason.isprintable():
             raise convert.invalid("reason", "is one line of printable characters")
         return change_message(
-            self._desk, await self._desk.reject(_number(request.name), _who(), request.reason)
+            self._desk, await self._desk.reject(_number(request.name), calls.person(), request.reason)
         )
 
     async def RunChange(self, request: changes_pb2.RunChangeRequest, context: Context) -> changes_pb2.Change:
@@ -77,7 +78,7 @@ class Changes(changes_pb2_grpc.ChangesServicer):
             for pin in secrets.values():
                 pin.wipe()
             raise
-        return change_message(self._desk, await self._desk.run_change(number, _who(), secrets))
+        return change_message(self._desk, await self._desk.run_change(number, calls.person(), secrets))
 
 
 def take_secrets(request: changes_pb2.RunChangeRequest) -> dict[str, Pin]:
@@ -98,11 +99,6 @@ def take_secrets(request: changes_pb2.RunChangeRequest) -> dict[str, Pin]:
         request.ClearField("so_pin")
         request.ClearField("new_pin")
     return taken
-
-
-def _who() -> Person:
-    who = calls.principal()
-    return Person(who.name, who.identity, calls.current().fingerprint)
 
 
 def _number(name: str) -> int:

@@ -21,8 +21,9 @@ from segeld.rpc.handlers import Context, Handler, Parsed, drain, parser
 from segeld.rpc.identity import certificate_of
 from segeld.rpc.metrics import CallMetrics
 from segeld.rpc.open_calls import OpenCall, OpenCalls
-from segeld.rpc.roles import require_role
+from segeld.rpc.roles import ACTS, require_role
 from segeld.rpc.status import status
+from segeld.rpc.to_the_end import ToTheEnd
 
 T = TypeVar("T")
 
@@ -53,6 +54,7 @@ class Guard(grpc.aio.ServerInterceptor):
         self._metrics = metrics
         self._guarded: dict[str, Handler] = {}
         self._end = asyncio.Event()
+        self.acts: Final = ToTheEnd()
 
     async def intercept_service(
         self,
@@ -127,8 +129,8 @@ class Guard(grpc.aio.ServerInterceptor):
                 if method.startswith(_QUIET):
                     with self._quiet.enter(who.name, octets):
                         return await (work() if unary else unless_ended(work(), self._end))
-                with self._gate.enter(who.name, octets):
-                    return await work()
+                whole = self._inside(who.name, octets, work)
+                return await (self.acts.bring(whole, method) if method in ACTS else whole)
         except asyncio.CancelledError:
             if opened is None or opened.cut is None or not opened.survives():
                 code, reason = grpc.StatusCode.CANCELLED, Reason.CANCELLED
@@ -148,6 +150,11 @@ class Guard(grpc.aio.ServerInterceptor):
             _access(call, code, reason, seconds)
         await _abort(context, answer, call.request_id)
         raise AssertionError("abort returned")
+
+    async def _inside(self, who: str, octets: int, work: Callable[[], Awaitable[T]]) -> T:
+        """An act is inside as long as it goes on: an end waits for it, and the limits count it."""
+        with self._gate.enter(who, octets):
+            return await work()
 
 
 def _request_id(context: Context) -> str:

@@ -60,6 +60,7 @@ class Jobs(jobs_pb2_grpc.JobsServicer):
             deadline=asked.deadline,
             retention=asked.retention,
             approval=bool(policy.approvers_for(caller, key)),
+            created_by=calls.person(),
         )
         with blame("items"):
             return job_message(await self._desk.create(spec, asked.items, seal=request.seal))

@@ -3,7 +3,8 @@
 # ruff: noqa: ARG002, N802 - names and arguments are those of the service
 
 from collections.abc import Callable
-from typing import Any
+from dataclasses import replace
+from typing import Any, Final
 
 import grpc
 
@@ -20,6 +21,8 @@ from segeld.rpc.outcomes import Outcomes
 from segeld.rpc.ports import Inventory
 
 Context = grpc.aio.ServicerContext[Any, Any]
+_DECIDED: Final = frozenset({Reason.KEY_DISABLED, Reason.KEY_CERTIFICATE})
+"""What officers can change: they are told more of it than callers."""
 
 
 class KeyAdmin:
@@ -43,13 +46,11 @@ class KeyAdmin:
     ) -> token_admin_pb2.CreateCsrResponse:
         key = self._key(request.key, "key")
         who = calls.principal().name
-        pem, subject = await self._outcomes.to_the_end(
-            self._outcomes.recorded(
-                self._key_desk.certificates.request(key, who, request.subject, request.like),
-                "certificate request not made",
-                who,
-                str(key),
-            )
+        pem, subject = await self._outcomes.recorded(
+            self._key_desk.certificates.request(key, who, request.subject, request.like),
+            "certificate request not made",
+            who,
+            str(key),
         )
         return token_admin_pb2.CreateCsrResponse(pem=pem, subject=subject)
 
@@ -62,24 +63,18 @@ class KeyAdmin:
         more: tuple[str, ...] = ()
         if not request.dry_run:
             who = calls.principal().name
-            stored, more = await self._outcomes.to_the_end(
-                self._outcomes.recorded(
-                    self._key_desk.certificates.take(taken, who),
-                    "certificate import failed",
-                    who,
-                    str(taken.key),
-                )
+            stored, more = await self._outcomes.recorded(
+                self._key_desk.certificates.take(taken, who),
+                "certificate import failed",
+                who,
+                str(taken.key),
             )
         record = self._key_desk.standing.require(taken.key)
         if not request.dry_run and record.chain[:1] != taken.der[:1]:
             more = (*more, "A younger certificate of the key is on its token, and goes on being used.")
-        message = self._managed(record)
-        if request.dry_run:  # as it would be
-            del message.key.certificate_chain[:]
-            message.key.certificate_chain.extend(taken.der)
-            _show_certificate(message, taken.der[0])
+        as_it_would_be = replace(record, chain=taken.der) if request.dry_run else record
         return token_admin_pb2.ImportCertificateResponse(
-            key=message, stored=stored, warnings=(*taken.warnings, *more)
+            key=self._managed(as_it_would_be), stored=stored, warnings=(*taken.warnings, *more)
         )
 
     async def DisableKey(
@@ -106,16 +101,21 @@ class KeyAdmin:
 
     def _managed(self, record: KeyRecord) -> token_admin_pb2.ManagedKey:
         policy, standing = self._policy(), self._key_desk.standing
-        note = standing.note(record.name)
+        note, gap = standing.note(record.name), standing.gap(record)
         aliases = sorted(str(alias) for alias, named in policy.aliases.items() if record.name in named)
         message = token_admin_pb2.ManagedKey(
             key=keys.whole_message(record, aliases),
             places=self._places(record.name),
             disabled_by=note.disabled_by,
             revocation=standing.revocation(record),
-            warnings=(*standing.warnings(record), *self._weak(record.name)),
+            warnings=(*standing.warnings(record), *filter(None, [gap]), *self._weak(record.name)),
             callers=sorted(name for name, grants in policy.grants.items() if grants.on(record.name)),
+            disable_reason=note.disabled_why,
+            chain_gap=gap,
+            kind=record.kind or "",
         )
+        if record.unusable in _DECIDED and (why := standing.withdrawn(record)):
+            message.key.state_reason = why
         if note.disabled_at:
             message.disable_time.FromMicroseconds(round(note.disabled_at * 1e6))
         if note.csr_at:

@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -54,6 +55,8 @@ class OpenCalls:
         self._policy = policy
         self._refusal = refusal
         self._open: set[OpenCall] = set()
+        self._cut: Counter[str] = Counter()
+        """Calls that the last review found to be given up, by the name and by the certificate of whoever called."""
         self._seen = seen or Seen()
         self.came: Final[list[Callable[[], None]]] = []
         """Called when somebody comes with another certificate than before."""
@@ -90,6 +93,10 @@ class OpenCalls:
             if fault is not None:
                 call.give_up(fault)
                 cut += 1
+        given_up = [call for call in self._open if call.cut is not None]
+        self._cut = Counter(
+            subject for call in given_up for subject in (call.who.name, _print(call.certificate))
+        )
         if cut:
             _log.warning("calls were cut", calls=cut)
 
@@ -105,12 +112,10 @@ class OpenCalls:
         return self._refusal(who, call.certificate.fingerprint, call.certificate.sans)
 
     def cut(self, subject: str) -> int:
-        """Calls that were given up and have not ended yet, of a principal or with a certificate: its `sha256-…`."""
-        return sum(
-            subject in (call.who.name, f"sha256-{call.certificate.fingerprint.hex()}")
-            for call in self._open
-            if call.cut is not None
-        )
+        """Calls that were given up when it was last asked who may stay, of a principal or with a certificate: its
+        `sha256-…`. They may have ended since.
+        """
+        return self._cut[subject]
 
     def ends(self) -> list[tuple[str, float]]:
         """Whoever came since the daemon was started and still may, and when their certificate ends, in seconds since the
@@ -132,3 +137,7 @@ class OpenCalls:
     def last_seen(self, name: str) -> Certificate | None:
         """The certificate that a principal last came with since the daemon was started."""
         return self._seen.last(name)
+
+
+def _print(certificate: Certificate) -> str:
+    return f"sha256-{certificate.fingerprint.hex()}"

@@ -1,6 +1,5 @@
-"""What officers do to tokens, to its end and recorded: also when they do not wait for it, or it fails in an odd way."""
+"""What officers do to tokens, and what came of it: recorded also when it fails in an odd way."""
 
-import asyncio
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
@@ -14,21 +13,6 @@ T = TypeVar("T")
 class Outcomes:
     def __init__(self, acts: Acts) -> None:
         self._acts = acts
-        self._working: set[asyncio.Task[Any]] = set()
-
-    async def to_the_end(self, work: Coroutine[Any, Any, T]) -> T:
-        """What it gives, or raises. It goes on if the call is cancelled: what a token does cannot be taken back, and what
-        came of it is recorded.
-        """
-        task = asyncio.create_task(work)
-        self._working.add(task)
-        task.add_done_callback(self._done)
-        return await asyncio.shield(task)
-
-    def _done(self, task: "asyncio.Task[Any]") -> None:
-        self._working.discard(task)
-        if not task.cancelled():
-            task.exception()  # it was told to the officer, or there is nobody to hear of it
 
     async def recorded(self, work: Coroutine[Any, Any, T], failed: str, who: str, subject: str) -> T:
         """What it gives. A failure is recorded.

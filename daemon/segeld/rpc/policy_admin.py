@@ -59,6 +59,7 @@ class PolicyAdmin(policy_admin_pb2_grpc.PolicyAdminServicer):
         self._barred = barred
 
     async def GetPolicy(self, request: wire.GetPolicyRequest, context: Context) -> wire.Policy:
+        await self._desk.compared.look()
         kept = self._desk.document()
         answer = wire.Policy(
             toml=kept.toml,
@@ -67,6 +68,7 @@ class PolicyAdmin(policy_admin_pb2_grpc.PolicyAdminServicer):
             approved_by=kept.approved_by,
             two_person=self._desk.two_person(),
             warnings=self._desk.warnings(),
+            file_differs=bool(self._desk.compared.difference),
         )
         answer.apply_time.FromMicroseconds(round(kept.at * 1e6))
         return answer

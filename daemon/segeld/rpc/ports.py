@@ -7,6 +7,7 @@ from segeld.model.activation import NO_LIMITS, Limits
 from segeld.model.inventory import KeyMade, KeyRecord, ObjectRecord, Order, Signed, Survey, TokenRecord
 from segeld.model.job import Items, Job, JobFilter, JobSpec, Results
 from segeld.model.names import JobName, KeyName, TokenName
+from segeld.model.person import Person
 from segeld.model.secret import Pin
 
 
@@ -93,10 +94,10 @@ class Oversight(Protocol):
 
     def watch_for(self, who: str, may: May, name: JobName) -> AsyncIterator[Job]: ...
 
-    async def decide(self, name: JobName, who: str, may: May, items_hash: bytes | None, text: str) -> Job:
+    async def decide(self, name: JobName, who: Person, may: May, items_hash: bytes | None, text: str) -> Job:
         """Approves a held job; rejects it if `items_hash` is None.
 
-        :raises Fault: JOB_NOT_FOUND, JOB_STATE, ITEMS_CHANGED.
+        :raises Fault: JOB_NOT_FOUND, JOB_STATE, ITEMS_CHANGED; SECOND_PERSON_REQUIRED for whoever created it.
         """
         ...
 

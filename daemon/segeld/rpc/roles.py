@@ -69,6 +69,11 @@ ROLES: Final[Mapping[str, frozenset[Role]]] = {
     "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo": _KNOWN,
 }
 
+ACTS: Final = frozenset(method for method, roles in ROLES.items() if roles in (_OFFICERS, _APPROVERS)) - {
+    "/segel.v1.PolicyAdmin/CheckPolicy"
+}
+"""Those that change something for everybody. They go to their end whoever waits for them."""
+
 
 def require_role(method: str, who: Principal) -> None:
     """:raises Fault: ROLE_REQUIRED."""

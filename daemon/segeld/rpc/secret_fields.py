@@ -5,21 +5,29 @@ the call, and core files of the front are off.
 from google.protobuf.message import Message
 
 from segeld.model.faults import Fault, Reason
-from segeld.model.secret import Pin, PinLengthError
+from segeld.model.secret import Pin, PinLengthError, is_typeable
 
 
 def take(request: Message, field: str) -> Pin | None:
     """The field as a Pin, and the field cleared; None if it is empty.
 
-    :raises Fault: PIN_LENGTH.
+    :raises Fault: PIN_LENGTH; PIN_INVALID for a new one that nobody could type.
     """
     value: bytes = getattr(request, field)
     try:
-        return Pin(value) if value else None
+        pin = Pin(value) if value else None
     except PinLengthError as error:
         raise Fault(Reason.PIN_LENGTH, f"{error}.".replace("a PIN", "A PIN", 1), field=field) from None
     finally:
         request.ClearField(field)
+    if pin is not None and field == "new_pin" and not is_typeable(value):
+        pin.wipe()
+        raise Fault(
+            Reason.PIN_INVALID,
+            "The new PIN has a line end or another control character in it, so that nobody could type it. Nothing was done.",
+            field=field,
+        )
+    return pin
 
 
 def _required(request: Message, field: str) -> Pin:

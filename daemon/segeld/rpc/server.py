@@ -80,6 +80,7 @@ class _Server:
                 await self.gate.drained.wait()
         self.guard.end_endless()
         await self.grpc.stop(_LAST_WORDS if self.gate.drained.is_set() else None)
+        await self.guard.acts.give_up()
 
 
 _LAST_WORDS: Final = 1.0

@@ -2,7 +2,6 @@
 
 # ruff: noqa: ARG002, N802 - names and arguments are those of the service
 
-from collections.abc import Mapping
 from typing import Any, Final
 
 import grpc
@@ -11,8 +10,6 @@ from segel.v1 import resources_pb2, token_admin_pb2
 from segeld.audit.acts import Acts
 from segeld.model.faults import Fault
 from segeld.model.inventory import ObjectRecord
-from segeld.model.names import TokenName
-from segeld.model.secret import Pin
 from segeld.rpc import call as calls
 from segeld.rpc import convert, secret_fields
 from segeld.rpc.key_admin import KeyAdmin
@@ -34,12 +31,8 @@ class TokenCeremonies(KeyAdmin):
         self, request: token_admin_pb2.ChangePinRequest, context: Context
     ) -> token_admin_pb2.ChangePinResponse:
         pin, new_pin = secret_fields.take_both(request, "pin", "new_pin")
-        name = request.name
-        return await self._outcomes.to_the_end(self._change_pin(name, pin, new_pin))
-
-    async def _change_pin(self, text: str, pin: Pin, new_pin: Pin) -> token_admin_pb2.ChangePinResponse:
         with pin, new_pin:
-            name, who = convert.token_name(text, "name"), calls.principal().name
+            name, who = convert.token_name(request.name, "name"), calls.principal().name
             await self._acts.note("token pin change asked", who=who, subject=str(name))
             advice = await self._outcomes.recorded(
                 self._inventory.change_pin(name, pin, new_pin), "token pin not changed", who, str(name)
@@ -94,15 +87,6 @@ class TokenCeremonies(KeyAdmin):
         token, who = convert.token_name(request.token, "token"), calls.principal().name
         facts = {"label": request.label[:64], "kind": request.kind[:16]}
         await self._acts.note("key generation asked", who=who, subject=str(token), **facts)
-        return await self._outcomes.to_the_end(self._generate_key(request, token, who, facts))
-
-    async def _generate_key(
-        self,
-        request: token_admin_pb2.GenerateKeyRequest,
-        token: TokenName,
-        who: str,
-        facts: Mapping[str, str],
-    ) -> token_admin_pb2.ManagedKey:
         made = await self._outcomes.recorded(
             self._inventory.generate_key(token, request.label, request.kind, request.id),
             "key generation failed",

@@ -18,19 +18,29 @@ _BAD_SIGNATURES: Final = 2
 _BAD_SIGNATURES_WITHIN: Final = 600.0
 _AGAIN: Final = 5.0
 """Seconds until what could not be written is tried again."""
+_SLOW: Final = 5.0
+"""Seconds that a disk may take before officers are told that it is not written."""
 
 
 class Isolation:
     """`quarantine` is asked before every login. Whoever begins one ends the token's workers."""
 
     def __init__(
-        self, name: TokenName, notes: TokenNotes, changed: Callable[[], None], *, again: float = _AGAIN
+        self,
+        name: TokenName,
+        notes: TokenNotes,
+        changed: Callable[[], None],
+        *,
+        again: float = _AGAIN,
+        slow: float = _SLOW,
     ) -> None:
         """:param changed: told when it was written down, or could not be."""
         self._name = name
         self._notes = notes
         self._changed = changed
         self._again = again
+        self._slow = slow
+        self._is_late = False
         self._unwritten: Quarantine | None = None
         self._suspended = False
         """An officer activates it: what is written counts again if nothing comes of that."""
@@ -45,6 +55,11 @@ class Isolation:
     @property
     def is_written(self) -> bool:
         return self._unwritten is None
+
+    @property
+    def is_late(self) -> bool:
+        """Whether it should be written by now: that failed, or takes long."""
+        return self._is_late and not self.is_written
 
     @property
     def is_suspended(self) -> bool:
@@ -67,7 +82,7 @@ class Isolation:
         again and again.
         """
         _log.critical("token quarantined", token=str(self._name), who=quarantine.by, why=quarantine.why)
-        self._unwritten, self._suspended = quarantine, False
+        self._unwritten, self._suspended, self._is_late = quarantine, False, False
         tried: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         tried.add_done_callback(_seen)
         task = asyncio.create_task(self._write(quarantine, tried), name=f"{self._name} quarantine")
@@ -76,6 +91,18 @@ class Isolation:
         return tried
 
     async def _write(self, quarantine: Quarantine, tried: "asyncio.Future[None]") -> None:
+        timer = asyncio.get_running_loop().call_later(self._slow, self._late, quarantine)
+        try:
+            await self._until_written(quarantine, tried)
+        finally:
+            timer.cancel()
+
+    def _late(self, quarantine: Quarantine) -> None:
+        if self._unwritten is quarantine:
+            self._is_late = True
+            self._changed()
+
+    async def _until_written(self, quarantine: Quarantine, tried: "asyncio.Future[None]") -> None:
         while True:
             async with self._turn:
                 if self._unwritten is not quarantine:  # it was released meanwhile, or another one began
@@ -86,7 +113,7 @@ class Isolation:
                     _log.error("quarantine not written down", token=str(self._name), why=fault.text)
                     if not tried.done():
                         tried.set_exception(fault)
-                        self._changed()
+                        self._late(quarantine)
                 else:
                     if self._unwritten is quarantine:
                         self._unwritten = None

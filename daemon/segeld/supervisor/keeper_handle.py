@@ -1,26 +1,24 @@
-"""The keeper process as the front sees it: it is asked to hold, lend and forget; PINs never come back.
-
-What it must remember across restarts is written down here, by the guard, when it says so: it waits for that.
-"""
+"""The keeper process as the front sees it: it is asked to hold, lend and forget; PINs never come back."""
 
 import asyncio
 import contextlib
 import socket
 from asyncio.subprocess import Process
-from collections.abc import Callable, Coroutine, Sequence
-from typing import Any, Final, TypeVar
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, Final
 
 from segeld.ipc import framing, keeper_wire, pin_wire
 from segeld.model.faults import Fault, Reason
 from segeld.model.names import TokenName
 from segeld.model.secret import Pin
 from segeld.supervisor.guard import Guard
+from segeld.supervisor.keeper_notes import KeeperNotes
 from segeld.supervisor.spawn import end, spawn, to_its_end
 
 _PATIENCE: Final = 10.0
 """Seconds for an answer that needs no token: the keeper never waits for a device."""
 
-T = TypeVar("T")
 _Held = keeper_wire.Holding | keeper_wire.NotHeld | keeper_wire.Forgotten | keeper_wire.Noted
 Unasked = Callable[[keeper_wire.Lent], None]
 """Told of a login for one signature (CKA_ALWAYS_AUTHENTICATE), which nobody here asked for."""
@@ -41,13 +39,10 @@ class KeeperHandle:
         self.ended: Final = asyncio.Event()
         self._process = process
         self._control = control
-        self._guard = guard
+        self._notes = KeeperNotes(guard, lambda recorded: self._send(framing.encode(recorded)))
         self._unasked = unasked
         self._lost = lost
         self._closing = False
-        self._writing: set[asyncio.Task[Any]] = set()
-        self._noting: dict[str, asyncio.Task[str | None]] = {}
-        """Changes of PINs that are being written down, by token."""
         self._asking: set[asyncio.Task[_Held]] = set()
         self._sending = asyncio.Lock()
         self._holds: dict[str, asyncio.Future[_Held]] = {}
@@ -125,7 +120,7 @@ class KeeperHandle:
         old_field, old_buffer = (pin_wire.NO_PIN, bytearray()) if old is None else pin_wire.wrap(old)
         frame = framing.encode(keeper_wire.Changed(str(token), serial, old_field, new_field))
         await self._ask(token, frame, buffer, old_buffer)
-        if trouble := await asyncio.shield(self._noting.pop(str(token))):
+        if trouble := await self._notes.change_written(str(token)):
             raise Fault(
                 Reason.STORAGE_UNAVAILABLE,
                 f"The PIN of {token} was changed, but {trouble}. Do not restart the daemon before it can be.",
@@ -148,7 +143,7 @@ class KeeperHandle:
         """
         field, buffer = pin_wire.wrap(pin)
         noted = await self._ask(token, framing.encode(keeper_wire.Refused(str(token), device, field)), buffer)
-        await asyncio.shield(self._noting.pop(str(token)))
+        await self._notes.change_written(str(token))
         return isinstance(noted, keeper_wire.Noted) and noted.held
 
     async def freeze(self, token: TokenName) -> None:
@@ -222,7 +217,7 @@ class KeeperHandle:
         """
         await self._send(framing.encode(keeper_wire.Sever(str(token), worker)))
         while not (await asyncio.wait({lending}, timeout=_PATIENCE))[0]:
-            if not self._writing:  # it is not the disk that everybody waits for
+            if not self._notes.are_being_written():  # it is not the disk that everybody waits for
                 self._process.kill()
         return await lending
 
@@ -292,8 +287,7 @@ class KeeperHandle:
             self.ended.set()
             self._control.close()
             await end(self._process, grace=1.0)
-            if self._writing:
-                await asyncio.wait(self._writing)
+            await self._notes.written()
             waiting: list[asyncio.Future[Any]] = [
                 *self._holds.values(),
                 *self._lends.values(),
@@ -308,45 +302,26 @@ class KeeperHandle:
     def _hear(self, answer: keeper_wire.Answer) -> None:
         match answer:
             case keeper_wire.Attempting():
-                self._begin(self._write_attempt(answer))
+                self._notes.attempt(answer)
             case keeper_wire.Lent():
-                self._begin(self._write_outcome(answer))
+                self._notes.outcome(answer, partial(self._lent, answer))
             case keeper_wire.Frozen():
                 freezing = self._freezes.get(answer.token)
                 if freezing is not None and not freezing.done():
                     freezing.set_result(None)
             case _:
-                if isinstance(answer, keeper_wire.Noted):  # written in its turn: attempts may follow
-                    note = self._guard.keep(answer.token, answer.serial, answer.record)
-                    self._noting[answer.token] = self._begin(note)
+                if isinstance(answer, keeper_wire.Noted):
+                    self._notes.change(answer)
                 held = self._holds.get(answer.token)
                 if held is not None and not held.done():
                     held.set_result(answer)
 
-    def _begin(self, work: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
-        task = asyncio.create_task(work, name="pin guard")
-        self._writing.add(task)
-        task.add_done_callback(self._writing.discard)
-        return task
-
-    async def _write_attempt(self, attempt: keeper_wire.Attempting) -> None:
-        trouble = await self._guard.begin(attempt.token, attempt.serial, attempt.record, attempt.attempted)
-        await self._say_recorded(attempt.token, attempt.worker, trouble)
-
-    async def _write_outcome(self, lent: keeper_wire.Lent) -> None:
-        """Durable before anybody acts on it. If it cannot be written, the attempt stays open in the file."""
-        if lent.record is not None:
-            trouble = await self._guard.keep(lent.token, lent.serial, lent.record)
-            await self._say_recorded(lent.token, lent.worker, trouble)
+    def _lent(self, lent: keeper_wire.Lent) -> None:
         waiting = self._lends.get(lent.worker)
         if waiting is None:
             self._unasked(lent)
         elif not waiting.done():
             waiting.set_result(lent)
-
-    async def _say_recorded(self, token: str, worker: int, trouble: str | None) -> None:
-        with contextlib.suppress(Fault):  # it has gone: what was written stays true
-            await self._send(framing.encode(keeper_wire.Recorded(token, worker, trouble)))
 
     async def close(self) -> None:
         self._closing = True

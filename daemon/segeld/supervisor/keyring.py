@@ -117,9 +117,11 @@ class Keyring:
 
     async def drop(self, key: KeyName) -> None:
         """It was destroyed: it is not there any more, whenever that is seen."""
-        self._learn(tuple(each for each in self._seen if each.name != key), self._unproved - {key})
+        async with self._turn:  # else the end of a proof that is under way would bring it back
+            left = tuple(each for each in self._seen if each.name != key)
+            self._learn(left, self._unproved - {key})
         if (device := self._host.info()) is not None:
-            await self._memory.keep(device, self._seen)
+            await self._memory.keep(device, left)
 
     async def know(self, worker: WorkerHandle, found: tuple[FoundKey, ...], *, logged_in: bool) -> None:
         """The first worker after an activation proves the keys; what the others find is the same token.

@@ -1,5 +1,6 @@
 """What a worker found on a token, as keys with names; and the proof that each private key fits its public one."""
 
+import datetime as dt
 import hashlib
 import secrets
 from collections.abc import Iterable, Sequence
@@ -45,7 +46,9 @@ class Beside:
             own = [
                 certificate for certificate in self._certificates if _public_key(certificate) == public_key
             ]
-            chain = sorted(own, key=lambda certificate: certificate.not_valid_before_utc)[-1:]
+            now = dt.datetime.now(dt.UTC)
+            own.sort(key=lambda one: (one.not_valid_before_utc <= now, one.not_valid_before_utc))
+            chain = own[-1:]
         return tuple(one.public_bytes(Encoding.DER) for one in extended(chain, self._certificates))
 
 

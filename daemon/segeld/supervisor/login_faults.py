@@ -90,8 +90,8 @@ def not_tried(token: TokenName, why: NotLent, command: str = "activate") -> Faul
         case NotLent.REFUSED:
             return Fault(
                 Reason.PIN_REFUSED_BEFORE,
-                f"{token} refused this PIN before; it is not tried again, so that no try is wasted. Put the right PIN where "
-                f"it is read from, then run: {again}",
+                f"{token} refused this PIN before; it is not tried again, so that no try is wasted. With the right PIN "
+                f"(in its file, if it is read from one) run: {again}",
                 token=str(token),
             )
         case NotLent.FULL:

@@ -159,7 +159,7 @@ class WorkerSlot:
         self._not_found += 1
         if self._not_found < _LOOKS:
             return WorkerStatus(Stage.DOWN)
-        return WorkerStatus(Stage.DOWN, absent=True, trouble=failed.text)
+        return WorkerStatus(Stage.DOWN, absent=True, trouble=failed.text, blank=failed.blank)
 
     async def _bring_up(self, worker: WorkerHandle) -> None:
         host, config = self._host, self._host.config

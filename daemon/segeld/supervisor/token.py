@@ -14,11 +14,11 @@ from segeld.config.schema import Module, Token
 from segeld.ipc.keeper_wire import Lent
 from segeld.ipc.worker_wire import FoundKey, TokenInfo
 from segeld.model.activation import NO_LIMITS, Limits, Reserved
+from segeld.model.blank_tokens import way_out
 from segeld.model.faults import Fault, Reason
 from segeld.model.inventory import TokenRecord
 from segeld.model.names import KeyName, TokenName
 from segeld.model.pin_tries import flags_are_trusted, said_of_tries
-from segeld.model.quarantine import Quarantine
 from segeld.model.secret import Pin
 from segeld.model.token_state import PinState, Stage, TokenState, decide
 from segeld.supervisor.activation import Activation
@@ -33,6 +33,7 @@ from segeld.supervisor.login import Logins
 from segeld.supervisor.login_faults import UNSURE
 from segeld.supervisor.news import News
 from segeld.supervisor.pin import TokenPin
+from segeld.supervisor.quarantining import Quarantining
 from segeld.supervisor.slot import Waiting, WorkerSlot
 from segeld.supervisor.spawn import to_its_end
 from segeld.supervisor.term import Term
@@ -44,7 +45,6 @@ Serve = Callable[[TokenName, WorkerHandle], Awaitable[None]]
 
 _log: Final = structlog.get_logger(__name__)
 _QUARANTINED: Final = "its token is in quarantine"
-_BAD_SIGNATURES: Final = "It returned signatures that do not verify"
 
 
 class TokenSupervisor:
@@ -86,8 +86,10 @@ class TokenSupervisor:
         self._crew = Crew(self._slots, self.news, config)
         self.clerk = Clerk(self, self._pin, self._logins, self._crew)
         self._advice = ""
+        self._blank = ""
         self._was_active = False
         self._isolation = Isolation(name, notes, self.update)
+        self._quarantining = Quarantining(self, self._isolation)
         self._info: TokenInfo | None = None
         self._state = TokenState.STARTING
         self._state_reason = ""
@@ -133,6 +135,7 @@ class TokenSupervisor:
             if info
             else "",
             away=self._ring.away,
+            blank=self._blank,
         )
 
     def warning(self) -> str | None:
@@ -202,38 +205,12 @@ class TokenSupervisor:
         return Fault(Reason.TOKEN_STATE, f"{self.name}: {self._state_reason}", token=str(self.name))
 
     async def quarantine(self, reason: str, who: str = "An officer") -> None:
-        """Nothing of it is used until it is released, after a restart neither; what is under way there is ended.
-
-        :raises Fault: TOKEN_STATE if an officer has done so before; STORAGE_… if it cannot be written down: it holds
-            until a restart then.
-        """
-        before = self._isolation.quarantine
-        if before is not None and before.by:
-            raise Fault(
-                Reason.TOKEN_STATE, f"{self.name} is in quarantine already: {before}", token=str(self.name)
-            )
-        try:
-            await asyncio.shield(self._isolate(Quarantine(time.time(), who, reason)))
-        except Fault as fault:
-            raise Fault(
-                fault.reason,
-                f"{self.name} is in quarantine now, but that could not be written down: a restart of the daemon would lift "
-                f"it. It is tried again until it is; see: segelctl token show {self.name.word}. {fault.text}",
-                token=str(self.name),
-            ) from fault
+        """:raises Fault: as `Quarantining.begin`."""
+        await self._quarantining.begin(reason, who)
 
     async def release(self, who: str = "An officer") -> None:
-        """It is used again, with the PIN that is held; without one it waits for its activation.
-
-        :raises Fault: TOKEN_STATE if it is in no quarantine; STORAGE_… if it cannot be written down: it stays there then.
-        """
-        if self._isolation.quarantine is None:
-            raise Fault(Reason.TOKEN_STATE, f"{self.name} is not in quarantine.", token=str(self.name))
-        await self._isolation.end(who, "release")
-        self._ring.expect()
-        for slot in self._slots:
-            slot.forgive()
-        self.update()
+        """:raises Fault: as `Quarantining.release`."""
+        await self._quarantining.release(who)
 
     async def deactivate(self) -> None:
         """Forgets the PIN; workers finish what they hold and end."""
@@ -245,7 +222,7 @@ class TokenSupervisor:
 
     def did_not_begin(self) -> None:
         if self._isolation.is_suspended and self._isolation.resume():
-            self._end_all()
+            self.end_all()
             self.update()
         if not self.is_active():  # else its other workers go on, within the limits that there were
             self._term.end()
@@ -287,19 +264,19 @@ class TokenSupervisor:
 
     def note_bad_signature(self) -> None:
         """A second one within ten minutes quarantines the token."""
-        if self._isolation.bad_signature() and self._isolation.quarantine is None:
-            self._isolate(Quarantine(time.time(), "", _BAD_SIGNATURES))
+        self._quarantining.note_bad_signature()
 
-    def _isolate(self, quarantine: Quarantine) -> "asyncio.Future[None]":
-        """Gives when it was written down."""
-        written = self._isolation.begin(quarantine)
-        self._end_all()
-        self.update()
-        return written
-
-    def _end_all(self) -> None:
+    def end_all(self) -> None:
+        """What is under way at it, for its quarantine."""
         self._crew.kill(_QUARANTINED)
         self.clerk.end(_QUARANTINED)
+
+    def is_released(self) -> None:
+        """It may be used again."""
+        self._ring.expect()
+        for slot in self._slots:
+            slot.forgive()
+        self.update()
 
     def review(self) -> None:
         """What is barred may be another now."""
@@ -408,8 +385,12 @@ class TokenSupervisor:
             quarantined=quarantine is not None,
             seen=self._info is not None,
         )
+        self._blank = ""
         if state is TokenState.ABSENT:
             self._pin.token_left()
+            blank = next((status.blank for status in statuses if status.blank), ())
+            self._blank = way_out(self.name.word, self.config.module, blank)
+            reason = f"{reason.rstrip('.')}. {self._blank}" if self._blank else reason
         if state is TokenState.LOCKED and self._pin.fault is not None:
             reason = self._pin.fault.text
         elif state is TokenState.ACTIVE and not self._pin.is_held():
@@ -417,8 +398,11 @@ class TokenSupervisor:
         elif state is TokenState.INACTIVE:
             reason = self._term.why or self._pin.why_missing() or reason
         if quarantine is not None:
-            unwritten = "" if self._isolation.is_written else " That is not written down yet."
-            reason = f"{quarantine}{unwritten} Run: segelctl token release {self.name.word}"
+            late = (
+                " That is not written down yet: a restart would lift it." if self._isolation.is_late else ""
+            )
+            first = "When it may be used again," if quarantine.by else "Find out why, then"
+            reason = f"{quarantine}{late} {first} run: segelctl token release {self.name.word}"
         elif reason and state in (TokenState.ACTIVE, TokenState.INACTIVE):
             reason = f"{reason} Run: segelctl token activate {self.name.word}"
         if self._advice and state in (TokenState.INACTIVE, TokenState.LOCKED):

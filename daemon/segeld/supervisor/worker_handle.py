@@ -42,6 +42,7 @@ class WorkerFailed(Exception):
         self.ckr: Final = failed.ckr
         self.text: Final = failed.text
         self.certain: Final = failed.certain
+        self.blank: Final = failed.blank
 
     def fault(self) -> Fault:
         return Fault(self.reason, self.text)

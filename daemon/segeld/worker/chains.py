@@ -1,5 +1,6 @@
 """The certificate chain of a key, as far as it lies on the token."""
 
+import datetime as dt
 from collections.abc import Sequence
 
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -12,11 +13,18 @@ from segeld.worker.objects import CertificateObject
 def chain_of(spki: bytes, cka_id: bytes, certificates: Sequence[CertificateObject]) -> tuple[bytes, ...]:
     """The key's own certificate and its issuers, DER; nothing if it has none.
 
-    Of several certificates for one key the one with the key's CKA_ID goes first, then the youngest.
+    Of several certificates for one key those that have begun go first, then the one with the key's CKA_ID, then the
+    youngest.
     """
     own = [found for found in certificates if public_keys.to_spki(found.key) == spki]
     if not own:
         return ()
-    first = max(own, key=lambda one: (one.cka_id == cka_id, one.certificate.not_valid_before_utc)).certificate
+    now = dt.datetime.now(dt.UTC)
+
+    def rank(one: CertificateObject) -> tuple[bool, bool, dt.datetime]:
+        begins = one.certificate.not_valid_before_utc
+        return begins <= now, one.cka_id == cka_id, begins
+
+    first = max(own, key=rank).certificate
     chain = extended([first], (found.certificate for found in certificates))
     return tuple(certificate.public_bytes(Encoding.DER) for certificate in chain)

@@ -14,15 +14,25 @@ class Failure(Exception):
     """Becomes the wire's `Failed`. The text is for officers and the log, and holds no secret."""
 
     def __init__(
-        self, reason: Reason, remedy: Remedy, text: str, *, ckr: int = 0, certain: bool = True
+        self,
+        reason: Reason,
+        remedy: Remedy,
+        text: str,
+        *,
+        ckr: int = 0,
+        certain: bool = True,
+        blank: tuple[int, ...] = (),
     ) -> None:
-        """:param certain: whether surely nothing on the token was changed."""
+        """:param certain: whether surely nothing on the token was changed.
+        :param blank: slots with blank tokens, if the one that is meant is not there.
+        """
         super().__init__(text)
         self.reason: Final = reason
         self.remedy: Final = remedy
         self.ckr: Final = ckr
         self.text: Final = text
         self.certain: Final = certain
+        self.blank: Final = blank
 
     @classmethod
     def of(cls, ckr: int, doing: str, *, changing: bool = False) -> Self:
@@ -45,4 +55,4 @@ class Failure(Exception):
         return cls.of(ckr_of(error), doing)
 
     def answer(self, request: int) -> Failed:
-        return Failed(request, self.reason, self.ckr, self.remedy, self.text, self.certain)
+        return Failed(request, self.reason, self.ckr, self.remedy, self.text, self.certain, self.blank)

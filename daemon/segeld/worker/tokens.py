@@ -18,6 +18,8 @@ from segeld.worker.failure import Failure
 from segeld.worker.module import Module
 
 MAX_SESSIONS: Final = 256
+_MAX_BLANK: Final = 4
+"""Slots with blank tokens that are named."""
 
 _CANCELLED: Final = frozenset({Ckr.FUNCTION_CANCELED, Ckr.CANCEL})
 """At a pad: the person did not want to, or was too slow."""
@@ -80,6 +82,8 @@ class Token:
         ckr, before = slots.read_token(self._module.functions, self.slot_id)
         if before is None:
             return LoginEnded(LoginOutcome.NOT_TRIED, ckr, ())
+        if before.serial != self.info.serial:  # exchanged: the attempt was noted for the other one
+            return LoginEnded(LoginOutcome.REMOVED, 0, ())
         against = _untried(len(pin), before, by_officer=by_officer, open_attempt=open_attempt)
         if against is not None:
             return LoginEnded(against, 0, before.flags)
@@ -96,6 +100,8 @@ class Token:
         ckr, before = slots.read_token(self._module.functions, self.slot_id)
         if before is None:
             return LoginEnded(LoginOutcome.NOT_TRIED, ckr, ())
+        if before.serial != self.info.serial:  # exchanged: the attempt was noted for the other one
+            return LoginEnded(LoginOutcome.REMOVED, 0, ())
         if slots.USER_PIN_LOCKED in before.flags:
             return LoginEnded(LoginOutcome.LOCKED, 0, before.flags)
         if slots.PIN_PAD not in before.flags:
@@ -160,7 +166,7 @@ def handle_of(session: Session) -> int:
 
 
 def _find(module: Module, request: OpenToken) -> tuple[int, TokenInfo]:
-    found = []
+    found, blank = [], []
     trouble = 0
     for slot_id in slots.slot_ids(module.functions, with_token=True):
         ckr, info = slots.read_token(module.functions, slot_id)
@@ -168,6 +174,8 @@ def _find(module: Module, request: OpenToken) -> tuple[int, TokenInfo]:
             trouble = trouble or ckr
         elif request.label in (None, info.label) and request.serial in (None, info.serial):
             found.append((slot_id, info))
+        elif slots.INITIALIZED not in info.flags and request.serial in (None, info.serial):
+            blank.append(slot_id)
     asked = " and ".join(
         f"{what} {value!r}"
         for what, value in (("label", request.label), ("serial", request.serial))
@@ -176,7 +184,11 @@ def _find(module: Module, request: OpenToken) -> tuple[int, TokenInfo]:
     if not found:
         also = f"; a slot could not be read: {faults.name(trouble)}" if trouble else ""
         raise Failure(
-            Reason.TOKEN_NOT_PRESENT, Remedy.ABSENT, f"no token with {asked} is there{also}", ckr=trouble
+            Reason.TOKEN_NOT_PRESENT,
+            Remedy.ABSENT,
+            f"no token with {asked} is there{also}",
+            ckr=trouble,
+            blank=tuple(blank[:_MAX_BLANK]),
         )
     if len(found) > 1:
         raise _not_valid(

@@ -14,10 +14,11 @@ from segeld.model.faults import Fault
 from segeld.model.names import TokenName
 from segeld.model.secret import Pin
 from segeld.supervisor import guard_file
-from segeld.supervisor.guard import Guard
+from segeld.supervisor.guard import Guard, so_of
 from segeld.supervisor.keeper_handle import KeeperHandle
 
 OPEN = os.open
+SO = so_of(SERIAL)
 
 
 async def test_a_refusal_is_known_after_every_restart(tmp_path) -> None:
@@ -208,3 +209,28 @@ async def test_one_device_under_two_names_is_tried_once(keeper) -> None:
         await first.receive()
         first.answer(LoginOutcome.OK)
         await second.receive()  # in its turn
+
+
+async def test_an_so_pin_that_was_refused_is_known_after_a_restart_until_an_officer_clears_it(
+    tmp_path,
+) -> None:
+    for _ in range(2):
+        keeper = await KeeperHandle.start(guard := Guard(tmp_path / "pin-guard"))
+        try:
+            if not guard.of(SO).refused:
+                await keeper.may_send(TOKEN, SO, Pin(b"123456"))
+                assert not await keeper.refused(TOKEN, SO, Pin(b"123456"))
+            with pytest.raises(Fault, match="refused this PIN before"):
+                await keeper.may_send(TOKEN, SO, Pin(b"123456"))
+            await keeper.may_send(TOKEN, SO, Pin(b"another"))
+            await keeper.hold(TOKEN, Pin(b"123456"), SERIAL)  # the user's may be the same
+        finally:
+            await keeper.close()
+    keeper = await KeeperHandle.start(guard)
+    try:
+        devices, trouble = await guard.clear(TOKEN, SERIAL)
+        assert (SO in devices, trouble) == (True, None)
+        await keeper.forget(TOKEN, devices)
+        await keeper.may_send(TOKEN, SO, Pin(b"123456"))
+    finally:
+        await keeper.close()

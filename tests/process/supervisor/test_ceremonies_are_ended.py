@@ -36,7 +36,7 @@ async def test_a_ceremony_that_is_under_way_when_the_daemon_stops_leaves_no_proc
         await called(faulty, "C_GenerateKeyPair")
         clerk = supervisor._tokens[SEAL].clerk
         clerk._while = 0.1
-        worker = clerk._keys._faulty._worker
+        worker = clerk._keys._desk._worker
     assert worker.ended.is_set()
     assert not clerk._working
     with pytest.raises((Half, Fault, asyncio.CancelledError)):

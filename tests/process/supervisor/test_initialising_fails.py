@@ -1,5 +1,6 @@
 """A token that is initialised, and something goes wrong: what is known is said, and nothing more is lost."""
 
+import pytest
 from ceremony_desk import NEW_PIN, SEAL, SO_PIN, WRONG, until
 from ceremony_faults import (
     INIT,
@@ -70,10 +71,16 @@ async def test_a_wrong_so_pin_is_counted_down_and_a_locked_one_is_not_sent(fault
         await active(supervisor)
         office = Office(supervisor, faulty.acts)
         first, second = await office.ask(UNBLOCK), await office.ask(INIT)
-        for number, left in ((first, "few tries"), (second, "one try"), (first, "is locked now")):
-            fault = await refused(office.run(number, so_pin=WRONG))
+        for asked, left, wrong in (
+            (UNBLOCK, "few tries", b"000001"),
+            (INIT, "one try", b"000002"),
+            (UNBLOCK, "is locked now", b"000003"),
+        ):
+            number = await office.ask(asked)  # what two agreed to is one try
+            fault = await refused(office.run(number, so_pin=wrong))
             assert fault.reason is Reason.PIN_INCORRECT
             assert left in fault.text
+            assert office.change(number).state is ChangeState.FAILED
         logins = len(faulty.module.logins)
         for number in (first, second):
             fault = await refused(office.run(number))
@@ -84,6 +91,25 @@ async def test_a_wrong_so_pin_is_counted_down_and_a_locked_one_is_not_sent(fault
         assert "so" not in faulty.module.logins[logins:]
         assert faulty.module.calls.count("C_InitToken") == 1
         await until(supervisor, lambda record: record.state is TokenState.ACTIVE)
+
+
+@pytest.mark.parametrize("action", [INIT, UNBLOCK])
+async def test_an_so_pin_that_was_refused_costs_no_second_try_however_it_is_asked(faulty, action) -> None:
+    async with faulty.open() as supervisor:
+        office = Office(supervisor, faulty.acts)
+        fault = await refused(office.run(await office.ask(action), so_pin=WRONG))
+        assert (fault.reason, faulty.module.wrong_so_pins) == (Reason.PIN_INCORRECT, 1)
+    async with faulty.open() as supervisor:  # and over a restart
+        office = Office(supervisor, faulty.acts)
+        for asked in (INIT, UNBLOCK):
+            fault = await refused(office.run(await office.ask(asked), so_pin=WRONG))
+            assert fault.reason is Reason.PIN_REFUSED_BEFORE
+        assert faulty.module.wrong_so_pins == 1
+        await supervisor.deactivate(SEAL)  # that is what an officer says who is sure of it
+        fault = await refused(office.run(await office.ask(action), so_pin=WRONG))
+        assert (fault.reason, faulty.module.wrong_so_pins) == (Reason.PIN_INCORRECT, 2)
+        assert (await office.run(await office.ask(UNBLOCK))).state is ChangeState.DONE
+        assert faulty.module.wrong_so_pins == 0
 
 
 async def test_a_module_that_dies_before_it_erases_has_erased_nothing(faulty) -> None:

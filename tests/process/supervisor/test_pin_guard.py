@@ -146,6 +146,10 @@ async def test_two_names_of_one_device_do_not_spend_two_tries(rig: Rig, refused,
         assert "refused this PIN before" in await until(supervisor, TokenState.LOCKED, name=first)
         said = await until(supervisor, TokenState.FAILED, name=last)
         assert f"same device as {first}" in said
+        with pytest.raises(Fault, match="same device"):  # nor by what an officer does to the other name
+            await supervisor.change_pin(last, Pin(b"111111"), Pin(b"222222"))
+        with pytest.raises(Fault, match="same device"):
+            await supervisor.unblock(last, Pin(b"11111111"), Pin(b"222222"))
     assert rig.module.logins == ["user"]
 
 

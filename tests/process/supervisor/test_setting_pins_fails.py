@@ -2,7 +2,7 @@
 
 import pytest
 from ceremony_desk import NEW_PIN, PIN, SEAL, SO_PIN, WRONG, until
-from ceremony_faults import UNBLOCK, Office, active, half, refused
+from ceremony_faults import PIN_INCORRECT, UNBLOCK, Office, active, half, refused
 
 from segeld.config.schema import PinFile
 from segeld.model.faults import Reason
@@ -38,6 +38,26 @@ async def test_a_module_that_dies_in_a_change_of_the_pin_costs_no_try(faulty, ho
         right = NEW_PIN if is_new else PIN
         assert (await supervisor.activate(SEAL, Pin(right))).state is TokenState.ACTIVE
     assert faulty.module.wrong_pins == 0
+
+
+async def test_a_present_pin_that_only_its_change_refuses_is_not_sent_again_and_not_held_any_more(
+    faulty,
+) -> None:
+    """Some modules take any PIN for a login that another program has made already."""
+    async with faulty.open() as supervisor:
+        await active(supervisor)
+        faulty.module.fail("C_SetPIN", PIN_INCORRECT)
+        fault = await refused(supervisor.change_pin(SEAL, Pin(PIN), Pin(NEW_PIN)))
+        assert fault.reason is Reason.PIN_INCORRECT
+        assert supervisor.token(SEAL).state is TokenState.ACTIVE  # who is logged in stays so
+        assert "Its PIN is gone" in supervisor.token(SEAL).state_reason
+        calls = faulty.module.calls.count("C_SetPIN")
+        for again in (
+            supervisor.change_pin(SEAL, Pin(PIN), Pin(NEW_PIN)),
+            supervisor.activate(SEAL, Pin(PIN)),
+        ):
+            assert (await refused(again)).reason is Reason.PIN_REFUSED_BEFORE
+        assert faulty.module.calls.count("C_SetPIN") == calls
 
 
 @pytest.mark.parametrize("how", ["dies", "done"])

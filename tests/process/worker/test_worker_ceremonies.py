@@ -1,13 +1,9 @@
 """What officers do to a token, by a real worker on SoftHSM2: from a blank slot to a key that signs, and to none."""
 
-import datetime as dt
 import hashlib
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, load_der_public_key
+from ceremony_desk import issue
 from worker_process import PIN, WorkerProcess
 
 from segeld.ipc import ceremony_wire as ceremony
@@ -53,22 +49,6 @@ def as_user(start, label: str, pin: bytes = PIN, secrets: tuple[bytes, bytes] | 
 
 def generate(worker: WorkerProcess, label: str, kind: KeyKind, cka_id: bytes):
     return worker.ask(ceremony.GenerateKey(worker.number(), label, cka_id, kind))
-
-
-def issue(public_key: bytes) -> bytes:
-    """A certificate for it by somebody, DER."""
-    issuer, now = ec.generate_private_key(ec.SECP256R1()), dt.datetime.now(dt.UTC)
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "Segel Elektronik")])
-    built = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(load_der_public_key(public_key))
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now)
-        .not_valid_after(now + dt.timedelta(days=1))
-    )
-    return built.sign(issuer, hashes.SHA256()).public_bytes(Encoding.DER)
 
 
 @pytest.fixture

@@ -107,10 +107,13 @@ def test_after_a_device_error_nothing_is_begun_any_more(start_odd, token: str) -
 
 def test_a_token_that_is_not_there(worker, token: str) -> None:
     worker.load()
+    surveyed = worker.ask(wire.Survey(worker.number()))
     failed = worker.open("another")
     assert isinstance(failed, wire.Failed)
     assert (failed.reason, failed.remedy) == (Reason.TOKEN_NOT_PRESENT, wire.Remedy.ABSENT)
     assert failed.text == "no token with label 'another' is there"
+    blank = [slot.slot_id for slot in surveyed.slots if "CKF_TOKEN_INITIALIZED" not in slot.token.flags]
+    assert (len(blank), failed.blank) == (1, tuple(blank))
 
 
 def test_two_tokens_with_one_label_are_told_apart_by_the_serial(worker, box) -> None:

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -133,7 +134,7 @@ def test_no_log(run, key, tmp_path):
         ("prove", "--leaf", "0"),
     ):
         answer = run(*command, "--dir", tmp_path / "none")
-        assert answer.exit_code == (ExitCode.USAGE if command[0] == "find" else ExitCode.FAILED)
+        assert answer.exit_code == (ExitCode.USAGE if command[0] in {"find", "prove"} else ExitCode.FAILED)
         assert answer.stderr.endswith(f"error: there is no folder {tmp_path / 'none'}\n")
 
 
@@ -290,6 +291,17 @@ def test_find_in_a_log_that_was_changed(ask, sealed):
     answer = ask("find", "--digest", digest_of(40).hex())
     assert answer.exit_code == ExitCode.BAD_SIGNATURE
     assert "\tNOT PROVEN: the log was changed or damaged: tile/0/000: it is missing" in answer.stdout
+
+
+@pytest.mark.parametrize(("age", "told"), [(3, True), (-3, True), (60, False)])
+def test_nothing_is_found_while_signing_goes_on(ask, log, source, age, told):
+    source.record(log.opened(1_790_000_000_000))
+    source.record(Act(int((time.time() - age) * 1000), "probe", "", "tokens/seal"))
+    publish(source, log)
+    for command in ("find", "prove"):
+        answer = ask(command, "--digest", "00" * 32)
+        assert answer.exit_code == ExitCode.NO_SIGNATURE
+        assert ("may not be in it yet" in answer.stderr) == told
 
 
 def test_prove_and_check(ask, sealed, tmp_path):

@@ -232,14 +232,21 @@ def test_the_last_partial_files_may_be_lost(made, source):
 
 async def test_every_interval_and_at_once_when_there_is_enough(log, source, monkeypatch):
     fill(source, log, 1)
-    publisher = Publisher(source, log, interval=60, every=100)
+    published = asyncio.Event()
+
+    async def trim(before: int) -> None:
+        """Asked for when the first full file is there, and no earlier."""
+        if before == 256:
+            published.set()
+
+    monkeypatch.setattr(source, "trim_leaves", trim)
+    publisher = Publisher(source, log, interval=60, every=300)
     await publisher.start()
     task = asyncio.create_task(publisher.run())
-    while source.count < 100:
+    while source.count < 300:
         publisher.recorded(source.record(encode(Act(1, "probe", "", ""))))
     async with asyncio.timeout(10):
-        while publisher.size < 100:  # noqa: ASYNC110  # nothing tells
-            await asyncio.sleep(0.01)
+        await published.wait()
     publisher.recorded(source.record(encode(Act(1, "probe", "", ""))))
     assert publisher.behind > 0
     await publisher.aclose()

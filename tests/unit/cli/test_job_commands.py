@@ -333,7 +333,13 @@ def test_reject(jobs, run, lines):
     answer = run("job", "watch", job, "--json")
     assert answer.exit_code == ExitCode.JOB_REJECTED
     assert json.loads(answer.stdout)["state_reason"] == "wrong month"
-    assert run("job", "results", job).exit_code == ExitCode.FAILED
+    answer = run("job", "results", job)
+    assert (answer.exit_code, answer.stdout) == (ExitCode.JOB_REJECTED, "")
+    assert "was rejected, and has no results: wrong month" in answer.stderr
+    again = run("job", "reject", job, "--yes", "--reason", "wrong year")
+    assert again.exit_code == ExitCode.FAILED
+    assert "the reason given now was not kept: wrong month" in again.stderr
+    assert run("job", "reject", job, "--yes", "--reason", "wrong month").exit_code == ExitCode.OK
 
 
 def test_two_submits_at_once_make_one_job(jobs, lines):

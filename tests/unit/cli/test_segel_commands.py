@@ -143,6 +143,7 @@ def test_unknown_key(run, client):
         (errors.KeyNotUsable, 5),
         (errors.TokenNoRoom, 5),
         (errors.TokenBusy, 9),
+        (errors.TokenStateError, 5),
         (errors.TokenUnavailable, 9),
         (errors.Overloaded, 9),
         (errors.DeadlinePassed, 9),

@@ -68,26 +68,27 @@ format = "xml"
 """
     )
     assert faults(write(text)) == {
-        "limits.grace": "expected float > 0.0",
-        "limits.max_batch": "expected int <= 1024",
-        "limits.max_job_items": "expected int >= 1",
-        "limits.jobs_per_caller": "expected int <= 1000000",
-        "limits.job_items_per_caller": "expected int, got float",
-        "limits.open_job_lifetime": "expected float > 0.0",
-        "limits.job_deadline": "expected float <= 2592000.0",
-        "limits.results_retention": "expected float <= 31536000.0",
-        "limits.answers_retention": "expected float, got str",
-        "limits.max_watches": "expected int >= 1",
-        "limits.max_watches_per_caller": "expected int, got bool",
-        "log.format": "invalid enum value 'xml'",
+        "limits.grace": "a number > 0.0 is wanted",
+        "limits.max_batch": "a whole number <= 1024 is wanted",
+        "limits.max_job_items": "a whole number >= 1 is wanted",
+        "limits.jobs_per_caller": "a whole number <= 1000000 is wanted",
+        "limits.job_items_per_caller": "a whole number is wanted, not one with a decimal point",
+        "limits.open_job_lifetime": "a number > 0.0 is wanted",
+        "limits.job_deadline": "a number <= 2592000.0 is wanted",
+        "limits.results_retention": "a number <= 31536000.0 is wanted",
+        "limits.answers_retention": "a number is wanted, not text",
+        "limits.max_watches": "a whole number >= 1 is wanted",
+        "limits.max_watches_per_caller": "a whole number is wanted, not true or false",
+        "log.format": "'xml' is not known; there are console, json",
         "tokens.other.module": "is required",
         "tokens.other.pin.path": "is required",
-        "tokens.other.timeouts.start": "expected float, got str",
-        "tokens.payroll.label": "expected str | null, got int",
+        "tokens.other.timeouts.start": "a number is wanted, not text",
+        "tokens.payroll.label": "text in quotes is wanted, not a number",
         "tokens.payroll.pin": "source is one of credential, descriptor, file, pad, prompt",
         "tokens.payroll.worker": "is not known; is workers meant?",
-        "tokens.payroll.workers": "expected int >= 1",
-        "unheard": "is not known",
+        "tokens.payroll.workers": "a whole number >= 1 is wanted",
+        "unheard": "is not known; there are listen, modules, tokens, state_dir, runtime_dir, policy, officers, metrics, "
+        "notify, audit, certificates, log, limits, reflection, dev",
     }
 
 
@@ -132,7 +133,9 @@ def test_a_file_that_is_not_there_is_one_problem(folder):
 
 @pytest.mark.parametrize("text", ["listen = 3", "listen = []", "modules = 1", "tokens = { payroll = 1 }"])
 def test_a_value_where_a_table_belongs_is_a_fault(write, text):
-    assert any("is a table" in fault or "expected" in fault for fault in faults(write(text)).values())
+    assert any(
+        "is a table" in fault or "a table is wanted" in fault for fault in faults(write(text)).values()
+    )
 
 
 words = st.text("abcXYZ019_-.", min_size=1, max_size=8)

@@ -57,11 +57,15 @@ def make_change(number: int = 7, **changes) -> Change:
     return Change(**values | changes)
 
 
-def make_managed(*warnings: str, revocation: str = "", certified: bool = True, name: str = KEY) -> ManagedKey:
+def make_managed(
+    *warnings: str, revocation: str = "", certified: bool = True, name: str = KEY, **changes
+) -> ManagedKey:
     now = datetime.now(UTC)
     algorithms = (segel.Algorithm.ECDSA_P256_SHA256,)
-    return ManagedKey(
-        Key(name, ("keys/seal",), b"", (b"x",) if certified else (), algorithms, KeyState.ACTIVE, ""),
+    of_key = {field: changes.pop(field) for field in ("aliases", "state", "state_reason") if field in changes}
+    key = Key(name, ("keys/seal",), b"", (b"x",) if certified else (), algorithms, KeyState.ACTIVE, "")
+    managed = ManagedKey(
+        dataclasses.replace(key, **of_key),
         places=(Place("tokens/main", "seal", b"\1"),),
         disable_time=None,
         disabled_by="",
@@ -73,7 +77,9 @@ def make_managed(*warnings: str, revocation: str = "", certified: bool = True, n
         revocation=revocation,
         warnings=warnings,
         callers=("backoffice",),
+        kind="P-256",
     )
+    return dataclasses.replace(managed, **changes)
 
 
 @dataclass

@@ -73,6 +73,13 @@ def long_policy(officer, new_change):
     return officer.changes
 
 
+def test_no_sentence_of_a_change_makes_a_line_of_its_own(run, officer, new_change):
+    said = ("Key k is destroyed.", "CN=Seal\nwhat\tA copy is on tokens/spare, which stays.")
+    officer.changes.there["changes/7"] = replace(new_change(), summary=said)
+    what = [line for line in run("change", "show", "7").stdout.splitlines() if line.startswith("what\t")]
+    assert what == ["what\tKey k is destroyed.", "what\tCN=Seal what A copy is on tokens/spare, which stays."]
+
+
 def test_all_that_a_policy_changes_is_shown_line_by_line(run, long_policy):
     assert "thing 1599" not in run("change", "show", "7").stdout
     shown = run("change", "show", "7", "--diff").stdout

@@ -2,8 +2,8 @@
 
 import pytest
 
-import segel
-from segel.models_keys import Imported
+from segel import errors
+from segel.models_keys import Csr, Imported
 
 KEY = "keys/sha256-" + "ab" * 32
 CERTIFICATE = b"-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n"
@@ -25,7 +25,7 @@ def keys(officer, monkeypatch, new_managed):
 
     async def csr(key, subject="", *, like=b""):
         fake.sent.append(like)
-        return segel.Csr("PEM\n", "CN=x")
+        return Csr("PEM\n", "CN=x")
 
     for function in (look, import_certificate, csr):
         monkeypatch.setattr(fake, function.__name__, function, raising=False)
@@ -95,3 +95,29 @@ def test_a_file_that_is_not_there_is_named(run, keys, tmp_path):
     answer = run("key", "import-cert", tmp_path / "none.pem")
     assert answer.exit_code == 2
     assert "none.pem: No such file" in answer.stderr
+
+
+def test_a_request_goes_into_a_new_file(run, keys, tmp_path):
+    file = tmp_path / "seal.csr"
+    answer = run("key", "csr", "seal", "--subject", "/CN=x", "--output", file)
+    assert answer.exit_code == 0, answer.stderr
+    assert file.read_text() == "PEM\n"
+    answer = run("key", "csr", "seal", "--subject", "/CN=x", "--output", file)
+    assert (answer.exit_code, len(keys.sent)) == (2, 1)
+    assert "seal.csr is there already; nothing was done" in answer.stderr
+
+
+def test_no_request_is_signed_that_cannot_be_written(run, keys, tmp_path):
+    answer = run("key", "csr", "seal", "--subject", "/CN=x", "--output", tmp_path / "none" / "seal.csr")
+    assert (answer.exit_code, keys.sent) == (2, [])
+    assert "cannot be made: No such file or directory; nothing was done" in answer.stderr
+
+
+def test_a_request_that_is_refused_leaves_no_file(run, keys, tmp_path, monkeypatch):
+    async def refused(key, subject="", *, like=b""):
+        raise errors.BadRequest("no such subject", reason="FIELD_INVALID", code="INVALID_ARGUMENT")
+
+    monkeypatch.setattr(keys, "csr", refused)
+    answer = run("key", "csr", "seal", "--subject", "x", "--output", tmp_path / "seal.csr")
+    assert answer.exit_code == 2
+    assert not (tmp_path / "seal.csr").exists()

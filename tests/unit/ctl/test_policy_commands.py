@@ -16,6 +16,7 @@ from segel.models_policy import (
     PolicyCheck,
     RevokedCertificate,
 )
+from segeld.policy import MAX_POLICY
 
 FINGERPRINT = "1f" * 32
 COLONS = ":".join(["1F"] * 32)
@@ -98,9 +99,37 @@ def test_nothing_is_applied_without_a_yes(run, officer, file):
     assert "--yes" in shown.stderr
 
 
-def test_a_file_that_is_no_text(run, officer, file):
-    file.write_bytes(b"\xff")
-    assert "not UTF-8" in run("policy", "check", str(file)).stderr
+@pytest.mark.parametrize("command", ["check", "apply"])
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"a = 1\n\xff\n", "is not UTF-8 text: see its line 2, and save it as UTF-8"),
+        (b" \n", "is empty. To begin with the policy in force: segelctl policy show --output policy.toml"),
+        (b"#" * (MAX_POLICY + 1), f"is longer than the {MAX_POLICY} octets"),
+    ],
+)
+def test_a_file_that_can_be_no_policy_is_not_sent(run, officer, file, command, content, said):
+    file.write_bytes(content)
+    shown = run("policy", command, str(file))
+    assert shown.exit_code == 2
+    assert said in shown.stderr
+    assert officer.policy.calls == []
+
+
+def test_a_file_without_an_end_is_read_no_further_than_a_policy_can_be_long(run, officer):
+    assert "longer than" in run("policy", "check", "/dev/zero").stderr
+
+
+def test_the_longest_policy_is_sent(run, officer, file):
+    file.write_bytes(b"#" * MAX_POLICY)
+    assert run("policy", "check", str(file)).exit_code == 0
+
+
+def test_algorithms_are_known_by_all_their_names(run, officer):
+    run("policy", "explain", "--caller", "one", "--algorithm", "es256")
+    assert officer.policy.calls == [("explain", "one", "", "ECDSA_P256_SHA256")]
+    shown = run("policy", "explain", "--caller", "one", "--algorithm", "md5")
+    assert (shown.exit_code, "There are RSA_PKCS1_SHA256" in shown.stderr) == (2, True)
 
 
 def test_an_explanation_and_its_exit_code(run, officer):
@@ -149,6 +178,14 @@ def test_nobody_is_shut_out_without_a_yes_and_what_is_lost_is_said(run, officer)
     assert shown.exit_code == 2
     assert "one (dns:one) is shut out" in shown.stderr
     assert "calls and streams are cut" in shown.stderr
+    assert officer.policy.calls == []
+
+
+def test_what_would_be_lost_is_shown_and_nobody_is_shut_out(run, officer):
+    officer.policy.there = Callers((caller(),), ())
+    shown = run("caller", "revoke", "one", "--reason", "stolen", "--dry-run")
+    assert shown.exit_code == 0
+    assert "one (dns:one) is shut out" in shown.stderr
     assert officer.policy.calls == []
 
 

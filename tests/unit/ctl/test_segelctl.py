@@ -111,40 +111,6 @@ def test_version(run):
 
 
 @pytest.mark.parametrize(
-    ("states", "code"),
-    [
-        ([TokenState.ACTIVE], 0),
-        ([TokenState.ACTIVE, TokenState.INACTIVE], 5),
-        ([TokenState.LOCKED], 5),
-        ([TokenState.QUARANTINED], 5),
-        ([TokenState.ABSENT], 5),
-        ([TokenState.FAILED], 5),
-        ([TokenState.ACTIVE, TokenState.RECOVERING], 9),
-        ([TokenState.STARTING], 9),
-        ([TokenState.STARTING, TokenState.INACTIVE], 5),
-        ([], 5),
-    ],
-)
-def test_status_ends_with_what_is_to_be_done(states, code, run, officer, new_token):
-    officer.tokens_there = tuple(new_token(name=f"tokens/{n}", state=state) for n, state in enumerate(states))
-    answer = run("status")
-    assert answer.exit_code == code
-    assert len(answer.stdout.splitlines()) == len(states)
-    assert "The daemon at unix:/run/segel/officer.sock answers." in answer.stderr
-    all_of_them = "1 token" if len(states) == 1 else f"{len(states)} tokens"
-    assert f"{states.count(TokenState.ACTIVE)} of {all_of_them} can sign." in answer.stderr
-
-
-def test_status_without_daemon(run, officer):
-    officer.raises = errors.ConnectionFailed(
-        "No connection to unix:/run/segel/officer.sock. Nothing listens", reason="X"
-    )
-    answer = run("status")
-    assert answer.exit_code == ExitCode.NOT_CONNECTED
-    assert answer.stderr.startswith("error: No connection to unix:/run/segel/officer.sock. ")
-
-
-@pytest.mark.parametrize(
     "arguments",
     [
         (),
@@ -338,10 +304,3 @@ def test_without_a_terminal():
         check=False,
     )
     assert "UsageError: there is no terminal to ask for the PIN; use --pin-file or --pin-fd" in process.stderr
-
-
-def test_status_says_why_nothing_is_signed_although_tokens_can(officer, run) -> None:
-    officer.trouble_there = "the disk is full"
-    result = run("status")
-    assert result.exit_code == 9
-    assert "nothing is signed now: the disk is full" in result.stderr

@@ -232,6 +232,16 @@ def test_a_new_pin_that_cannot_be_had_sends_nothing(run, care, pin):
     assert care.calls == []
 
 
+@pytest.mark.parametrize("new", ["one\ntwo\n", "a\0bcd", "tab\t1", "\x7f234"])
+def test_a_new_pin_that_nobody_can_type_sends_nothing(run, care, pin, new):
+    answer = run(
+        "token", "pin-change", "seal", "--pin-file", pin("old", "x"), "--new-pin-file", pin("new", new)
+    )
+    assert answer.exit_code == ExitCode.USAGE
+    assert "nobody could type it; nothing was done" in answer.stderr
+    assert care.calls == []
+
+
 def test_a_changed_pin_as_json_has_the_advice(run, care, pin):
     care.advice = "Write it."
     record = json.loads(

@@ -20,13 +20,18 @@ from segeld.model.faults import Fault, Reason
 from segeld.model.job import Items, JobFilter, JobSpec
 from segeld.model.job_state import JobState
 from segeld.model.kind import Kind
+from segeld.model.person import Person
 from segeld.model.priority import Priority
 from segeld.model.token_state import TokenState
 
 
-def spec(request_id: str, caller: str = "a", *, approval: bool = False) -> JobSpec:
+def spec(request_id: str, caller: str = "a", *, approval: bool = False, by: Person | None = None) -> JobSpec:
     kind = Kind(KEY, Algorithm.RSA_PKCS1_SHA256, EcdsaEncoding.DER)
-    return JobSpec(caller, request_id, kind, Priority.NORMAL, (), time.time() + 1000, 60, approval)
+    return JobSpec(caller, request_id, kind, Priority.NORMAL, (), time.time() + 1000, 60, approval, by)
+
+
+def person(name: str) -> Person:
+    return Person(name, f"email:{name}", name.encode().ljust(32))
 
 
 ITEMS = Items(tuple(number.to_bytes(32, "big") for number in range(3)))
@@ -98,23 +103,52 @@ async def test_an_approved_job_is_known_to_the_dispatcher_and_a_rejected_one_is_
 ) -> None:
     yes, no = [await desk.create(spec(each, approval=True), ITEMS, seal=True) for each in ("yes", "no")]
     assert len(dispatcher.jobs) == 0
-    await oversight.decide(yes.name, "head", may, yes.items_hash, "")
-    await oversight.decide(no.name, "head", may, None, "why")
+    await oversight.decide(yes.name, person("head"), may, yes.items_hash, "")
+    await oversight.decide(no.name, person("head"), may, None, "why")
     assert len(dispatcher.jobs) == 1
 
 
 async def test_nobody_approves_what_is_anothers_to_approve_or_his_own(desk, oversight) -> None:
     foreign = await desk.create(spec("f", "b", approval=True), ITEMS, seal=True)
     own = await desk.create(spec("o", "a", approval=True), ITEMS, seal=True)
-    fault = await refusal(oversight.decide(foreign.name, "head", may, foreign.items_hash, ""))
+    fault = await refusal(oversight.decide(foreign.name, person("head"), may, foreign.items_hash, ""))
     assert fault.reason is Reason.JOB_NOT_FOUND
-    fault = await refusal(oversight.decide(own.name, "a", may, own.items_hash, ""))
+    fault = await refusal(oversight.decide(own.name, person("a"), may, own.items_hash, ""))
     assert fault.reason is Reason.SECOND_PERSON_REQUIRED
+
+
+@pytest.mark.parametrize(
+    "who",
+    [
+        Person("head", "dns:office", b"another".ljust(32)),
+        Person("head", "email:head", b"office".ljust(32)),
+    ],
+    ids=["the same SAN", "the same certificate"],
+)
+@pytest.mark.parametrize("yes", [True, False])
+async def test_a_san_or_certificate_that_became_an_approvers_decides_on_nothing_of_its_own(
+    desk, oversight, store, who, yes
+) -> None:
+    by = Person("a", "dns:office", b"office".ljust(32))
+    job = await desk.create(spec("r", approval=True, by=by), ITEMS, seal=True)
+    fault = await refusal(oversight.decide(job.name, who, may, job.items_hash if yes else None, "no"))
+    assert fault.reason is Reason.SECOND_PERSON_REQUIRED
+    assert "with the same certificate or SAN" in fault.text
+    assert (await store.any_job(job.name)).state is JobState.HELD
+    await oversight.decide(job.name, person("head"), may, job.items_hash, "")
+
+
+async def test_a_job_from_before_is_told_by_its_callers_name(desk, oversight) -> None:
+    job = await desk.create(spec("r", approval=True), ITEMS, seal=True)
+    assert (await refusal(oversight.decide(job.name, person("a"), may, None, "no"))).reason is (
+        Reason.SECOND_PERSON_REQUIRED
+    )
+    await oversight.decide(job.name, Person("head", "dns:office"), may, job.items_hash, "")
 
 
 async def test_what_was_decided_is_seen_for_ninety_days(desk, oversight, store, monkeypatch) -> None:
     job = await desk.create(spec("r", approval=True), ITEMS, seal=True)
-    await oversight.decide(job.name, "head", may, job.items_hash, "")
+    await oversight.decide(job.name, person("head"), may, job.items_hash, "")
     assert (await oversight.job_for("head", may, job.name)).state is JobState.QUEUED
     assert (await refusal(oversight.job_for("deputy", may, job.name))).reason is Reason.JOB_NOT_FOUND
     at = time.time()
@@ -127,7 +161,7 @@ async def test_a_watch_ends_when_somebody_else_decides(desk, oversight) -> None:
     job = await desk.create(spec("r", approval=True), ITEMS, seal=True)
     watch = oversight.watch_for("deputy", may, job.name)
     assert (await anext(watch)).state is JobState.HELD
-    await oversight.decide(job.name, "head", may, None, "")
+    await oversight.decide(job.name, person("head"), may, None, "")
     fault = await refusal(asyncio.wait_for(anext(watch), TIMEOUT))
     assert fault.reason is Reason.JOB_NOT_FOUND
 

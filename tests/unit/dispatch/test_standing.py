@@ -88,6 +88,14 @@ def resume(dispatcher, queue, job) -> None:
     dispatcher.jobs.changed(queue.jobs[job.id])
 
 
+async def test_a_job_whose_key_no_token_holds_says_so(dispatcher, queue, tokens, monkeypatch) -> None:
+    job = queue.add(spec(), inputs(3))
+    dispatcher.jobs.add(job)
+    assert dispatcher.jobs.why(job) == ""
+    monkeypatch.setattr(tokens, "key", lambda name: None)
+    assert "No token that was seen holds its key" in dispatcher.jobs.why(job)
+
+
 @pytest.mark.parametrize("why", ["grant", "revoked"])
 async def test_a_job_waits_while_it_is_not_permitted_and_goes_on_afterwards(
     dispatcher, serving, queue, rules, revoked, loading, why

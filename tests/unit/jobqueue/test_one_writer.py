@@ -21,7 +21,11 @@ async def queued(store, count: int) -> None:
         await asyncio.sleep(0)
 
 
-async def test_what_queued_during_a_commit_is_the_next_transaction(open_store, disk):
+@pytest.mark.parametrize(("together", "transactions"), [(desk.MAX_TOGETHER, 1), (10, 5)])
+async def test_what_queued_during_a_commit_is_the_next_transaction_up_to_a_limit(
+    open_store, disk, monkeypatch, together, transactions
+):
+    monkeypatch.setattr(desk, "MAX_TOGETHER", together)
     store = await open_store(vfs=disk.name)
     await store.sealed(1, "first")  # the first write makes the WAL, which is synced by itself
     release = await hold(store)
@@ -30,20 +34,7 @@ async def test_what_queued_during_a_commit_is_the_next_transaction(open_store, d
     await queued(store, 50)
     release()
     await asyncio.gather(*waits)
-    assert disk.syncs - before == 1
-
-
-async def test_what_is_written_together_has_its_limit(open_store, disk, monkeypatch):
-    monkeypatch.setattr(desk, "MAX_TOGETHER", 10)
-    store = await open_store(vfs=disk.name)
-    await store.sealed(1, "first")  # the first write makes the WAL, which is synced by itself
-    release = await hold(store)
-    before = disk.syncs
-    waits = [soon(store.sealed(1, f"r{number}")) for number in range(50)]
-    await queued(store, 50)
-    release()
-    await asyncio.gather(*waits)
-    assert disk.syncs - before == 5
+    assert disk.syncs - before == transactions
 
 
 async def test_a_refusal_is_its_own_and_spoils_no_other(store):

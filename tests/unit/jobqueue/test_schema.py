@@ -8,14 +8,18 @@ import apsw
 import pytest
 from store_fakes import COMMITMENTS, Handy, signature
 
+from segeld.jobqueue.codec import checksum_of
 from segeld.jobqueue.sqlite import DatabaseDamaged, DatabaseTooNew, SqliteStore
 from segeld.jobqueue.sqlite.migrate import migrate, migrations
+from segeld.model.job import JobFilter
 from segeld.model.job_state import FINAL, SIGNABLE, JobState
+from segeld.model.person import Person
 
 RELEASED = {
     1: "e044d76e16e36ce518b4a7a8bea142f817067a611798c81f728033722ca85e9c",
     2: "093d9884e23ead5fda9be69edb068e34c8de410665f15309039e13c26d4562c8",
     3: "3c4069b1589f9ddd0f0e4737a174eabd38ccaf14f4a6447574aea3ba863a859b",
+    4: "cd0c16b07efe0f08e1efec06d4ecb249af05e8595e6c07ade79fb2bf572f4535",
 }
 """SHA-256 of each migration. One that was released is never changed: add another."""
 VERSION_1 = Path(__file__).with_name("version_1.sql")
@@ -55,6 +59,9 @@ def test_the_database_knows_which_states_are_final():
         "decided_by = 'head'",
         "decided_by = '', decided = 1.0",
         "decided = 1.0",
+        "created_by = 'dns:a'",
+        "created_by = '', created_with = x''",
+        "created_with = x'00'",
     ],
 )
 async def test_a_job_that_cannot_be_is_refused(store, database, change):
@@ -82,7 +89,7 @@ async def test_a_database_of_version_1_is_read(database):
     await store.aclose()
 
 
-@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize("version", [1, 2, 3])
 async def test_jobs_of_an_older_database_are_paused_and_decided(database, version):
     """Their checksums are over fewer columns, until something of the new ones is written."""
     db = apsw.Connection(str(database))
@@ -98,6 +105,32 @@ async def test_jobs_of_an_older_database_are_paused_and_decided(database, versio
     assert await store.any_job(job.name) == paused
     assert (await store.resume_job(job.name, "siti")).state is JobState.RUNNING
     assert [found.value for found in await store.all_results(job)] == [signature(0), signature(1)]
+    await store.aclose()
+
+
+async def test_a_database_of_version_3_is_read_with_all_that_it_says_of_a_job(database):
+    """As its segeld wrote it: paused, decided, and with a checksum over no column of version 4."""
+    db = apsw.Connection(str(database))
+    db.execute(VERSION_1.read_text())
+    migrate(db, database, STEPS[:3])
+    row = "name, caller, request_id, key, algorithm, encoding, priority, labels, deadline, retention, approval, state, towards"
+    more = "reason, count, signed, failed, read, chain, items_hash, created, sealed, started, ended, expires"
+    db.execute("UPDATE job SET paused = 1, decided_by = 'head', decided = 7.0")
+    number, *values = next(db.execute(f"SELECT id, {row}, {more}, paused, decided_by, decided FROM job"))
+    assert len(values) == 28
+    db.execute("UPDATE job SET checksum = ?", (checksum_of(number, tuple(values)),))
+    db.close()
+    store = Handy(await SqliteStore.open(database, COMMITMENTS))
+    (job,) = (await store.all_jobs(JobFilter(), before=None, limit=9)).jobs
+    assert (job.state, job.decided_by, job.decided) == (JobState.PAUSED, "head", 7.0)
+    assert job.spec.created_by is None
+    assert (await store.resume_job(job.name, "siti")).decided_by == "head"
+    by = Person("office", "dns:office", b"c" * 32)
+    fresh = await store.sealed(3, "fresh", created_by=by)
+    await store.aclose()
+    store = Handy(await SqliteStore.open(database, COMMITMENTS))
+    assert (await store.any_job(job.name)).decided_by == "head"
+    assert (await store.any_job(fresh.name)).spec.created_by == by
     await store.aclose()
 
 

@@ -11,6 +11,7 @@ from segeld.keeper.lease import Borrower, Lease, Trial
 from segeld.model.secret import Pin
 
 NAMES = st.integers(0, 1)
+PINS = st.sampled_from([b"1111", b"2222", b"3333"])
 
 
 class LeaseMachine(RuleBasedStateMachine):
@@ -35,7 +36,7 @@ class LeaseMachine(RuleBasedStateMachine):
         self.leases = [Lease("tokens/a", b"k", memory), Lease("tokens/b", b"k", memory)]
         self.begun = None
 
-    @rule(name=NAMES, pin=st.sampled_from([b"1111", b"2222", b"3333"]), by_officer=st.booleans())
+    @rule(name=NAMES, pin=PINS, by_officer=st.booleans())
     def hold(self, name, pin, by_officer) -> None:
         taken = self.leases[name].hold(Pin(pin), by_officer=by_officer, serial=SERIAL)
         assert not (taken and pin in self.refused)
@@ -84,6 +85,45 @@ class LeaseMachine(RuleBasedStateMachine):
             self.refused.add(pin)
         elif outcome is LoginOutcome.OK:
             self.refused.discard(pin)
+
+    @rule(name=NAMES, pin=PINS)
+    def type_for_one_login(self, name, pin) -> None:
+        self.workers += 1
+        self.leases[name].waiting.append(Borrower(self.workers, SERIAL, True, Pin(pin)))
+
+    @precondition(lambda self: self.begun is None)
+    @rule(name=NAMES, old=st.none() | PINS, new=PINS, written=st.booleans())
+    def change(self, name, old, new, written) -> None:
+        """The token has another PIN; whoever knew the old one must not try it."""
+        record = self.leases[name].changed(SERIAL, None if old is None else Pin(old), Pin(new))
+        if not written:
+            self.restart()
+            return
+        self.file = record
+        if old is not None:
+            self.refused.add(old)
+        self.refused.discard(new)
+        self.tried[new] = 0
+
+    @precondition(lambda self: self.begun is None)
+    @rule(name=NAMES, pin=PINS, written=st.booleans())
+    def refuse_otherwise(self, name, pin, written) -> None:
+        """In a C_SetPIN, say: it was sent without an attempt of ours."""
+        record = self.leases[name].refused(Pin(pin), SERIAL)
+        assert not self.leases[name].may_send(Pin(pin), SERIAL)
+        if not written:
+            self.restart()
+            return
+        self.file = record
+        self.refused.add(pin)
+
+    @rule(name=NAMES)
+    def clear(self, name) -> None:
+        """An officer's act: an attempt that is under way stays open."""
+        self.leases[name].forget([SERIAL])
+        self.file = self.leases[name].memory.of(SERIAL)
+        self.refused = set()
+        self.tried = {} if self.begun is None or self.begun.by_officer else {self.begun.print_: 1}
 
     @rule(name=NAMES)
     def forget(self, name) -> None:

@@ -136,3 +136,15 @@ def test_the_fingerprint_is_of_pin_key_and_token() -> None:
     others = [(b"2", b"k", "a"), (b"1", b"l", "a"), (b"1", b"k", "b")]
     prints = {fingerprint(Pin(pin), key, token) for pin, key, token in [(b"1", b"k", "a"), *others]}
     assert len(prints) == 4
+
+
+def test_a_pin_that_the_device_refused_otherwise_than_in_a_login_is_dropped_and_not_tried_again() -> None:
+    lease = lent(b"1234")
+    end(lease, LoginOutcome.OK)
+    assert lease.may_send(Pin(b"1234"), SERIAL)
+    assert lease.refused(Pin(b"another"), SERIAL) == Record(refused=(b"another",))
+    assert lease.holds(), "of the one that is held that says nothing"
+    record = lease.refused(Pin(b"1234"), SERIAL)
+    assert (record.refused, lease.holds()) == ((b"another", b"1234"), False)
+    assert not lease.may_send(Pin(b"1234"), SERIAL)
+    assert not lease.hold(Pin(b"1234"), by_officer=True, serial=SERIAL)

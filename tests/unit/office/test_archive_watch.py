@@ -21,6 +21,7 @@ class Kept:
         self.there: dict[str, bytes] = {}
         self.leaves = []
         self.full = False
+        self.told = asyncio.Event()
 
     async def records(self, prefix: str) -> dict[str, bytes]:
         return {name: value for name, value in self.there.items() if name.startswith(prefix)}
@@ -30,6 +31,7 @@ class Kept:
             raise Fault(Reason.STORAGE_UNAVAILABLE, "The disk is full.")
         self.there |= writes
         self.leaves.append(leaf)
+        self.told.set()
         return len(self.leaves)
 
 
@@ -141,8 +143,7 @@ def test_it_is_seen_while_the_daemon_runs(log, kept):
         task = asyncio.create_task(watch.run())
         archived(log, 2)
         async with asyncio.timeout(30):
-            while not kept.leaves:  # noqa: ASYNC110  # it tells nobody
-                await asyncio.sleep(0.001)
+            await kept.told.wait()
         task.cancel()
 
     asyncio.run(run())

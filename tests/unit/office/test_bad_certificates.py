@@ -168,11 +168,16 @@ async def test_an_authoritys_for_the_same_key_does_not_hide_the_seals(bench):
     assert taken(bench, younger, SEAL, CA.certificate).chain[0] == SEAL
 
 
-async def test_one_that_is_not_valid_yet_is_taken_with_what_that_means(bench):
+async def test_one_that_is_not_valid_yet_is_left_until_it_is(bench):
+    """It would be the youngest: the right one could not be used beside it, nor imported."""
     future = StatusAuthority(at=NOW + 100 * DAY)
-    (told,) = taken(bench, future.seal(public_key=KEY), future.certificate).warnings
-    assert told.startswith(f"It is valid only from {NOW + 70 * DAY:%Y-%m-%d %H:%M} UTC: readers refuse")
-    assert told.endswith("import this one later.")
+    begins = f"{NOW + 70 * DAY:%Y-%m-%d %H:%M} UTC"
+    told = refused(bench, text(future.seal(public_key=KEY), future.certificate))
+    assert f"is valid only from {begins}" in told
+    assert "nothing was stored. Import it when it has begun" in told
+    assert taken(bench, future.seal(public_key=KEY), SEAL, CA.certificate).chain[0] == SEAL
+    bench.now += 71 * 86_400
+    assert taken(bench, future.seal(public_key=KEY), future.certificate).chain[0].not_valid_before_utc > NOW
 
 
 async def test_a_gap_is_named_with_the_place_where_the_issuer_is(bench):

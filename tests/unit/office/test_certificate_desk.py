@@ -8,7 +8,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from key_bench import CA, KEY, NAME, SEAL
-from status_authority import der
+from status_authority import DAY, NOW, StatusAuthority, der
 
 from segeld.model.faults import Fault, Reason
 
@@ -58,10 +58,73 @@ async def test_an_authoritys_certificate_is_no_seals(bench):
     assert refused.value.reason is Reason.CERTIFICATE_INVALID
 
 
-async def test_one_that_is_not_valid_yet_is_taken_and_said(bench):
-    bench.now -= 31 * 86_400
-    taken = bench.desk.certificates.examine(pem(SEAL, CA.certificate), NAME)
-    assert any("valid only from" in each for each in taken.warnings)
+async def test_the_clock_of_an_authority_may_be_minutes_ahead(bench):
+    begins = SEAL.not_valid_before_utc.timestamp()
+    bench.now = begins - 299
+    assert bench.desk.certificates.examine(pem(SEAL, CA.certificate), NAME).warnings == ()
+    bench.now = begins - 301
+    with pytest.raises(Fault, match="Import it when it has begun"):
+        bench.desk.certificates.examine(pem(SEAL, CA.certificate), NAME)
+
+
+async def test_one_that_has_begun_is_used_beside_a_younger_that_has_not(bench):
+    future = StatusAuthority(at=NOW + 100 * DAY).seal(public_key=KEY)
+    bench.tokens.full = True
+    taken = bench.desk.certificates.examine(pem(SEAL, CA.certificate), None)
+    await bench.desk.certificates.take(taken, "wayan")
+    assert bench.desk.standing.chain(NAME, der(future)) == der(SEAL, CA.certificate)
+    bench.now += 71 * 86_400
+    assert bench.desk.standing.chain(NAME, der(future)) == der(future)
+
+
+OWN = StatusAuthority("Wayan's own")
+SUBORDINATE = StatusAuthority("Subordinate")
+CROSS = CA.issue("Subordinate", SUBORDINATE.key.public_key(), x509.BasicConstraints(True, None))
+USER = StatusAuthority("stranger")
+ISSUED_TO_USER = CA.issue("stranger", USER.key.public_key())
+
+
+@pytest.mark.parametrize(
+    ("chain", "alone"),
+    [
+        ((CA.seal(public_key=KEY), CA.certificate), True),
+        ((CA.seal(public_key=KEY),), True),
+        ((SUBORDINATE.seal(public_key=KEY), CROSS, CA.certificate), True),
+        ((OWN.seal(public_key=KEY), OWN.certificate), False),
+        ((OWN.issue("seal", KEY, issuer="Issuing"),), False),
+        ((USER.seal(public_key=KEY), ISSUED_TO_USER, CA.certificate), False),
+    ],
+    ids=[
+        "same",
+        "same, issuer at hand",
+        "below it",
+        "own authority",
+        "name of it alone",
+        "below no authority",
+    ],
+)
+@pytest.mark.parametrize("full", [False, True], ids=["on the token", "in the folder"])
+async def test_what_the_policy_refuses_is_not_undone_by_one_with_an_authority_of_their_own(
+    bench, chain, alone, full
+):
+    bench.options.revoked = False
+    await bench.desk.standing.heard(bench.record, "revoked")
+    assert bench.barred() is Reason.KEY_CERTIFICATE
+    bench.tokens.full = full
+    taken = bench.desk.certificates.examine(pem(*chain), None)
+    assert any("takes two officers: segelctl key enable" in each for each in taken.warnings) is not alone
+    await bench.desk.certificates.take(taken, "wayan")
+    bench.tokens.chain = bench.desk.standing.chain(NAME, bench.tokens.chain)
+    assert bench.barred() is (None if alone else Reason.KEY_DISABLED)
+    await bench.restart()
+    assert bench.barred() is (None if alone else Reason.KEY_DISABLED)
+
+
+async def test_a_key_that_signs_may_get_its_certificate_from_anywhere(bench):
+    taken = bench.desk.certificates.examine(pem(OWN.seal(public_key=KEY), OWN.certificate), None)
+    assert not any("two officers" in each for each in taken.warnings)
+    await bench.desk.certificates.take(taken, "wayan")
+    assert bench.barred() is None
 
 
 @pytest.mark.parametrize(

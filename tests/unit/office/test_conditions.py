@@ -54,13 +54,28 @@ async def test_one_that_gets_its_pin_by_itself_is_told_only_after_it_was_active(
     [
         (TokenState.LOCKED, Kind.TOKEN, "segelctl token show seal"),
         (TokenState.ABSENT, Kind.TOKEN, "segelctl token show seal"),
-        (TokenState.QUARANTINED, Kind.QUARANTINE, "segelctl token release seal"),
+        (TokenState.QUARANTINED, Kind.QUARANTINE, "why."),
     ],
 )
 async def test_states_that_need_somebody(state, kind, command):
     ((found, text),) = await Tokens().become(state)
     assert found is kind
     assert text.endswith(command)
+
+
+async def test_a_blank_token_in_the_place_of_the_one_that_is_missing_is_told_of():
+    tokens = Tokens()
+    tokens.record = replace(tokens.record, blank="slot 0 holds a blank token: segelctl token init")
+    ((_, text),) = await tokens.become(TokenState.ABSENT)
+    assert text == "tokens/seal is not in any slot. slot 0 holds a blank token: segelctl token init"
+
+
+async def test_a_quarantine_is_told_once_and_ends_with_what_to_do():
+    tokens = Tokens()
+    why = "wayan put it in quarantine: odd. When it may be used again, run: segelctl token release seal"
+    tokens.record = replace(tokens.record, state_reason=why)
+    ((_, text),) = await tokens.become(TokenState.QUARANTINED)
+    assert text == f"tokens/seal is quarantined. {why}"
 
 
 @pytest.mark.parametrize("state", [TokenState.ACTIVE, TokenState.STARTING, TokenState.RECOVERING])

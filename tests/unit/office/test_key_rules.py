@@ -10,7 +10,7 @@ from segeld.model.faults import Reason
 from segeld.model.names import KeyName
 from segeld.office.expiry import NEAR_DAYS, Facts, warning
 from segeld.office.key_records import KeyNote
-from segeld.office.key_rules import next_turn, refusal
+from segeld.office.key_rules import for_officers, next_turn, refusal
 
 KEY = KeyName(bytes(32))
 FACTS = Facts(100.0, 200.0, "CN=seal", "CN=ca")
@@ -35,6 +35,25 @@ def test_a_withdrawn_key_is_refused_whatever_the_policy_allows():
 def test_the_policy_decides_over_certificates(facts, at, revoked):
     assert reason(facts, STRICT, at, revoked=revoked) is Reason.KEY_CERTIFICATE
     assert reason(facts, LOOSE, at, revoked=revoked) is None
+
+
+def test_officers_are_told_who_did_it_why_and_what_to_run():
+    note = KeyNote(disabled_at=3600.0, disabled_by="wayan", disabled_why="replaced.")
+    fault = refusal(KEY, note, FACTS, LOOSE, 150, revoked=False)
+    assert "wayan" not in fault.text
+    assert for_officers(KEY, note, fault) == (
+        "It was disabled by wayan on 1970-01-01 01:00 UTC: replaced. To use it again, which takes two officers: "
+        f"segelctl key enable {KEY}"
+    )
+
+
+@pytest.mark.parametrize(("facts", "at"), [(None, 150), (FACTS, 200), (FACTS, 99.9)])
+def test_officers_are_not_sent_to_an_officer(facts, at):
+    fault = refusal(KEY, KeyNote(), facts, STRICT, at, revoked=False)
+    told = for_officers(KEY, KeyNote(), fault)
+    assert "an officer" not in told
+    assert told.startswith(fault.text.partition(" Ask")[0].rstrip("."))
+    assert f"segelctl key import-cert FILE --key {KEY}" in told
 
 
 def test_a_good_certificate_is_good_to_its_last_moment():

@@ -44,6 +44,18 @@ async def test_a_revoked_certificate_stays_so_until_its_authority_says_otherwise
     assert bench.desk.standing.revocation(bench.record) == ""
 
 
+async def test_a_gap_in_a_chain_is_said_as_long_as_it_lasts(bench):
+    standing = bench.desk.standing
+    assert standing.gap(bench.record) == ""
+    bench.tokens.chain = der(SEAL)
+    assert standing.gap(bench.record).startswith(
+        "Its chain has a gap: the certificate of CN=Issuing is missing."
+    )
+    for chain in ((), (b"odd",), der(SEAL, CA.certificate)):
+        bench.tokens.chain = chain
+        assert standing.gap(bench.record) == ""
+
+
 async def test_unknown_refuses_nothing(bench):
     bench.options.revoked = False
     await bench.desk.standing.heard(bench.record, "unknown")

@@ -49,7 +49,7 @@ async def test_an_approval_is_for_one_disabling(bench):
 
 async def test_nothing_is_disabled_that_could_not_be_written_down(bench):
     bench.records.broken = True
-    with pytest.raises(Fault, match="is NOT disabled and goes on signing"):
+    with pytest.raises(Fault, match="is NOT disabled, as that cannot be recorded"):
         await bench.desk.withdrawal.disable(NAME, "wayan", "lost")
     assert bench.barred() is None
 

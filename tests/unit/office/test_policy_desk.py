@@ -1,13 +1,20 @@
 """The policy in force: taken from a file once, changed as a whole, and never unrecorded."""
 
+import asyncio
+import os
+import threading
+
 import pytest
 from office_fakes import FakeRecords
 
 from segeld.model.faults import Fault, Reason
 from segeld.model.principal import Principal, Role
+from segeld.office import policy_compared
 from segeld.office.act_policy import ApplyingPolicy, LettingIn
 from segeld.office.actions import ApplyPolicy, UnrevokeCaller
+from segeld.office.policy_compared import FileCompared
 from segeld.office.policy_desk import PolicyDesk
+from segeld.office.policy_kept import Kept
 from segeld.policy import PolicyError, parse
 
 OFFICERS = """
@@ -68,6 +75,78 @@ async def test_the_file_is_taken_once_and_then_only_compared(file, records, desk
     file.unlink()
     assert (await opened(file, records)).warnings() == ()
     assert len(records.acts("policy")) == 1
+
+
+async def test_a_file_that_is_edited_while_the_daemon_runs_is_noticed_and_so_is_its_mending(file, desk):
+    file.write_text(WIDER)
+    await desk.compared.look()
+    (warning,) = desk.warnings()
+    assert f"segelctl policy check {file}" in warning
+    file.write_text(POLICY)
+    await desk.compared.look()
+    assert desk.warnings() == ()
+    file.write_text(WIDER)
+    await apply(desk, WIDER, "siti", "rahmat")
+    assert desk.warnings() == ()
+
+
+async def test_each_change_of_the_file_is_in_the_log_once(file, desk, monkeypatch):
+    said, looked = [], asyncio.Semaphore(0)
+    monkeypatch.setattr(policy_compared._log, "warning", lambda _, why: said.append(why))
+    look = desk.compared.look
+
+    async def counted():
+        await look()
+        looked.release()
+
+    async def looks(number):
+        async with asyncio.timeout(10):
+            for _ in range(number):
+                await looked.acquire()
+
+    monkeypatch.setattr(desk.compared, "look", counted)
+    running = asyncio.create_task(desk.compared.run(0.001))
+    try:
+        for number, text in enumerate((POLICY, WIDER, NARROWER), start=0):
+            file.write_text(text)
+            await looks(5)
+            assert len(said) == number
+        file.write_text(POLICY)
+        await looks(5)
+        file.write_text(NARROWER)
+        await looks(5)
+        assert len(said) == 3
+    finally:
+        running.cancel()
+
+
+@pytest.mark.parametrize("what", ["folder", "pipe", "nothing"])
+async def test_what_is_no_file_holds_nobody_up(file, desk, what):
+    file.unlink()
+    {"folder": file.mkdir, "pipe": lambda: os.mkfifo(file), "nothing": lambda: None}[what]()
+    await desk.compared.look()
+    assert desk.warnings() == ()
+
+
+async def test_a_file_system_that_does_not_answer_leaves_what_was_known(file, monkeypatch):
+    go_on, reads = threading.Event(), []
+
+    def content(path):
+        reads.append(path)
+        go_on.wait(10)
+        return b"another"
+
+    monkeypatch.setattr(policy_compared, "_content", content)
+    compared = FileCompared(file, lambda: Kept(POLICY, 0.0), patience=0.001)
+    try:
+        await compared.look()
+        await compared.look()
+        assert (compared.difference, len(reads)) == ("", 1)
+    finally:
+        go_on.set()
+    slow = FileCompared(file, lambda: Kept(POLICY, 0.0))
+    await slow.look()
+    assert slow.difference
 
 
 async def test_nothing_is_written_before_acts_can_be_recorded(file, records):

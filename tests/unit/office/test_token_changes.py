@@ -195,15 +195,56 @@ async def test_it_is_recorded_before_and_after_and_told_as_what_it_is(
     if outcome is None:
         await work
     else:
-        with pytest.raises(Partly if isinstance(outcome, Half) else Fault) as raised:
+        with pytest.raises(Partly) as raised:
             await work
-        assert getattr(raised.value, "fault", raised.value) is FAULT
+        assert raised.value.fault.reason is FAULT.reason
+        assert raised.value.fault.text.startswith(FAULT.text)
     await recorder.drained()
     begun, after = recorder._recorder.leaves
     assert (begun.who, begun.subject, begun.facts) == ("wayan", "tokens/seal", {"approved_by": "made"})
     assert begun.what.endswith("begun")
     assert (after.what, after.who, after.subject) == (ended, "wayan", "tokens/seal")
     assert "canary" not in str(recorder._recorder.leaves)
+
+
+@pytest.mark.parametrize(
+    ("fault", "again"),
+    [
+        (
+            Fault(Reason.PIN_INCORRECT, "The token refused the SO PIN.", token="tokens/seal", ckr="0xa0"),
+            False,
+        ),
+        (Fault(Reason.PIN_LOCKED, "Its SO PIN is locked.", ckr="0xa4"), False),
+        (Fault(Reason.DEVICE_ERROR, "The device failed.", ckr="0x30"), False),
+        (Fault(Reason.DEVICE_ERROR, "The device did not answer. Nothing was changed."), True),
+        (Fault(Reason.PIN_LOCKED, "Its SO PIN is locked; nothing was sent.", ckr="0x0"), True),
+        (Fault(Reason.PIN_REFUSED_BEFORE, "The token refused it before; nothing was sent."), True),
+        (Fault(Reason.PIN_LENGTH, "The SO PIN was not sent, and no try was spent.", ckr="0x0"), True),
+        (Fault(Reason.TOKEN_NOT_PRESENT, "It is not there.", ckr="0xe0"), True),
+    ],
+    ids=lambda each: each.text if isinstance(each, Fault) else "",
+)
+@pytest.mark.parametrize(
+    ("executor", "action"), [(UnblockingPin, UNBLOCK), (InitializingToken, INIT)], ids=["unblock", "init"]
+)
+async def test_one_approval_is_for_one_try_of_the_so_pin(tokens, executor, action, fault, again) -> None:
+    office = Office({type(action): executor(tokens, acts())})
+    number = await office.approved(action)
+    tokens.outcome = fault
+    with pytest.raises(Fault) as refused:
+        await office.desk.run_change(number, WAYAN, secrets())
+    assert refused.value.reason is fault.reason
+    change = office.desk.change(number)
+    if again:
+        assert (change.state, refused.value) == (ChangeState.APPROVED, fault)
+        return
+    assert change.state is ChangeState.FAILED
+    assert "ask anew" in office.desk.next_step(change)
+    assert office.desk._records._records.leaves[-1].facts["left"] == "a try of the SO PIN is spent"
+    tokens.outcome = None
+    with pytest.raises(Fault, match="ask anew"):
+        await office.desk.run_change(number, WAYAN, secrets())
+    assert len(tokens.asked) == 1
 
 
 # --- what was approved is what is done
@@ -245,6 +286,20 @@ async def test_a_token_that_is_another_or_holds_other_keys_is_not_erased_by_an_o
     tokens.record = SEEN
     await office.desk.run_change(await office.approved(INIT), WAYAN, secrets())
     assert (tokens.asked, tokens.meant) == ([("initialize", SEAL, None, None)], ["0042"])
+
+
+async def test_a_token_that_waits_for_its_pin_since_it_was_shown_is_looked_at_first(tokens) -> None:
+    looked = tokens.record = replace(SEEN, looked_through=True)
+    office = Office({InitializeToken: InitializingToken(tokens, acts())})
+    number = await office.approved(INIT)
+    tokens.record = SEEN
+    with pytest.raises(Fault, match="segelctl token activate seal, then run it again"):
+        await office.desk.run_change(number, WAYAN, secrets())
+    assert tokens.asked == []
+    tokens.record = looked
+    assert "segelctl token activate seal" in office.desk.next_step(
+        await office.desk.run_change(number, WAYAN, secrets())
+    )
 
 
 async def test_a_blank_token_in_a_slot_is_the_one_that_was_shown(tokens) -> None:

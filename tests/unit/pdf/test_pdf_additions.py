@@ -17,7 +17,6 @@ from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 from pyhanko.sign.signers import PdfTimeStamper
 from pyhanko.sign.timestamps.dummy_client import DummyTimeStamper
 from pyhanko.sign.validation.dss import DocumentSecurityStore
-from reportlab.pdfgen import canvas
 
 from segel.cli.exit_codes import ExitCode
 from segeld.ctl import audit_later
@@ -38,7 +37,9 @@ class Archivist:
     """Adds what keeps a signature verifiable for long (PAdES B-LT, B-LTA), and something else with it if asked to."""
 
     def __init__(self, authority, key) -> None:
-        self.certificate = asn1_x509.Certificate.load(authority.certify("TSA", key).public_bytes(Encoding.DER))
+        self.certificate = asn1_x509.Certificate.load(
+            authority.certify("TSA", key).public_bytes(Encoding.DER)
+        )
         self.key = keys.PrivateKeyInfo.load(
             key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
         )
@@ -53,7 +54,9 @@ class Archivist:
     def store(self, data: bytes, alter=lambda writer: None) -> bytes:
         writer = IncrementalPdfFileWriter(io.BytesIO(data), strict=False)
         store = DocumentSecurityStore.supply_dss_in_writer(writer, None, certs=[self.certificate])
-        writer.root["/DSS"] = writer.add_object(store.as_pdf_object()) if store.modified else writer.root["/DSS"]
+        writer.root["/DSS"] = (
+            writer.add_object(store.as_pdf_object()) if store.modified else writer.root["/DSS"]
+        )
         alter(writer)
         writer.update_root()
         return written(writer)
@@ -180,7 +183,9 @@ def test_time_stamps_and_validation_data(archivist, sealed):
 
 @pytest.mark.parametrize("alter", ALTERATIONS)
 def test_an_alteration_in_the_same_update(archivist, sealed, alter):
-    stamped = [] if alter is new_appearances else [archivist.stamp(sealed, alter)]  # which takes that out again
+    stamped = (
+        [] if alter is new_appearances else [archivist.stamp(sealed, alter)]
+    )  # which takes that out again
     for data in (archivist.store(sealed, alter), *stamped):
         why = judged(data)[1]
         assert why, alter.__name__
@@ -201,9 +206,10 @@ def test_an_update_that_adds_nothing_of_that(sealed):
 
 
 def test_a_time_stamp_of_another_document(archivist, sealed):
-    assert "a time stamp that was added is not of this" in judged(
-        archivist.stamp(sealed, stamper=LyingStamper)
-    )[1]
+    assert (
+        "a time stamp that was added is not of this"
+        in judged(archivist.stamp(sealed, stamper=LyingStamper))[1]
+    )
 
 
 @pytest.mark.parametrize("stamped", [True, False])
@@ -265,7 +271,7 @@ def shown_field(sides, more=None):
                 pdf_name("/T"): generic.TextStringObject("More"),
                 pdf_name("/Rect"): ArrayObject(map(NUMBER, sides)),
                 pdf_name("/AP"): DictionaryObject({pdf_name("/N"): writer.root.raw_get("/Hidden")}),
-                **(more or {}),
+                **(more(writer) if more else {}),
             }
         )
         ref = writer.add_object(field)
@@ -297,8 +303,19 @@ def test_a_field_that_can_be_seen(archivist, signer, letter_bytes, sides):
 def test_a_field_that_cannot(archivist, signer, letter_bytes):
     sealed = seal(signer, shadow(letter_bytes, hide))
     assert judged(archivist.stamp(sealed, shown_field((7, 7, 7, 7)))) == ([TIME_STAMP], "")
-    acts = {pdf_name("/AA"): DictionaryObject()}
+
+    def acts(_writer):
+        return {pdf_name("/AA"): DictionaryObject()}
+
+    def looks(writer):
+        return {
+            pdf_name("/AP"): DictionaryObject(
+                {pdf_name("/N"): writer.add_object(generic.StreamObject(stream_data=b""))}
+            )
+        }
+
     assert "has /AA" in judged(archivist.stamp(sealed, shown_field((7, 7, 7, 7), acts)))[1]
+    assert "more was added than" in judged(archivist.stamp(sealed, shown_field((7, 7, 7, 7), looks)))[1]
 
 
 def test_the_signature_is_put_in_once_more(archivist, sealed):
@@ -410,6 +427,17 @@ def test_a_signature_that_is_only_written_there(signer, sealed, find):
     answer = find(changed + b"\n%" + cms + tail)
     assert answer.exit_code == ExitCode.BAD_SIGNATURE
     assert "signed by" not in answer.stdout
+
+
+def test_a_signature_that_is_written_in_another_way(signer, sealed, find):
+    """Readers find it, and it is not looked for in the log: so nobody could ask who made it."""
+    twice = seal(signer, sealed, field="Two")
+    head, _, tail = twice.rpartition(b"/ByteRange [")
+    data = head + b"/ByteRange %\n[" + tail.replace(b"]  ", b"]", 1)
+    assert len(data) == len(twice)
+    (first, *others) = last_words(find(data))
+    assert re.fullmatch(CHANGED, first)
+    assert not others
 
 
 def cannot_be_told(answer) -> str:

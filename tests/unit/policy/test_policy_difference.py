@@ -293,3 +293,11 @@ def test_a_grant_that_names_the_key_decides_over_one_of_every_key():
     assert found.approvers_for("one", KEYS[1]) == frozenset()
     assert found.resolve(Alias("seal"), "one") == (KEYS[0],)
     assert found.highest_priority("one") is Priority.NORMAL
+
+
+def test_a_key_is_named_with_all_its_aliases():
+    two = BASE.replace("[aliases]", f'[keys.seal]\nbulk = true\n[aliases]\nold = ["{KEYS[0]}"]')
+    found = [each.text for each in differences(parsed(BASE), parsed(two))]
+    assert (
+        f"{KEYS[0]} (seal, old) may be used by jobs, even if it asks for its PIN at every signature" in found
+    )

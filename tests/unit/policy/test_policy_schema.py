@@ -108,17 +108,17 @@ EXAMPLES = {
     "KeyTable.without_certificate": Example(
         f"bulk = false\n{WITHOUT}",
         'bulk = false\nwithout_certificate = "allow"\n',
-        f"{KEYS[0]} signs without a certificate",
+        f"{KEYS[0]} (seal) signs without a certificate",
     ),
     "KeyTable.expired": Example(
         f"bulk = false\n{WITHOUT}{EXPIRED}",
         f'bulk = false\n{WITHOUT}expired = "allow"\n',
-        f"{KEYS[0]} signs with a certificate that is over",
+        f"{KEYS[0]} (seal) signs with a certificate that is over",
     ),
     "KeyTable.revoked": Example(
         'revoked = "refuse"\n[defaults]',
         'revoked = "allow"\n[defaults]',
-        f"{KEYS[0]} signs with a certificate that was revoked",
+        f"{KEYS[0]} (seal) signs with a certificate that was revoked",
     ),
     "DefaultsTable.without_certificate": Example(
         f"[defaults]\n{WITHOUT}",

@@ -7,13 +7,13 @@ import json
 import os
 import sys
 import threading
-import time
 from dataclasses import replace
 from unittest import mock
 
 import grpc
 import pytest
 from audit_fakes import JOB, FakeSource, chunk, digest_of, fill, publish, signature_of
+from rpc_daemon import Daemon
 
 import segel
 from segel import errors
@@ -23,7 +23,10 @@ from segeld.audit.identity import OwnLog, open_log
 from segeld.audit.leaf import Act
 from segeld.audit.proof import BadProof
 from segeld.audit.tiles import LogUnreadable
-from segeld.ctl import audit_remote
+from segeld.audit.words import when
+from segeld.ctl import audit_remote, audit_stream
+from segeld.ctl.audit_follow import Follower, Pace
+from segeld.ctl.audit_stream import Stream
 from segeld.rpc import audit
 from segeld.rpc.audit import MOST_ARCHIVED, MOST_FOUND, MOST_LEAVES, LogState, audit_service
 from segeld.rpc.service import OfficerService
@@ -60,13 +63,18 @@ def stub(served, who="agus"):
     return audit_pb2_grpc.AuditStub(served.channel(who, officers=True))
 
 
-@contextlib.asynccontextmanager
-async def officer(served, who="agus"):
+@contextlib.contextmanager
+def certificates(served, who="agus"):
     """The client reads its certificates before: the daemon's code, which a command shares, must not do that in a loop."""
     folder = served.authority.folder
     tls = segel.Tls(ca=served.authority.path, cert=folder / f"{who}.pem", key=folder / f"{who}.key")
-    pem = tls.read()
-    with mock.patch.object(segel.Tls, "read", return_value=pem):
+    with mock.patch.object(segel.Tls, "read", return_value=tls.read()):
+        yield tls
+
+
+@contextlib.asynccontextmanager
+async def officer(served, who="agus"):
+    with certificates(served, who) as tls:
         async with segel.Officer.connect(f"localhost:{served.bound.officers}", tls=tls) as connected:
             yield connected
 
@@ -135,14 +143,14 @@ async def test_readings_at_once_are_bounded(served, monkeypatch):
     """What comes beside them waits; it is not refused."""
     running, most = 0, 0
     real = audit.open_log_folder
-    lock = threading.Lock()
+    lock, together = threading.Lock(), threading.Barrier(audit.AT_ONCE)
 
     def slowly(*given):
         nonlocal running, most
         with lock:
             running += 1
             most = max(most, running)
-        time.sleep(0.01)
+        together.wait(20)  # until as many as may be are there
         try:
             return real(*given)
         finally:
@@ -298,40 +306,154 @@ async def test_a_stream_that_is_cut(lying, log):
     shown = []
     async with officer(lying) as connected:
         with pytest.raises(errors.SegelError):
-            await audit_remote.last_leaves(connected.log, 1000, lambda index, _: shown.append(index), None)
+            await Follower(lambda index, _: shown.append(index), shown.append).last(connected.log, 1000)
     assert shown == list(range(101, 512)), "what had come was not shown"
+
+
+async def streamed(served, verifier, leaves=None) -> tuple[Stream, list]:
+    leaves = [] if leaves is None else leaves
+    async with officer(served) as connected:
+        stream = Stream(connected.log, (await connected.log.state()).checkpoint, verifier)
+        async for part in stream.leaves():
+            leaves += part
+    return stream, leaves
+
+
+@pytest.mark.parametrize("portion", [1024, 100, 256])
+async def test_all_leaves_are_proven_as_they_come(served, log, monkeypatch, portion):
+    monkeypatch.setattr(audit_stream, "AT_ONCE", portion)
+    for verifier in (log.signer.verifier, None):
+        stream, leaves = await streamed(served, verifier)
+        assert [index for index, _ in leaves] == list(range(1101))
+        assert (stream.first, stream.checkpoint.size) == (0, 1101)
+
+
+async def test_nothing_that_is_not_proven_is_handed_on(lying, log, monkeypatch):
+    monkeypatch.setattr(audit_stream, "AT_ONCE", 256)
+    lying.liar.change = lambda first, leaves: leaves if first != 512 else [leaves[1], leaves[0], *leaves[2:]]
+    handed = []
+    with pytest.raises(BadProof, match="up to 767, are not those of the tree"):
+        await streamed(lying, log.signer.verifier, handed)
+    assert len(handed) == 512
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        (lambda first, leaves: leaves if first < 512 else [], "gave 512 leaves of 1101"),
+        (
+            lambda first, leaves: leaves if first != 256 else leaves[:-1],
+            "gave leaf 512 where 511 is the next",
+        ),
+        (
+            lambda first, leaves: leaves if first != 1024 else [*leaves[:-1], leaves[0]],
+            "not those of the tree",
+        ),
+    ],
+)
+async def test_nothing_can_be_kept_back_of_all_leaves(lying, log, change, text):
+    lying.liar.change = change
+    with pytest.raises(BadProof, match=text):
+        await streamed(lying, log.signer.verifier)
+
+
+async def test_all_leaves_of_a_log_of_another_key(served, growing):
+    with pytest.raises(BadProof, match="the checkpoint that the daemon gives"):
+        await streamed(served, growing[0].signer.verifier)
+
+
+async def test_all_leaves_but_those_that_were_archived(away, archived):
+    stream, leaves = await streamed(away, archived.signer.verifier)
+    assert stream.first == 768
+    assert [index for index, _ in leaves] == list(range(768, 1101))
+    key = archived.signer.verifier
+    found, early, late = await asyncio.gather(
+        segelctl(away, "find", "--caller", "court", "--key", key),
+        segelctl(away, "export", "--from", "2026-01-01", "--key", key),
+        segelctl(away, "export", "--from", "2026-09-23T00:00", "--key", key),
+    )
+    assert len(found[1].splitlines()) == 130
+    for one in (found, early, late):
+        assert "leaves 0 to 767 (tile/entries/000 to tile/entries/002) may say more" in one[2]
+    ends = [json.loads(one[1].splitlines()[-1]) for one in (early, late)]
+    assert [one[0] for one in (early, late)] == [1, 1]
+    assert all(end["archived_unread"] == [[0, 255], [256, 511], [512, 767]] for end in ends)
+
+
+async def test_what_was_archived_before_that_time_is_not_missed(daemon, growing, tmp_path):
+    """The act that says so is one of the leaves, and proven."""
+    own, source = growing
+    (tmp_path / "elsewhere").mkdir()
+    await asyncio.to_thread(archive, own.folder, tmp_path / "elsewhere", 1_790_050_000_000, own.signer)
+    facts = {"all before": when(1_790_050_000_000)}
+    source.record(Act(1_790_200_000_000, "log archived", "agus", own.origin, facts))
+    await asyncio.to_thread(publish, source, own)
+    daemon.services = (audit_service(own.folder, own.commitments, lambda: STATE),)
+    await daemon.start()
+    key, before, after = own.signer.verifier, "2026-09-22T04:06:39", "2026-09-22T04:06:40"
+    early, late = await asyncio.gather(
+        segelctl(daemon, "export", "--from", before, "--key", key),
+        segelctl(daemon, "export", "--from", after, "--key", key),
+    )
+    assert early[0] == 1
+    assert (late[0], late[2]) == (0, "")
 
 
 async def test_no_connection(served, log):
     async with officer(served) as connected:
         await served.aclose()
         with pytest.raises(errors.ConnectionFailed):
-            await audit_remote.last_leaves(connected.log, 10, lambda *_: None, None)
+            await Follower(lambda *_: None, print).last(connected.log, 10)
 
 
-async def test_the_last_leaves_and_those_that_come(daemon, growing):
+async def test_the_last_leaves_and_those_that_come(daemon, growing, authority, short_path):
+    """Across a restart of the daemon, at another port here."""
     own, source = growing
-    daemon.services = (audit_service(own.folder, own.commitments, lambda: STATE),)
+    services = (audit_service(own.folder, own.commitments, lambda: STATE),)
+    daemon.services = services
     await daemon.start()
-    shown: list[int] = []
-    more = asyncio.Event()
+    serving, shown, said = daemon, [], []
+    seen, lost = asyncio.Event(), asyncio.Event()
 
     def show(index: int, _leaf: bytes) -> None:
         shown.append(index)
-        if index == 1102:
-            more.set()
+        if index == source.count - 1:
+            seen.set()
 
-    async with officer(daemon) as connected:
-        following = asyncio.create_task(audit_remote.last_leaves(connected.log, 3, show, 0.01))
+    def say(text: str) -> None:
+        said.append(text)
+        lost.set()
+
+    async def waited(event: asyncio.Event) -> None:
+        done = asyncio.create_task(event.wait())
+        await asyncio.wait((done, following), timeout=30, return_when=asyncio.FIRST_COMPLETED)
+        assert done.done(), following
+        event.clear()
+
+    def connect():
+        return segel.Officer.connect(f"localhost:{serving.bound.officers}", tls=tls)
+
+    with certificates(daemon) as tls:
+        follower = Follower(show, say, Pace(0.01, 0.01, 0.05))
+        following = asyncio.create_task(follower.follow(connect, 3))
+        await waited(seen)
         source.record(Act(1_790_200_000_000, "token activated", "siti", "tokens/seal"))
+        await asyncio.to_thread(publish, source, own)
+        await waited(seen)
+        await daemon.aclose()
+        await waited(lost)
         source.record(Act(1_790_200_000_001, "token deactivated", "siti", "tokens/seal"))
         await asyncio.to_thread(publish, source, own)
-        seen = asyncio.create_task(more.wait())
-        await asyncio.wait((seen, following), timeout=30, return_when=asyncio.FIRST_COMPLETED)
-        assert seen.done(), following
-        following.cancel()
-    assert shown[-1] == 1102
-    assert shown == list(range(shown[0], 1103))
+        async with contextlib.aclosing(Daemon(authority, short_path)) as again:
+            again.services = services
+            await again.start()
+            serving = again
+            await waited(seen)
+            following.cancel()
+            await asyncio.wait((following,))
+    assert shown == list(range(1098, 1103))
+    assert "trying again until it is back" in said[0]
+    assert said[1:] == ["connected again, and going on with leaf 1102"]
 
 
 async def segelctl(served, *words, who="agus", port=None) -> tuple[int, str, str]:
@@ -364,12 +486,32 @@ async def segelctl(served, *words, who="agus", port=None) -> tuple[int, str, str
 async def test_the_commands(served, log):
     key = log.signer.verifier
     value = hashlib.sha256(signature_of(100)).hexdigest()
-    find, nothing, more, verify, tail, forbidden, unreachable = await asyncio.gather(
+    since = ("2026-09-22T00:00", "2026-09-24")
+    here = ["export", "--dir", log.folder, "--key", key, "--from", since[0], "--to", since[1]]
+    lines_here = [json.loads(line) for line in (await segelctl(served, *here))[1].splitlines()]
+    assert len(lines_here) > 200
+    (
+        find,
+        nothing,
+        more,
+        verify,
+        tail,
+        by_caller,
+        nobody,
+        export,
+        archives,
+        forbidden,
+        unreachable,
+    ) = await asyncio.gather(
         segelctl(served, "find", "--signature", value),
         segelctl(served, "find", "--digest", "00" * 32, "--key", key),
         segelctl(served, "find", "--digest", digest_of(41).hex(), "--key", key),
         segelctl(served, "verify", "--key", key, "--json"),
         segelctl(served, "tail", "-n", 3),
+        segelctl(served, "find", "--caller", "court", "--key", key),
+        segelctl(served, "find", "--caller", "nobody", "--since", "2026-01-01", "--key", key),
+        segelctl(served, "export", "--key", key, "--from", since[0], "--to", since[1]),
+        segelctl(served, "find", "--caller", "court", "--archive", log.folder),
         segelctl(served, "tail", who="backoffice"),
         segelctl(served, "find", "--signature", value, port=1),
     )
@@ -382,6 +524,15 @@ async def test_the_commands(served, log):
     assert verify[0] == 0
     assert json.loads(verify[1])["signatures"] == 1273
     assert [line.split("\t")[0] for line in tail[1].splitlines()] == ["1098", "1099", "1100"]
+    assert by_caller[0] == 0
+    assert len(by_caller[1].splitlines()) == 130
+    assert all("court has 1 input signed" in line for line in by_caller[1].splitlines())
+    assert nobody == (8, "", "error: nothing of that is in this log of 1101 leaves\n")
+    lines = [json.loads(line) for line in export[1].splitlines()]
+    assert (export[0], lines.pop()) == (0, lines_here[-1])
+    assert lines == lines_here[:-1]
+    assert (archives[0], archives[1]) == (2, "")
+    assert archives[2].startswith("error: --archive needs the log's folder")
     assert (forbidden[0], forbidden[1]) == (4, "")
     assert (unreachable[0], unreachable[1]) == (3, "")
     assert unreachable[2].startswith("error: ")

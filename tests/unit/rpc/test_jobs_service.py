@@ -4,7 +4,10 @@ from dataclasses import replace
 
 import grpc
 import pytest
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.x509 import load_pem_x509_certificate
 from google.rpc import error_details_pb2
+from rpc_daemon import BACKOFFICE
 
 from segel.v1 import jobs_pb2, resources_pb2, signing_pb2
 from segeld.model.algorithm import Algorithm, EcdsaEncoding
@@ -13,6 +16,7 @@ from segeld.model.job import JobSpec
 from segeld.model.job_state import FINAL, JobState
 from segeld.model.kind import Kind
 from segeld.model.names import Alias, JobName
+from segeld.model.person import Person
 from segeld.model.priority import Priority
 from segeld.model.token_state import TokenState
 from segeld.policy.rules import ANY_ALGORITHM, Grants, Standing
@@ -58,6 +62,14 @@ def spec(daemon):
         )
 
     return make
+
+
+async def test_a_job_keeps_who_created_it(daemon):
+    await daemon.start()
+    await daemon.jobs().CreateJob(create(items=digests(1)))
+    (job,) = daemon.desk.kept.values()
+    certificate = load_pem_x509_certificate((daemon.authority.folder / "backoffice.pem").read_bytes())
+    assert job.spec.created_by == Person("backoffice", BACKOFFICE, certificate.fingerprint(SHA256()))
 
 
 async def test_from_the_header_to_the_last_result(daemon):

@@ -1,14 +1,15 @@
 """Keys and certificates as officers ask for them."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from key_bench import CA, KEY, NAME, KeyBench
+from key_bench import CA, KEY, NAME, SEAL, KeyBench
 from status_authority import der
 
-from segel.v1 import token_admin_pb2
+from segel.v1 import signing_pb2, token_admin_pb2
 from segeld.model.faults import Fault, Reason
 
 PRIVATE = ec.generate_private_key(ec.SECP256R1()).private_bytes(
@@ -50,6 +51,31 @@ async def test_a_bad_subject_is_refused_before_anything_is_signed(daemon, refusa
     assert refused.reason == "FIELD_INVALID"
     assert told in refused.text
     assert daemon.dispatch.orders == []
+
+
+async def test_callers_and_officers_read_each_their_own_of_a_key_that_is_disabled(daemon, kept):
+    name = daemon.mine.name
+    text = "It was disabled by an officer. Ask an officer."
+    record = replace(daemon.mine, unusable=Reason.KEY_DISABLED, trouble=text, chain=der(SEAL))
+    daemon.inventory.records[name] = record
+    note = {"disabled_at": 3600.0, "disabled_by": "wayan", "disabled_why": "replaced"}
+    await kept.desk.standing._records.change(name, "key disabled", "wayan", note)
+    told = await daemon.signing().GetKey(signing_pb2.GetKeyRequest(name=str(name)))
+    assert told.state_reason == text
+    answer = await daemon.admin().ListManagedKeys(token_admin_pb2.ListManagedKeysRequest())
+    (key,) = [each for each in answer.keys if each.key.name == str(name)]
+    assert key.key.state_reason.startswith("It was disabled by wayan on 1970-01-01 01:00 UTC: replaced.")
+    assert (key.disable_reason, key.kind) == ("replaced", "P-256")
+    assert "CN=Issuing is missing" in key.chain_gap
+    assert key.chain_gap in key.warnings
+
+
+async def test_a_key_that_its_token_cannot_use_is_said_to_be_so_to_officers_too(daemon, kept):
+    record = replace(daemon.mine, unusable=Reason.KEY_AMBIGUOUS, trouble="Two objects.", chain=())
+    daemon.inventory.records = {record.name: record}
+    kept.options.without_certificate = False
+    (key,) = (await daemon.admin().ListManagedKeys(token_admin_pb2.ListManagedKeysRequest())).keys
+    assert key.key.state_reason == "Two objects."
 
 
 # --- what officers do not wait for, and what fails

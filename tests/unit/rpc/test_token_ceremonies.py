@@ -122,10 +122,11 @@ async def test_both_pins_leave_the_message_and_are_wiped_whatever_comes_of_it(
         (change_pin(new_pin=b""), "new_pin"),
         (change_pin(pin=b"x" * 256), "pin"),
         (change_pin(new_pin=b"x" * 256), "new_pin"),
+        (change_pin(new_pin=b"one\ntwo"), "new_pin"),
         (change_pin(name="payroll"), "name"),
         (change_pin(name="tokens/" + "x" * 200), "name"),
     ],
-    ids=["no PIN", "no new PIN", "long PIN", "long new PIN", "no token", "long name"],
+    ids=["no PIN", "no new PIN", "long PIN", "long new PIN", "two lines", "no token", "long name"],
 )
 async def test_a_request_that_is_wrong_keeps_no_pin_either_and_reaches_nothing(
     daemon, servicer, tokens, request_, field

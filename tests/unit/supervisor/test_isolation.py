@@ -58,8 +58,8 @@ class Told:
                 await self._event.wait()
 
 
-def isolation(notes: Notes, told=lambda: None) -> Isolation:
-    return Isolation(NAME, notes, told, again=0.001)
+def isolation(notes: Notes, told=lambda: None, slow: float = 600.0) -> Isolation:
+    return Isolation(NAME, notes, told, again=0.001, slow=slow)
 
 
 async def test_it_holds_before_it_is_written_and_is_there_for_the_next_run() -> None:
@@ -84,9 +84,27 @@ async def test_what_cannot_be_written_holds_is_said_and_is_written_when_it_can_b
         await asyncio.wait_for(token.begin(OFFICERS), TIMEOUT)
     assert token.quarantine == OFFICERS
     assert not token.is_written
+    assert token.is_late
     notes.broken = False
     await told.until(lambda: token.is_written)
+    assert not token.is_late
     assert isolation(notes).quarantine == OFFICERS
+
+
+async def test_a_disk_is_given_its_moment_and_told_of_only_when_it_takes_longer() -> None:
+    notes, told = Notes(), Told()
+    notes.gate.clear()
+    token = isolation(notes, told)
+    token.begin(OFFICERS)
+    assert (token.is_written, token.is_late) == (False, False)
+    token.stop()
+    slow = isolation(notes, told, slow=0.001)
+    written = slow.begin(OWN)
+    await told.until(lambda: slow.is_late)
+    assert not slow.is_written
+    notes.gate.set()
+    await asyncio.wait_for(written, TIMEOUT)
+    assert not slow.is_late
 
 
 async def test_it_ends_only_when_that_is_written() -> None:

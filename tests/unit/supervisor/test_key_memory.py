@@ -119,6 +119,19 @@ async def test_a_destroyed_key_is_forgotten_at_once(store) -> None:
     assert not store.kept
 
 
+async def test_the_end_of_a_proof_does_not_bring_a_destroyed_key_back(store) -> None:
+    desk = await start(store)
+    desk.device, desk.barred = device(), {name("b")}
+    await desk.know("a", "b")
+    dropped: list[asyncio.Task] = []
+    desk.barred = set()
+    desk.meanwhile = lambda: dropped.append(asyncio.create_task(desk.ring.drop(name("a"))))
+    await desk.review()
+    await asyncio.wait_for(dropped[0], TIMEOUT)
+    assert known(desk) == desk.ring.names == {name("b")}
+    assert known(await start(store)) == {name("b")}
+
+
 async def test_an_erased_token_is_forgotten(store) -> None:
     desk = await after_login(store, "a")
     desk.ring.forget()

@@ -6,8 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segeld.ipc.pin_wire import LoginOutcome
+from segeld.ipc import pin_wire
+from segeld.ipc.pin_wire import Login, LoginOutcome, PadLogin
 from segeld.ipc.worker_wire import TokenInfo
+from segeld.model.secret import Pin
 from segeld.worker import slots, tokens
 from segeld.worker.ckr import Ckr
 from segeld.worker.tokens import _untried
@@ -59,3 +61,26 @@ def test_no_pin_is_sent_by_itself_when_the_token_warns(flags, by_officer, open_a
         assert against is LoginOutcome.NOT_TRIED
     else:
         assert against is (None if 4 <= length <= 8 else LoginOutcome.LENGTH)
+
+
+@pytest.mark.parametrize("by_pad", [True, False])
+@pytest.mark.parametrize(("there", "sent"), [("0815", 1), ("4711", 0)])
+def test_no_pin_goes_to_another_device_than_the_one_that_was_opened(monkeypatch, by_pad, there, sent) -> None:
+    """The card was exchanged between the two; the attempt is written down for the first."""
+    flags = (slots.PIN_PAD,)
+    seen = TokenInfo("a", there, "", "", flags, min_pin=4, max_pin=8)
+    monkeypatch.setattr(tokens.slots, "read_token", lambda *_: (0, seen))
+    logins: list[int] = []
+
+    def login(_session, user, *_) -> int:
+        logins.append(user)
+        return 0
+
+    token = tokens.Token.__new__(tokens.Token)
+    token._module = SimpleNamespace(functions=SimpleNamespace(login=login))
+    token.slot_id, token.info = 1, TokenInfo("a", "0815", "", "", flags, min_pin=4, max_pin=8)
+    token.sessions = [SimpleNamespace(handle=1)]
+    field, _ = pin_wire.wrap(Pin(b"123456"))
+    frame = PadLogin() if by_pad else Login(field, by_officer=True, open_attempt=False)
+    ended = token.login(frame)
+    assert (len(logins), ended.outcome) == (sent, LoginOutcome.OK if sent else LoginOutcome.REMOVED)

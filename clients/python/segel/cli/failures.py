@@ -36,6 +36,10 @@ class UsageError(Exception):
     """The command line asks for something that cannot be; nothing was done."""
 
 
+class NotThere(Exception):
+    """There is no such key or job, as far as this side can see."""
+
+
 class FileRefused(Exception):
     """This file cannot be done; others can."""
 
@@ -85,6 +89,8 @@ def explain(error: Exception) -> Failure | None:
         return Failure(_code_of(error), str(error))
     if isinstance(error, UsageError):
         return Failure(ExitCode.USAGE, str(error))
+    if isinstance(error, NotThere):
+        return Failure(ExitCode.NOT_ALLOWED, str(error))
     if isinstance(error, OutputFailed):
         return Failure(ExitCode.FAILED, str(error))
     if isinstance(error, CannotWrite):

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from segel._counts import counted
+from segel.cli.beginnings import require_whole
 from segel.cli.exit_codes import ExitCode
 from segel.cli.failures import UsageError
 from segel.cli.job_ask import Yes, sure
-from segel.cli.job_view import JobName, full_job_name, record, row, to_decide
+from segel.cli.job_view import JobName, full_job_name, job_meant, record, row, to_decide
 from segel.cli.session import Session, session_command
 
 _APPROVE = """\
@@ -43,8 +44,9 @@ def register(group: typer.Typer) -> None:
 
 async def approve(session: Session, job: JobName, yes: Yes = False, items_hash: ItemsHash = None) -> ExitCode:
     """Let a held job be signed."""
-    name = full_job_name(job)
+    require_whole(full_job_name(job), yes=yes)
     async with session.client() as client:
+        name = await job_meant(client, job, held=True)
         agreed = None if items_hash is None else _octets(items_hash)
         question = ""
         if agreed is None or not yes:
@@ -61,14 +63,20 @@ async def approve(session: Session, job: JobName, yes: Yes = False, items_hash: 
 
 async def reject(session: Session, job: JobName, yes: Yes = False, reason: Reason = "") -> ExitCode:
     """End a held job: nothing of it is signed."""
-    name = full_job_name(job)
+    require_whole(full_job_name(job), yes=yes)
     async with session.client() as client:
+        name = await job_meant(client, job, held=True)
         if not yes:
             _show(session, await client.jobs.get(name), yes=yes)
         if not sure(session, f"Reject {name}?", yes=yes):
             return ExitCode.FAILED
         found = await client.jobs.reject(name, reason)
     session.output.record(record(found), *row(found))
+    if reason and found.state_reason != reason:  # the daemon keeps the first
+        session.output.error(
+            f"it was rejected before, and the reason given now was not kept: {found.state_reason}"
+        )
+        return ExitCode.FAILED
     return ExitCode.OK
 
 

@@ -4,12 +4,25 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from segel.cli.beginnings import is_beginning, require_whole, whole_key
 from segel.cli.completing import complete_key
 from segel.cli.exit_codes import ExitCode
 from segel.cli.failures import UsageError
 from segel.cli.job_ask import Yes, sure
 from segel.cli.job_progress import progress
-from segel.cli.job_view import ENDS, JobName, Labels, code_of, facts, full_job_name, labels_of, record, row
+from segel.cli.job_view import (
+    ENDS,
+    JobName,
+    Labels,
+    code_of,
+    facts,
+    full_job_name,
+    job_meant,
+    labels_of,
+    record,
+    row,
+    rows_for_people,
+)
 from segel.cli.session import Session, full_key_name, session_command
 from segel.cli.waiting import waiting_said
 
@@ -33,7 +46,7 @@ Examples:
   segel job list --state running --state queued --label batch=july
   segel job list --json | jq -r 'select(.failed_count > 0) | .name'
 
-The newest first. Columns off a terminal: name, state, items, signed, failed, created, labels."""
+The newest first. On a terminal names are cut to what tells them apart, which commands take too. Columns off a terminal: name, state, items, signed, failed, created, labels."""
 
 _CANCEL = """\
 Examples:
@@ -71,14 +84,14 @@ def register(group: typer.Typer) -> None:
 async def status(session: Session, job: JobName) -> None:
     """Say what a job is doing."""
     async with session.client() as client:
-        found = await client.jobs.get(full_job_name(job))
+        found = await client.jobs.get(await job_meant(client, job))
     session.output.facts(record(found), facts(found))
 
 
 async def watch(session: Session, job: JobName) -> ExitCode:
     """Follow a job until it has ended; the exit code says how."""
     async with session.client() as client:
-        return await watch_to_the_end(session, await client.jobs.open(full_job_name(job)))
+        return await watch_to_the_end(session, await client.jobs.open(await job_meant(client, job)))
 
 
 async def watch_to_the_end(session: Session, handle: "JobHandle", *, quiet: bool = False) -> ExitCode:
@@ -123,25 +136,37 @@ async def list_jobs(
         raise UsageError("--request-id is empty")
     labels = labels_of(label)
     async with session.client() as client:
-        name = None if key is None else (await client.key(full_key_name(key))).name
+        name = (
+            None if key is None else (await client.key(await whole_key(full_key_name(key), client.keys))).name
+        )
         wanted = client.jobs.list(states=states, key=name, labels=labels, request_id=request_id, limit=limit)
         jobs = [job async for job in wanted]
-    session.output.table(_COLUMNS, [(record(job), row(job)) for job in jobs])
+    if session.output.is_for_people and jobs:
+        session.output.lines(_COLUMNS, rows_for_people(jobs, row), cut=True)
+    for job in () if session.output.is_for_people else jobs:
+        session.output.record(record(job), *row(job))
     if not jobs and not session.json:
         session.output.note("no job matches" if state or key or label or request_id else "You have no jobs.")
 
 
-async def cancel(session: Session, job: JobName) -> None:
+async def cancel(session: Session, job: JobName) -> ExitCode:
     """Begin no more items of a job."""
+    name = full_job_name(job)
+    require_whole(name, yes=True)
     async with session.client() as client:
-        found = await (await client.jobs.open(full_job_name(job))).cancel()
+        handle = await client.jobs.open(await job_meant(client, job))
+        if is_beginning(name) and not sure(session, f"Cancel {handle.name}?", yes=False):
+            return ExitCode.FAILED
+        found = await handle.cancel()
     session.output.record(record(found), *row(found))
+    return ExitCode.OK
 
 
 async def delete(session: Session, job: JobName, yes: Yes = False) -> ExitCode:
     """Remove a job with its results."""
+    require_whole(full_job_name(job), yes=yes)
     async with session.client() as client:
-        handle = await client.jobs.open(full_job_name(job))
+        handle = await client.jobs.open(await job_meant(client, job))
         left = handle.info.item_count - handle.info.read_offset
         unread = f" {left} results were never read." if handle.info.is_sealed and left else ""
         if not sure(session, f"Delete {handle.name} with its results?{unread}", yes=yes):

@@ -14,9 +14,10 @@ import typer
 from segel._counts import counted
 from segel.cli.exit_codes import ExitCode
 from segel.cli.failures import UsageError
-from segel.cli.job_view import ENDS, JobName, code_of, full_job_name
+from segel.cli.job_view import ENDS, JobName, code_of, job_meant
 from segel.cli.session import Session, session_command
 from segel.cli.waiting import waiting_said
+from segel.errors import SegelError
 
 if TYPE_CHECKING:
     from segel import Client, Failure, JobHandle, Signature
@@ -60,7 +61,7 @@ async def results(
 async def _results(
     session: Session, client: "Client", job: str, offset: int, *, wait: bool, out: Path | None
 ) -> ExitCode:
-    handle = await client.jobs.open(full_job_name(job))
+    handle = await client.jobs.open(await job_meant(client, job))
     if out is not None:
         return await write_file(session, handle, out, offset, wait=wait)
     await _write(handle, offset, session.output.line, wait=wait)
@@ -112,6 +113,8 @@ async def write_file(
 
 async def _end(session: Session, handle: "JobHandle") -> ExitCode:
     job = await handle.refresh()
+    if code_of(job) is ExitCode.JOB_REJECTED:
+        session.output.error(f"{job.name} was rejected, and has no results: {job.state_reason}")
     if not job.state.is_final:
         count = job.signed_count + job.failed_count
         session.output.note(
@@ -123,8 +126,13 @@ async def _end(session: Session, handle: "JobHandle") -> ExitCode:
 
 async def _write(handle: "JobHandle", offset: int, write: Callable[[str], object], *, wait: bool) -> None:
     found: AsyncIterator[Signature | Failure] = handle.results(offset, wait=wait)
-    async for result in found:
-        write(_line(handle.name, result))
+    try:
+        async for result in found:
+            write(_line(handle.name, result))
+    except SegelError as error:
+        # A job that was rejected has no results, and that is how it ended: `_end` says so.
+        if error.reason != "JOB_STATE" or code_of(await handle.refresh()) is not ExitCode.JOB_REJECTED:
+            raise
 
 
 def _line(job: str, result: "Signature | Failure") -> str:

@@ -1,17 +1,19 @@
 """What is shown of a job, and how its end becomes an exit code."""
 
 import datetime as dt
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from segel._counts import counted
+from segel.cli.beginnings import MOST_JOBS, shortened, whole_job
 from segel.cli.completing import complete_job
 from segel.cli.exit_codes import ExitCode
 from segel.cli.failures import UsageError
 
 if TYPE_CHECKING:
-    from segel import Job
+    from segel import Client, Job
 
 ENDS: Final = (
     ExitCode.OK,
@@ -38,7 +40,7 @@ JobName = Annotated[
     str,
     typer.Argument(
         metavar="JOB",
-        help="Its name, with or without jobs/.",
+        help="Its name, with or without jobs/; its first digits will do, 8 at least.",
         show_default=False,
         autocompletion=complete_job,
     ),
@@ -50,6 +52,18 @@ Labels = Annotated[
 
 def full_job_name(name: str) -> str:
     return name if name.startswith("jobs/") else f"jobs/{name}"
+
+
+async def job_meant(client: "Client", name: str, *, held: bool = False) -> str:
+    """The whole name of a job of which the beginning may do.
+
+    :param held: only those that wait for an approver are meant.
+    :raises UsageError: if several begin so.
+    """
+    from segel import JobState
+
+    states = [JobState.HELD] if held else []
+    return await whole_job(full_job_name(name), lambda: client.jobs.list(states=states, limit=MOST_JOBS))
 
 
 def labels_of(words: list[str] | None) -> dict[str, str]:
@@ -161,6 +175,14 @@ def row(job: "Job") -> tuple[object, ...]:
     """For a table: name, state, items, signed, failed, when it was created, labels."""
     counts = (job.item_count, job.signed_count, job.failed_count)
     return (job.name, job.state, *counts, _iso(job.create_time) or "", shown_labels(job))
+
+
+def rows_for_people(
+    jobs: Sequence["Job"], row: Callable[["Job"], tuple[object, ...]]
+) -> list[tuple[object, ...]]:
+    """:param row: of one job, its name first."""
+    short = shortened([job.name for job in jobs])
+    return [(short[job.name], *row(job)[1:]) for job in jobs]
 
 
 def _iso(time: dt.datetime | None) -> str | None:

@@ -1,12 +1,12 @@
 """`segel key list` and `segel key show`"""
 
 import base64
-import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from segel.cli.beginnings import shortened, whole_key
 from segel.cli.completing import complete_key
 from segel.cli.failures import naming
 from segel.cli.session import Session, full_key_name, session_command
@@ -21,7 +21,7 @@ Examples:
   segel key list
   segel key list | cut -f1
 
-On a terminal keys are sorted by alias and their immutable names are cut; --wide shows all.
+On a terminal keys are sorted by alias, and their immutable names are cut to what tells them apart, which commands take too; --wide shows all.
 
 Columns off a terminal: name, aliases, state, algorithms, holder of the certificate, why it cannot sign."""
 
@@ -34,7 +34,7 @@ Name = Annotated[
     str,
     typer.Argument(
         metavar="KEY",
-        help="ALIAS or sha256-…, with or without keys/.",
+        help="ALIAS or sha256-…, with or without keys/; its first digits will do, 8 at least.",
         show_default=False,
         autocompletion=complete_key,
     ),
@@ -66,8 +66,9 @@ def _print_for_people(session: Session, keys: Sequence["Key"], *, wide: bool) ->
         ]
     else:
         columns = ("ALIAS", "KEY", "STATE", "CERTIFICATE, OR WHY IT CANNOT SIGN")
+        short = shortened([key.name for key in ordered])
         rows = [
-            (_aliases(key), _short(key.name), key.state, key.state_reason or _holder(key)) for key in ordered
+            (_aliases(key), short[key.name], key.state, key.state_reason or _holder(key)) for key in ordered
         ]
     session.output.lines(columns, rows, cut=not wide)
 
@@ -76,15 +77,10 @@ def _aliases(key: "Key") -> str:
     return ",".join(key.aliases) or "-"
 
 
-def _short(name: str) -> str:
-    """Enough of a hash to tell keys apart; the whole is in `segel key show`."""
-    return re.sub(r"^keys/(sha256-[0-9a-f]{8})[0-9a-f]+$", r"\1…", name)
-
-
 async def show(session: Session, name: Name, pem: Pem = False) -> None:
     """Show one key, with its certificates."""
-    asked = full_key_name(name)
     async with session.client() as client:
+        asked = await whole_key(full_key_name(name), client.keys)
         with naming(asked):
             key = await client.key(asked)
     if pem:

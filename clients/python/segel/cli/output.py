@@ -105,13 +105,15 @@ class Output:
             self.line(typer.style(line, bold=True) if row is cells[0] else line)
 
     def facts(self, record: Mapping[str, Any], facts: Mapping[str, object]) -> None:
-        """One thing with its properties: `name: value` lines, the names aligned on a terminal."""
+        """One thing with its properties: `name: value` lines, the names aligned on a terminal. A tuple has a line for each
+        of its values; no value makes lines of its own.
+        """
         if self.as_json:
             self.line(json.dumps(record))
             return
         width = max(map(len, facts), default=0) + 2
         for name, value in facts.items():
-            for line in str(value).splitlines() or [""]:
+            for line in value if isinstance(value, tuple) else (value,):
                 head = f"{name}:".ljust(width) if self.is_terminal else f"{name}\t"
                 self.line(head + plain(line))
 

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 import typer
 
 from segel.cli.asking import AskedSigner, Asking
+from segel.cli.beginnings import whole_key
 from segel.cli.exit_codes import ExitCode, describe
 from segel.cli.failures import OutputFailed, UsageError, explain
 from segel.cli.options import Ca, Cert, Json, Target, TlsKey, show_options
@@ -96,7 +97,7 @@ class Session:
                 "`segel key list` shows the keys"
             )
         async with Client.from_settings(settings) as client:
-            yield client, settings.signing_key
+            yield client, await whole_key(settings.signing_key, client.keys)
 
     @asynccontextmanager
     async def signer(self, key: str | None, **how: Any) -> AsyncIterator[AskedSigner]:
@@ -107,7 +108,7 @@ class Session:
         async with self.client_and_key(key) as (client, asked):
             asking = Asking(self.output, asked)
             with asking.daemon():
-                signer = await client.signer(**how)
+                signer = await client.signer(asked, **how)
             yield AskedSigner(signer, asking)
 
     def officer(self) -> "Officer":

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bsegel/v1/policy_admin.proto\x12\x08segel.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa5\x01\n\x06Policy\x12\x0c\n\x04toml\x18\x01 \x01(\t\x12\x0c\n\x04hash\x18\x02 \x01(\x0c\x12.\n\napply_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0crequested_by\x18\x04 \x01(\t\x12\x13\n\x0b\x61pproved_by\x18\x05 \x01(\t\x12\x12\n\ntwo_person\x18\x06 \x01(\x08\x12\x10\n\x08warnings\x18\x07 \x03(\t\"\x12\n\x10GetPolicyRequest\"I\n\x12\x43heckPolicyRequest\x12\x0c\n\x04toml\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"\xa9\x01\n\x13\x43heckPolicyResponse\x12\x10\n\x08problems\x18\x01 \x03(\t\x12/\n\x0b\x64ifferences\x18\x02 \x03(\x0b\x32\x1a.segel.v1.PolicyDifference\x12\x16\n\x0eneeds_approval\x18\x03 \x01(\x08\x12\x10\n\x08warnings\x18\x04 \x03(\t\x12\x17\n\x0fnext_page_token\x18\x05 \x01(\t\x12\x0c\n\x04\x62\x61se\x18\x06 \x01(\x0c\"0\n\x10PolicyDifference\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x0e\n\x06widens\x18\x02 \x01(\x08\"F\n\x14\x45xplainPolicyRequest\x12\x0e\n\x06\x63\x61ller\x18\x01 \x01(\t\x12\x0b\n\x03key\x18\x02 \x01(\t\x12\x11\n\talgorithm\x18\x03 \x01(\t\"7\n\x15\x45xplainPolicyResponse\x12\x0f\n\x07\x61llowed\x18\x01 \x01(\x08\x12\r\n\x05steps\x18\x02 \x03(\t\"\x14\n\x12ListCallersRequest\"l\n\x13ListCallersResponse\x12!\n\x07\x63\x61llers\x18\x01 \x03(\x0b\x32\x10.segel.v1.Caller\x12\x32\n\x0c\x63\x65rtificates\x18\x02 \x03(\x0b\x32\x1c.segel.v1.RevokedCertificate\"\xca\x01\n\x06\x43\x61ller\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04sans\x18\x02 \x03(\t\x12/\n\x0brevoke_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nrevoked_by\x18\x04 \x01(\t\x12\x15\n\rrevoke_reason\x18\x05 \x01(\t\x12\x33\n\x0f\x63\x65rtificate_end\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0b\x63\x65rtificate\x18\x07 \x01(\x0c\"\x85\x01\n\x12RevokedCertificate\x12\x13\n\x0b\x66ingerprint\x18\x01 \x01(\x0c\x12/\n\x0brevoke_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nrevoked_by\x18\x03 \x01(\t\x12\x15\n\rrevoke_reason\x18\x04 \x01(\t\"5\n\x13RevokeCallerRequest\x12\x0e\n\x06\x63\x61ller\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"6\n\x14RevokeCallerResponse\x12\x0b\n\x03\x63ut\x18\x01 \x01(\x05\x12\x11\n\tjobs_held\x18\x02 \x01(\x05\x32\x81\x03\n\x0bPolicyAdmin\x12\x39\n\tGetPolicy\x12\x1a.segel.v1.GetPolicyRequest\x1a\x10.segel.v1.Policy\x12J\n\x0b\x43heckPolicy\x12\x1c.segel.v1.CheckPolicyRequest\x1a\x1d.segel.v1.CheckPolicyResponse\x12P\n\rExplainPolicy\x12\x1e.segel.v1.ExplainPolicyRequest\x1a\x1f.segel.v1.ExplainPolicyResponse\x12J\n\x0bListCallers\x12\x1c.segel.v1.ListCallersRequest\x1a\x1d.segel.v1.ListCallersResponse\x12M\n\x0cRevokeCaller\x12\x1d.segel.v1.RevokeCallerRequest\x1a\x1e.segel.v1.RevokeCallerResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bsegel/v1/policy_admin.proto\x12\x08segel.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xbb\x01\n\x06Policy\x12\x0c\n\x04toml\x18\x01 \x01(\t\x12\x0c\n\x04hash\x18\x02 \x01(\x0c\x12.\n\napply_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0crequested_by\x18\x04 \x01(\t\x12\x13\n\x0b\x61pproved_by\x18\x05 \x01(\t\x12\x12\n\ntwo_person\x18\x06 \x01(\x08\x12\x10\n\x08warnings\x18\x07 \x03(\t\x12\x14\n\x0c\x66ile_differs\x18\x08 \x01(\x08\"\x12\n\x10GetPolicyRequest\"I\n\x12\x43heckPolicyRequest\x12\x0c\n\x04toml\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"\xa9\x01\n\x13\x43heckPolicyResponse\x12\x10\n\x08problems\x18\x01 \x03(\t\x12/\n\x0b\x64ifferences\x18\x02 \x03(\x0b\x32\x1a.segel.v1.PolicyDifference\x12\x16\n\x0eneeds_approval\x18\x03 \x01(\x08\x12\x10\n\x08warnings\x18\x04 \x03(\t\x12\x17\n\x0fnext_page_token\x18\x05 \x01(\t\x12\x0c\n\x04\x62\x61se\x18\x06 \x01(\x0c\"0\n\x10PolicyDifference\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x0e\n\x06widens\x18\x02 \x01(\x08\"F\n\x14\x45xplainPolicyRequest\x12\x0e\n\x06\x63\x61ller\x18\x01 \x01(\t\x12\x0b\n\x03key\x18\x02 \x01(\t\x12\x11\n\talgorithm\x18\x03 \x01(\t\"7\n\x15\x45xplainPolicyResponse\x12\x0f\n\x07\x61llowed\x18\x01 \x01(\x08\x12\r\n\x05steps\x18\x02 \x03(\t\"\x14\n\x12ListCallersRequest\"l\n\x13ListCallersResponse\x12!\n\x07\x63\x61llers\x18\x01 \x03(\x0b\x32\x10.segel.v1.Caller\x12\x32\n\x0c\x63\x65rtificates\x18\x02 \x03(\x0b\x32\x1c.segel.v1.RevokedCertificate\"\xca\x01\n\x06\x43\x61ller\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04sans\x18\x02 \x03(\t\x12/\n\x0brevoke_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nrevoked_by\x18\x04 \x01(\t\x12\x15\n\rrevoke_reason\x18\x05 \x01(\t\x12\x33\n\x0f\x63\x65rtificate_end\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0b\x63\x65rtificate\x18\x07 \x01(\x0c\"\x85\x01\n\x12RevokedCertificate\x12\x13\n\x0b\x66ingerprint\x18\x01 \x01(\x0c\x12/\n\x0brevoke_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nrevoked_by\x18\x03 \x01(\t\x12\x15\n\rrevoke_reason\x18\x04 \x01(\t\"5\n\x13RevokeCallerRequest\x12\x0e\n\x06\x63\x61ller\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"6\n\x14RevokeCallerResponse\x12\x0b\n\x03\x63ut\x18\x01 \x01(\x05\x12\x11\n\tjobs_held\x18\x02 \x01(\x05\x32\x81\x03\n\x0bPolicyAdmin\x12\x39\n\tGetPolicy\x12\x1a.segel.v1.GetPolicyRequest\x1a\x10.segel.v1.Policy\x12J\n\x0b\x43heckPolicy\x12\x1c.segel.v1.CheckPolicyRequest\x1a\x1d.segel.v1.CheckPolicyResponse\x12P\n\rExplainPolicy\x12\x1e.segel.v1.ExplainPolicyRequest\x1a\x1f.segel.v1.ExplainPolicyResponse\x12J\n\x0bListCallers\x12\x1c.segel.v1.ListCallersRequest\x1a\x1d.segel.v1.ListCallersResponse\x12M\n\x0cRevokeCaller\x12\x1d.segel.v1.RevokeCallerRequest\x1a\x1e.segel.v1.RevokeCallerResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,31 +33,31 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'segel.v1.policy_admin_pb2',
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_POLICY']._serialized_start=75
-  _globals['_POLICY']._serialized_end=240
-  _globals['_GETPOLICYREQUEST']._serialized_start=242
-  _globals['_GETPOLICYREQUEST']._serialized_end=260
-  _globals['_CHECKPOLICYREQUEST']._serialized_start=262
-  _globals['_CHECKPOLICYREQUEST']._serialized_end=335
-  _globals['_CHECKPOLICYRESPONSE']._serialized_start=338
-  _globals['_CHECKPOLICYRESPONSE']._serialized_end=507
-  _globals['_POLICYDIFFERENCE']._serialized_start=509
-  _globals['_POLICYDIFFERENCE']._serialized_end=557
-  _globals['_EXPLAINPOLICYREQUEST']._serialized_start=559
-  _globals['_EXPLAINPOLICYREQUEST']._serialized_end=629
-  _globals['_EXPLAINPOLICYRESPONSE']._serialized_start=631
-  _globals['_EXPLAINPOLICYRESPONSE']._serialized_end=686
-  _globals['_LISTCALLERSREQUEST']._serialized_start=688
-  _globals['_LISTCALLERSREQUEST']._serialized_end=708
-  _globals['_LISTCALLERSRESPONSE']._serialized_start=710
-  _globals['_LISTCALLERSRESPONSE']._serialized_end=818
-  _globals['_CALLER']._serialized_start=821
-  _globals['_CALLER']._serialized_end=1023
-  _globals['_REVOKEDCERTIFICATE']._serialized_start=1026
-  _globals['_REVOKEDCERTIFICATE']._serialized_end=1159
-  _globals['_REVOKECALLERREQUEST']._serialized_start=1161
-  _globals['_REVOKECALLERREQUEST']._serialized_end=1214
-  _globals['_REVOKECALLERRESPONSE']._serialized_start=1216
-  _globals['_REVOKECALLERRESPONSE']._serialized_end=1270
-  _globals['_POLICYADMIN']._serialized_start=1273
-  _globals['_POLICYADMIN']._serialized_end=1658
+  _globals['_POLICY']._serialized_end=262
+  _globals['_GETPOLICYREQUEST']._serialized_start=264
+  _globals['_GETPOLICYREQUEST']._serialized_end=282
+  _globals['_CHECKPOLICYREQUEST']._serialized_start=284
+  _globals['_CHECKPOLICYREQUEST']._serialized_end=357
+  _globals['_CHECKPOLICYRESPONSE']._serialized_start=360
+  _globals['_CHECKPOLICYRESPONSE']._serialized_end=529
+  _globals['_POLICYDIFFERENCE']._serialized_start=531
+  _globals['_POLICYDIFFERENCE']._serialized_end=579
+  _globals['_EXPLAINPOLICYREQUEST']._serialized_start=581
+  _globals['_EXPLAINPOLICYREQUEST']._serialized_end=651
+  _globals['_EXPLAINPOLICYRESPONSE']._serialized_start=653
+  _globals['_EXPLAINPOLICYRESPONSE']._serialized_end=708
+  _globals['_LISTCALLERSREQUEST']._serialized_start=710
+  _globals['_LISTCALLERSREQUEST']._serialized_end=730
+  _globals['_LISTCALLERSRESPONSE']._serialized_start=732
+  _globals['_LISTCALLERSRESPONSE']._serialized_end=840
+  _globals['_CALLER']._serialized_start=843
+  _globals['_CALLER']._serialized_end=1045
+  _globals['_REVOKEDCERTIFICATE']._serialized_start=1048
+  _globals['_REVOKEDCERTIFICATE']._serialized_end=1181
+  _globals['_REVOKECALLERREQUEST']._serialized_start=1183
+  _globals['_REVOKECALLERREQUEST']._serialized_end=1236
+  _globals['_REVOKECALLERRESPONSE']._serialized_start=1238
+  _globals['_REVOKECALLERRESPONSE']._serialized_end=1292
+  _globals['_POLICYADMIN']._serialized_start=1295
+  _globals['_POLICYADMIN']._serialized_end=1680
 # @@protoc_insertion_point(module_scope)

@@ -32,6 +32,7 @@ class Policy(_message.Message):
     APPROVED_BY_FIELD_NUMBER: _builtins.int
     TWO_PERSON_FIELD_NUMBER: _builtins.int
     WARNINGS_FIELD_NUMBER: _builtins.int
+    FILE_DIFFERS_FIELD_NUMBER: _builtins.int
     toml: _builtins.str
     """The file as it was approved, TOML."""
     hash: _builtins.bytes
@@ -42,6 +43,8 @@ class Policy(_message.Message):
     """Who approved it."""
     two_person: _builtins.bool
     """False if dangerous things need one person only."""
+    file_differs: _builtins.bool
+    """Whether the file on disk is another policy than the one in force, as it was when this was asked. It has no effect then."""
     @_builtins.property
     def apply_time(self) -> _timestamp_pb2.Timestamp:
         """Since when."""
@@ -60,10 +63,11 @@ class Policy(_message.Message):
         approved_by: _builtins.str = ...,
         two_person: _builtins.bool = ...,
         warnings: _abc.Iterable[_builtins.str] | None = ...,
+        file_differs: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["apply_time", b"apply_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["apply_time", b"apply_time", "approved_by", b"approved_by", "hash", b"hash", "requested_by", b"requested_by", "toml", b"toml", "two_person", b"two_person", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["apply_time", b"apply_time", "approved_by", b"approved_by", "file_differs", b"file_differs", "hash", b"hash", "requested_by", b"requested_by", "toml", b"toml", "two_person", b"two_person", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -28,7 +28,7 @@ from segel.v1 import jobs_pb2 as segel_dot_v1_dot_jobs__pb2
 from segel.v1 import resources_pb2 as segel_dot_v1_dot_resources__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1asegel/v1/token_admin.proto\x12\x08segel.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x13segel/v1/jobs.proto\x1a\x18segel/v1/resources.proto\"{\n\x14\x41\x63tivateTokenRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x03pin\x18\x02 \x01(\x0c\x42\x03\x80\x01\x01\x12+\n\x08lifetime\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x16\n\x0emax_signatures\x18\x04 \x01(\x03\"<\n\x16\x44\x65\x61\x63tivateTokenRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0conly_if_idle\x18\x02 \x01(\x08\"H\n\x10\x43hangePinRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x03pin\x18\x02 \x01(\x0c\x42\x03\x80\x01\x01\x12\x14\n\x07new_pin\x18\x03 \x01(\x0c\x42\x03\x80\x01\x01\"C\n\x11\x43hangePinResponse\x12\x1e\n\x05token\x18\x01 \x01(\x0b\x32\x0f.segel.v1.Token\x12\x0e\n\x06\x61\x64vice\x18\x02 \x01(\t\"6\n\x16QuarantineTokenRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"#\n\x13ReleaseTokenRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"\"\n\x12ListObjectsRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"=\n\x13ListObjectsResponse\x12&\n\x07objects\x18\x01 \x03(\x0b\x32\x15.segel.v1.TokenObject\"\x7f\n\x0bTokenObject\x12\x14\n\x0cobject_class\x18\x01 \x01(\t\x12\r\n\x05label\x18\x02 \x01(\t\x12\n\n\x02id\x18\x03 \x01(\x0c\x12\x0c\n\x04kind\x18\x04 \x01(\t\x12\x0b\n\x03key\x18\x05 \x01(\t\x12\x12\n\nattributes\x18\x06 \x03(\t\x12\x10\n\x08warnings\x18\x07 \x03(\t\"\xb3\x03\n\nManagedKey\x12\x1a\n\x03key\x18\x01 \x01(\x0b\x32\r.segel.v1.Key\x12*\n\x06places\x18\x02 \x03(\x0b\x32\x1a.segel.v1.ManagedKey.Place\x12\x30\n\x0c\x64isable_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0b\x64isabled_by\x18\x04 \x01(\t\x12,\n\x08\x63sr_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nnot_before\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\tnot_after\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07subject\x18\x08 \x01(\t\x12\x0e\n\x06issuer\x18\t \x01(\t\x12\x12\n\nrevocation\x18\n \x01(\t\x12\x10\n\x08warnings\x18\x0b \x03(\t\x12\x0f\n\x07\x63\x61llers\x18\x0c \x03(\t\x1a\x31\n\x05Place\x12\r\n\x05token\x18\x01 \x01(\t\x12\r\n\x05label\x18\x02 \x01(\t\x12\n\n\x02id\x18\x03 \x01(\x0c\"\x18\n\x16ListManagedKeysRequest\"O\n\x17ListManagedKeysResponse\x12\"\n\x04keys\x18\x01 \x03(\x0b\x32\x14.segel.v1.ManagedKey\x12\x10\n\x08warnings\x18\x02 \x03(\t\"L\n\x12GenerateKeyRequest\x12\r\n\x05token\x18\x01 \x01(\t\x12\r\n\x05label\x18\x02 \x01(\t\x12\x0c\n\x04kind\x18\x03 \x01(\t\x12\n\n\x02id\x18\x04 \x01(\x0c\">\n\x10\x43reateCsrRequest\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x0f\n\x07subject\x18\x02 \x01(\t\x12\x0c\n\x04like\x18\x03 \x01(\x0c\"1\n\x11\x43reateCsrResponse\x12\x0b\n\x03pem\x18\x01 \x01(\t\x12\x0f\n\x07subject\x18\x02 \x01(\t\"F\n\x18ImportCertificateRequest\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x12\x0b\n\x03key\x18\x02 \x01(\t\x12\x0f\n\x07\x64ry_run\x18\x03 \x01(\x08\"`\n\x19ImportCertificateResponse\x12!\n\x03key\x18\x01 \x01(\x0b\x32\x14.segel.v1.ManagedKey\x12\x0e\n\x06stored\x18\x02 \x03(\t\x12\x10\n\x08warnings\x18\x03 \x03(\t\"0\n\x11\x44isableKeyRequest\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"}\n\x12ListAllJobsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12#\n\x06states\x18\x03 \x03(\x0e\x32\x13.segel.v1.Job.State\x12\x0e\n\x06\x63\x61ller\x18\x04 \x01(\t\x12\x0b\n\x03key\x18\x05 \x01(\t\"K\n\x13ListAllJobsResponse\x12\x1b\n\x04jobs\x18\x01 \x03(\x0b\x32\r.segel.v1.Job\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x1f\n\x0fPauseJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\" \n\x10ResumeJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"3\n\x13\x43\x61ncelAnyJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t2\xa4\x08\n\nTokenAdmin\x12@\n\rActivateToken\x12\x1e.segel.v1.ActivateTokenRequest\x1a\x0f.segel.v1.Token\x12\x44\n\x0f\x44\x65\x61\x63tivateToken\x12 .segel.v1.DeactivateTokenRequest\x1a\x0f.segel.v1.Token\x12\x44\n\tChangePin\x12\x1a.segel.v1.ChangePinRequest\x1a\x1b.segel.v1.ChangePinResponse\x12\x44\n\x0fQuarantineToken\x12 .segel.v1.QuarantineTokenRequest\x1a\x0f.segel.v1.Token\x12>\n\x0cReleaseToken\x12\x1d.segel.v1.ReleaseTokenRequest\x1a\x0f.segel.v1.Token\x12J\n\x0bListObjects\x12\x1c.segel.v1.ListObjectsRequest\x1a\x1d.segel.v1.ListObjectsResponse\x12V\n\x0fListManagedKeys\x12 .segel.v1.ListManagedKeysRequest\x1a!.segel.v1.ListManagedKeysResponse\x12\x41\n\x0bGenerateKey\x12\x1c.segel.v1.GenerateKeyRequest\x1a\x14.segel.v1.ManagedKey\x12\x44\n\tCreateCsr\x12\x1a.segel.v1.CreateCsrRequest\x1a\x1b.segel.v1.CreateCsrResponse\x12\\\n\x11ImportCertificate\x12\".segel.v1.ImportCertificateRequest\x1a#.segel.v1.ImportCertificateResponse\x12?\n\nDisableKey\x12\x1b.segel.v1.DisableKeyRequest\x1a\x14.segel.v1.ManagedKey\x12J\n\x0bListAllJobs\x12\x1c.segel.v1.ListAllJobsRequest\x1a\x1d.segel.v1.ListAllJobsResponse\x12\x34\n\x08PauseJob\x12\x19.segel.v1.PauseJobRequest\x1a\r.segel.v1.Job\x12\x36\n\tResumeJob\x12\x1a.segel.v1.ResumeJobRequest\x1a\r.segel.v1.Job\x12<\n\x0c\x43\x61ncelAnyJob\x12\x1d.segel.v1.CancelAnyJobRequest\x1a\r.segel.v1.Jobb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1asegel/v1/token_admin.proto\x12\x08segel.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x13segel/v1/jobs.proto\x1a\x18segel/v1/resources.proto\"{\n\x14\x41\x63tivateTokenRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x03pin\x18\x02 \x01(\x0c\x42\x03\x80\x01\x01\x12+\n\x08lifetime\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x16\n\x0emax_signatures\x18\x04 \x01(\x03\"<\n\x16\x44\x65\x61\x63tivateTokenRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0conly_if_idle\x18\x02 \x01(\x08\"H\n\x10\x43hangePinRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x03pin\x18\x02 \x01(\x0c\x42\x03\x80\x01\x01\x12\x14\n\x07new_pin\x18\x03 \x01(\x0c\x42\x03\x80\x01\x01\"C\n\x11\x43hangePinResponse\x12\x1e\n\x05token\x18\x01 \x01(\x0b\x32\x0f.segel.v1.Token\x12\x0e\n\x06\x61\x64vice\x18\x02 \x01(\t\"6\n\x16QuarantineTokenRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"#\n\x13ReleaseTokenRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"\"\n\x12ListObjectsRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"=\n\x13ListObjectsResponse\x12&\n\x07objects\x18\x01 \x03(\x0b\x32\x15.segel.v1.TokenObject\"\x7f\n\x0bTokenObject\x12\x14\n\x0cobject_class\x18\x01 \x01(\t\x12\r\n\x05label\x18\x02 \x01(\t\x12\n\n\x02id\x18\x03 \x01(\x0c\x12\x0c\n\x04kind\x18\x04 \x01(\t\x12\x0b\n\x03key\x18\x05 \x01(\t\x12\x12\n\nattributes\x18\x06 \x03(\t\x12\x10\n\x08warnings\x18\x07 \x03(\t\"\xec\x03\n\nManagedKey\x12\x1a\n\x03key\x18\x01 \x01(\x0b\x32\r.segel.v1.Key\x12*\n\x06places\x18\x02 \x03(\x0b\x32\x1a.segel.v1.ManagedKey.Place\x12\x30\n\x0c\x64isable_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0b\x64isabled_by\x18\x04 \x01(\t\x12,\n\x08\x63sr_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nnot_before\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\tnot_after\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07subject\x18\x08 \x01(\t\x12\x0e\n\x06issuer\x18\t \x01(\t\x12\x12\n\nrevocation\x18\n \x01(\t\x12\x10\n\x08warnings\x18\x0b \x03(\t\x12\x0f\n\x07\x63\x61llers\x18\x0c \x03(\t\x12\x16\n\x0e\x64isable_reason\x18\r \x01(\t\x12\x11\n\tchain_gap\x18\x0e \x01(\t\x12\x0c\n\x04kind\x18\x0f \x01(\t\x1a\x31\n\x05Place\x12\r\n\x05token\x18\x01 \x01(\t\x12\r\n\x05label\x18\x02 \x01(\t\x12\n\n\x02id\x18\x03 \x01(\x0c\"\x18\n\x16ListManagedKeysRequest\"O\n\x17ListManagedKeysResponse\x12\"\n\x04keys\x18\x01 \x03(\x0b\x32\x14.segel.v1.ManagedKey\x12\x10\n\x08warnings\x18\x02 \x03(\t\"L\n\x12GenerateKeyRequest\x12\r\n\x05token\x18\x01 \x01(\t\x12\r\n\x05label\x18\x02 \x01(\t\x12\x0c\n\x04kind\x18\x03 \x01(\t\x12\n\n\x02id\x18\x04 \x01(\x0c\">\n\x10\x43reateCsrRequest\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x0f\n\x07subject\x18\x02 \x01(\t\x12\x0c\n\x04like\x18\x03 \x01(\x0c\"1\n\x11\x43reateCsrResponse\x12\x0b\n\x03pem\x18\x01 \x01(\t\x12\x0f\n\x07subject\x18\x02 \x01(\t\"F\n\x18ImportCertificateRequest\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x12\x0b\n\x03key\x18\x02 \x01(\t\x12\x0f\n\x07\x64ry_run\x18\x03 \x01(\x08\"`\n\x19ImportCertificateResponse\x12!\n\x03key\x18\x01 \x01(\x0b\x32\x14.segel.v1.ManagedKey\x12\x0e\n\x06stored\x18\x02 \x03(\t\x12\x10\n\x08warnings\x18\x03 \x03(\t\"0\n\x11\x44isableKeyRequest\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"}\n\x12ListAllJobsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12#\n\x06states\x18\x03 \x03(\x0e\x32\x13.segel.v1.Job.State\x12\x0e\n\x06\x63\x61ller\x18\x04 \x01(\t\x12\x0b\n\x03key\x18\x05 \x01(\t\"K\n\x13ListAllJobsResponse\x12\x1b\n\x04jobs\x18\x01 \x03(\x0b\x32\r.segel.v1.Job\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x1f\n\x0fPauseJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\" \n\x10ResumeJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"3\n\x13\x43\x61ncelAnyJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t2\xa4\x08\n\nTokenAdmin\x12@\n\rActivateToken\x12\x1e.segel.v1.ActivateTokenRequest\x1a\x0f.segel.v1.Token\x12\x44\n\x0f\x44\x65\x61\x63tivateToken\x12 .segel.v1.DeactivateTokenRequest\x1a\x0f.segel.v1.Token\x12\x44\n\tChangePin\x12\x1a.segel.v1.ChangePinRequest\x1a\x1b.segel.v1.ChangePinResponse\x12\x44\n\x0fQuarantineToken\x12 .segel.v1.QuarantineTokenRequest\x1a\x0f.segel.v1.Token\x12>\n\x0cReleaseToken\x12\x1d.segel.v1.ReleaseTokenRequest\x1a\x0f.segel.v1.Token\x12J\n\x0bListObjects\x12\x1c.segel.v1.ListObjectsRequest\x1a\x1d.segel.v1.ListObjectsResponse\x12V\n\x0fListManagedKeys\x12 .segel.v1.ListManagedKeysRequest\x1a!.segel.v1.ListManagedKeysResponse\x12\x41\n\x0bGenerateKey\x12\x1c.segel.v1.GenerateKeyRequest\x1a\x14.segel.v1.ManagedKey\x12\x44\n\tCreateCsr\x12\x1a.segel.v1.CreateCsrRequest\x1a\x1b.segel.v1.CreateCsrResponse\x12\\\n\x11ImportCertificate\x12\".segel.v1.ImportCertificateRequest\x1a#.segel.v1.ImportCertificateResponse\x12?\n\nDisableKey\x12\x1b.segel.v1.DisableKeyRequest\x1a\x14.segel.v1.ManagedKey\x12J\n\x0bListAllJobs\x12\x1c.segel.v1.ListAllJobsRequest\x1a\x1d.segel.v1.ListAllJobsResponse\x12\x34\n\x08PauseJob\x12\x19.segel.v1.PauseJobRequest\x1a\r.segel.v1.Job\x12\x36\n\tResumeJob\x12\x1a.segel.v1.ResumeJobRequest\x1a\r.segel.v1.Job\x12<\n\x0c\x43\x61ncelAnyJob\x12\x1d.segel.v1.CancelAnyJobRequest\x1a\r.segel.v1.Jobb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -60,35 +60,35 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TOKENOBJECT']._serialized_start=674
   _globals['_TOKENOBJECT']._serialized_end=801
   _globals['_MANAGEDKEY']._serialized_start=804
-  _globals['_MANAGEDKEY']._serialized_end=1239
-  _globals['_MANAGEDKEY_PLACE']._serialized_start=1190
-  _globals['_MANAGEDKEY_PLACE']._serialized_end=1239
-  _globals['_LISTMANAGEDKEYSREQUEST']._serialized_start=1241
-  _globals['_LISTMANAGEDKEYSREQUEST']._serialized_end=1265
-  _globals['_LISTMANAGEDKEYSRESPONSE']._serialized_start=1267
-  _globals['_LISTMANAGEDKEYSRESPONSE']._serialized_end=1346
-  _globals['_GENERATEKEYREQUEST']._serialized_start=1348
-  _globals['_GENERATEKEYREQUEST']._serialized_end=1424
-  _globals['_CREATECSRREQUEST']._serialized_start=1426
-  _globals['_CREATECSRREQUEST']._serialized_end=1488
-  _globals['_CREATECSRRESPONSE']._serialized_start=1490
-  _globals['_CREATECSRRESPONSE']._serialized_end=1539
-  _globals['_IMPORTCERTIFICATEREQUEST']._serialized_start=1541
-  _globals['_IMPORTCERTIFICATEREQUEST']._serialized_end=1611
-  _globals['_IMPORTCERTIFICATERESPONSE']._serialized_start=1613
-  _globals['_IMPORTCERTIFICATERESPONSE']._serialized_end=1709
-  _globals['_DISABLEKEYREQUEST']._serialized_start=1711
-  _globals['_DISABLEKEYREQUEST']._serialized_end=1759
-  _globals['_LISTALLJOBSREQUEST']._serialized_start=1761
-  _globals['_LISTALLJOBSREQUEST']._serialized_end=1886
-  _globals['_LISTALLJOBSRESPONSE']._serialized_start=1888
-  _globals['_LISTALLJOBSRESPONSE']._serialized_end=1963
-  _globals['_PAUSEJOBREQUEST']._serialized_start=1965
-  _globals['_PAUSEJOBREQUEST']._serialized_end=1996
-  _globals['_RESUMEJOBREQUEST']._serialized_start=1998
-  _globals['_RESUMEJOBREQUEST']._serialized_end=2030
-  _globals['_CANCELANYJOBREQUEST']._serialized_start=2032
-  _globals['_CANCELANYJOBREQUEST']._serialized_end=2083
-  _globals['_TOKENADMIN']._serialized_start=2086
-  _globals['_TOKENADMIN']._serialized_end=3146
+  _globals['_MANAGEDKEY']._serialized_end=1296
+  _globals['_MANAGEDKEY_PLACE']._serialized_start=1247
+  _globals['_MANAGEDKEY_PLACE']._serialized_end=1296
+  _globals['_LISTMANAGEDKEYSREQUEST']._serialized_start=1298
+  _globals['_LISTMANAGEDKEYSREQUEST']._serialized_end=1322
+  _globals['_LISTMANAGEDKEYSRESPONSE']._serialized_start=1324
+  _globals['_LISTMANAGEDKEYSRESPONSE']._serialized_end=1403
+  _globals['_GENERATEKEYREQUEST']._serialized_start=1405
+  _globals['_GENERATEKEYREQUEST']._serialized_end=1481
+  _globals['_CREATECSRREQUEST']._serialized_start=1483
+  _globals['_CREATECSRREQUEST']._serialized_end=1545
+  _globals['_CREATECSRRESPONSE']._serialized_start=1547
+  _globals['_CREATECSRRESPONSE']._serialized_end=1596
+  _globals['_IMPORTCERTIFICATEREQUEST']._serialized_start=1598
+  _globals['_IMPORTCERTIFICATEREQUEST']._serialized_end=1668
+  _globals['_IMPORTCERTIFICATERESPONSE']._serialized_start=1670
+  _globals['_IMPORTCERTIFICATERESPONSE']._serialized_end=1766
+  _globals['_DISABLEKEYREQUEST']._serialized_start=1768
+  _globals['_DISABLEKEYREQUEST']._serialized_end=1816
+  _globals['_LISTALLJOBSREQUEST']._serialized_start=1818
+  _globals['_LISTALLJOBSREQUEST']._serialized_end=1943
+  _globals['_LISTALLJOBSRESPONSE']._serialized_start=1945
+  _globals['_LISTALLJOBSRESPONSE']._serialized_end=2020
+  _globals['_PAUSEJOBREQUEST']._serialized_start=2022
+  _globals['_PAUSEJOBREQUEST']._serialized_end=2053
+  _globals['_RESUMEJOBREQUEST']._serialized_start=2055
+  _globals['_RESUMEJOBREQUEST']._serialized_end=2087
+  _globals['_CANCELANYJOBREQUEST']._serialized_start=2089
+  _globals['_CANCELANYJOBREQUEST']._serialized_end=2140
+  _globals['_TOKENADMIN']._serialized_start=2143
+  _globals['_TOKENADMIN']._serialized_end=3203
 # @@protoc_insertion_point(module_scope)

@@ -336,6 +336,9 @@ class ManagedKey(_message.Message):
     REVOCATION_FIELD_NUMBER: _builtins.int
     WARNINGS_FIELD_NUMBER: _builtins.int
     CALLERS_FIELD_NUMBER: _builtins.int
+    DISABLE_REASON_FIELD_NUMBER: _builtins.int
+    CHAIN_GAP_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
     disabled_by: _builtins.str
     """Output only. Who disabled it."""
     subject: _builtins.str
@@ -344,6 +347,14 @@ class ManagedKey(_message.Message):
     """Output only. The certificate's issuer, RFC 4514."""
     revocation: _builtins.str
     """Output only. Good, revoked or unknown, when it was last asked; empty if it never was."""
+    disable_reason: _builtins.str
+    """Output only. Why it was disabled, as whoever did it said; empty if it is enabled."""
+    chain_gap: _builtins.str
+    """Output only. Which certificate is missing in its chain, and where it can be had: a sentence, which is among the warnings
+    too. Empty if none is.
+    """
+    kind: _builtins.str
+    """Output only. For people, for example RSA-2048 or P-256; empty if segel does not sign with such keys."""
     @_builtins.property
     def key(self) -> _resources_pb2.Key:
         """Output only. The key as callers see it, with all its aliases and all that it can do."""
@@ -391,10 +402,13 @@ class ManagedKey(_message.Message):
         revocation: _builtins.str = ...,
         warnings: _abc.Iterable[_builtins.str] | None = ...,
         callers: _abc.Iterable[_builtins.str] | None = ...,
+        disable_reason: _builtins.str = ...,
+        chain_gap: _builtins.str = ...,
+        kind: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["csr_time", b"csr_time", "disable_time", b"disable_time", "key", b"key", "not_after", b"not_after", "not_before", b"not_before"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["callers", b"callers", "csr_time", b"csr_time", "disable_time", b"disable_time", "disabled_by", b"disabled_by", "issuer", b"issuer", "key", b"key", "not_after", b"not_after", "not_before", b"not_before", "places", b"places", "revocation", b"revocation", "subject", b"subject", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["callers", b"callers", "chain_gap", b"chain_gap", "csr_time", b"csr_time", "disable_reason", b"disable_reason", "disable_time", b"disable_time", "disabled_by", b"disabled_by", "issuer", b"issuer", "key", b"key", "kind", b"kind", "not_after", b"not_after", "not_before", b"not_before", "places", b"places", "revocation", b"revocation", "subject", b"subject", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -99,14 +99,26 @@ def _put_aside(database: Path) -> Path:
     """A second name for the old database: so there is one at every moment, whatever happens."""
     with contextlib.suppress(apsw.Error), contextlib.closing(apsw.Connection(str(database))) as old:
         old.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
-    aside = database.with_name(f"{database.name}.{time.strftime('%Y%m%dT%H%M%S')}")
-    os.link(database, aside)
+    aside = _linked(database, f"{database.name}.{time.strftime('%Y%m%dT%H%M%S')}")
     wal = database.with_name(database.name + "-wal")
     if wal.exists() and wal.stat().st_size:  # a damaged one: it could not be copied into its database
         shutil.copy2(wal, aside.with_name(aside.name + "-wal"))
     for ending in ("-wal", "-shm"):
         database.with_name(database.name + ending).unlink(missing_ok=True)
     return aside
+
+
+def _linked(database: Path, name: str) -> Path:
+    """Under this name, or one that nothing has yet: another restore may have been in the same second."""
+    aside, number = database.with_name(name), 1
+    while True:
+        try:
+            os.link(database, aside)
+        except FileExistsError:
+            number += 1
+            aside = database.with_name(f"{name}.{number}")
+        else:
+            return aside
 
 
 def _sync(folder: Path) -> None:

@@ -14,12 +14,13 @@ from segeld.model.job import Job, JobSpec
 from segeld.model.job_state import FINAL, MOVES, JobState
 from segeld.model.kind import Kind
 from segeld.model.names import JobName, KeyName
+from segeld.model.person import Person
 from segeld.model.priority import Priority
 
 _COLUMNS: Final = (
     "name, caller, request_id, key, algorithm, encoding, priority, labels, deadline, retention, approval, state, towards,"
     " reason, count, signed, failed, read, chain, items_hash, created, sealed, started, ended, expires,"
-    " paused, decided_by, decided"
+    " paused, decided_by, decided, created_by, created_with"
 )
 _CHANGING: Final = (
     "state",
@@ -39,10 +40,11 @@ _CHANGING: Final = (
     "decided_by",
     "decided",
 )
-_LATER: Final = 3
-"""Columns of version 3, the last ones: rows from before have nothing there, and a checksum over the others."""
+_LATER: Final = (2, 3)
+"""Columns of version 4, the last ones, and of version 3, those before: rows of an older version have nothing there, and a
+checksum over the others."""
 _SELECT: Final = f"SELECT id, {_COLUMNS}, checksum FROM job"  # noqa: S608  # names of columns
-_INSERT: Final = f"INSERT INTO job (id, {_COLUMNS}, checksum) VALUES ({', '.join('?' * 30)})"  # noqa: S608  # as above
+_INSERT: Final = f"INSERT INTO job (id, {_COLUMNS}, checksum) VALUES ({', '.join('?' * 32)})"  # noqa: S608  # as above
 _UPDATE: Final = f"UPDATE job SET {', '.join(f'{name} = ?' for name in _CHANGING)}, checksum = ? WHERE id = ?"  # noqa: S608
 
 
@@ -132,12 +134,15 @@ def insert(db: apsw.Connection, row: JobRow) -> None:
 def update(db: apsw.Connection, row: JobRow) -> None:
     """Writes all that can change of a job."""
     values = _values(row)
-    db.execute(_UPDATE, (*values[11:20], *values[21:], _checksum(row.job.id, values), row.job.id))
+    db.execute(_UPDATE, (*values[11:20], *values[21:28], _checksum(row.job.id, values), row.job.id))
 
 
 def _checksum(job: int, values: tuple[Any, ...]) -> int:
-    later = values[-_LATER:]
-    return checksum_of(job, values if any(value is not None for value in later) else values[:-_LATER])
+    for later in _LATER:
+        if any(value is not None for value in values[-later:]):
+            break
+        values = values[:-later]
+    return checksum_of(job, values)
 
 
 def _values(row: JobRow) -> tuple[Any, ...]:
@@ -171,6 +176,8 @@ def _values(row: JobRow) -> tuple[Any, ...]:
         1 if job.state is JobState.PAUSED else None,
         job.decided_by or None,
         _time(job.decided),
+        spec.created_by.identity if spec.created_by else None,
+        spec.created_by.fingerprint if spec.created_by else None,
     )
 
 
@@ -186,7 +193,7 @@ def _row(columns: tuple[Any, ...]) -> JobRow:
     (
         name, caller, request_id, key, algorithm, encoding, priority, labels, deadline, retention, approval, state,
         towards, reason, count, signed, failed, read, chain, items_hash, created, sealed, started, ended, expires,
-        paused, decided_by, decided,
+        paused, decided_by, decided, created_by, created_with,
     ) = values  # fmt: skip
     spec = JobSpec(
         caller,
@@ -197,6 +204,7 @@ def _row(columns: tuple[Any, ...]) -> JobRow:
         deadline,
         retention,
         bool(approval),
+        None if created_by is None else Person(caller, created_by, created_with),
     )
     job = Job(
         number, JobName(name), spec, JobState.PAUSED if paused else JobState(state), reason, count, signed, failed,

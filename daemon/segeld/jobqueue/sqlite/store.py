@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Self
 
 import apsw
+import structlog
 
 from segeld.audit.leaf import AnyLeaf, Commitments
 from segeld.jobqueue.claims import Claim, Claimed, ItemOutcome, Settled
@@ -19,6 +20,7 @@ from segeld.jobqueue.sqlite import (
     leaf_rows,
     overseeing,
     reading,
+    record_seal,
     setting_rows,
     settling,
     steering,
@@ -29,6 +31,7 @@ from segeld.jobqueue.sqlite.desk import Desk
 from segeld.jobqueue.sqlite.lock import Lock
 from segeld.jobqueue.sqlite.place import Place
 from segeld.jobqueue.sqlite.reader import Reader
+from segeld.jobqueue.sqlite.record_seal import RecordSeal
 from segeld.jobqueue.sqlite.trouble import Told, Trouble
 from segeld.jobqueue.sqlite.writer import Writer
 from segeld.jobqueue.store import Block, Page, Upkeep
@@ -38,8 +41,7 @@ from segeld.model.names import JobName, KeyName
 
 FILE = "segel.db"
 """Its name in the state_dir."""
-_RECORD = "record:"
-"""What the names of officers' records begin with, so that they are never those of the database's own values."""
+_log = structlog.get_logger(__name__)
 _SLICES = 256
 """Transactions of one round of upkeep."""
 
@@ -55,8 +57,11 @@ class SqliteStore:
         told: Told,
         open_lifetime: float,
         vfs: str | None,
+        seal: RecordSeal | None,
     ) -> None:
         self._open_lifetime = open_lifetime
+        self._seal = seal
+        self._marking = asyncio.Lock()
         self._lock = lock
         self.barred: Callable[[], Fault | None] = lambda: None
         """Why nothing may be claimed though it could be; asked before each claim."""
@@ -80,18 +85,20 @@ class SqliteStore:
         told: Callable[[str | None], None] = lambda _: None,
         open_lifetime: float = 86_400.0,
         vfs: str | None = None,
+        seal: RecordSeal | None = None,
     ) -> Self:
         """Opens the database, or makes it; its folder is there.
 
         :param told: called in the event loop when there is trouble, with its text, and with None when it is over.
         :param open_lifetime: seconds after which a job that was not sealed expires.
         :param vfs: SQLite's way to the disk, for tests.
+        :param seal: over officers' records; None: nobody notices what others write into the file.
         :raises DatabaseRefused: an OSError that says what to do: in use, damaged, or too new.
         """
         loop = asyncio.get_running_loop()
         lock = await _locked(path, vfs)
         try:
-            store = cls(path, lock, commitments, partial(_tell, loop, told), open_lifetime, vfs)
+            store = cls(path, lock, commitments, partial(_tell, loop, told), open_lifetime, vfs, seal)
         except BaseException:
             lock.release()
             raise
@@ -274,17 +281,48 @@ class SqliteStore:
         await self._writing.ask(lambda db: setting_rows.write(db, name, value))
 
     async def records(self, prefix: str) -> dict[str, bytes]:
-        found = await self._reading.ask(lambda db: setting_rows.read_all(db, _RECORD + prefix))
-        return {name.removeprefix(_RECORD): value for name, value in found.items()}
+        found = await self._reading.ask(lambda db: setting_rows.read_all(db, record_seal.PREFIX + prefix))
+        return {name.removeprefix(record_seal.PREFIX): value for name, value in found.items()}
 
     async def keep(self, writes: Mapping[str, bytes | None], leaf: AnyLeaf) -> int:
-        named = {_RECORD + name: value for name, value in writes.items()}
+        named = {record_seal.PREFIX + name: value for name, value in writes.items()}
 
-        def work(db: apsw.Connection) -> int:
+        def work(db: apsw.Connection) -> tuple[int, int | None]:
+            count = None if self._seal is None else self._seal.changed(db, named)
             setting_rows.write_all(db, named)
-            return leaf_rows.append(db, leaf)
+            return leaf_rows.append(db, leaf), count
 
-        return await self._writing.ask(work)
+        index, count = await self._writing.ask(work)
+        if count is not None:
+            await self._mark(count)
+        return index
+
+    async def check_records(self) -> str:
+        """What is wrong with the records under the seal; empty if they are what was kept, or there is no seal."""
+        if (seal := self._seal) is None:
+            return ""
+        why, count = await self._writing.ask(lambda db: (seal.check(db), seal.count(db)))
+        if not why:
+            await self._mark(count)
+        return why
+
+    async def judge_records(self, seal: RecordSeal) -> str:
+        """The same under another seal; writes nothing."""
+        return await self._reading.ask(seal.judge)
+
+    async def renew_seal(self) -> None:
+        """Seals the records as they are."""
+        if (seal := self._seal) is not None:
+            await self._writing.ask(seal.renew)
+
+    async def _mark(self, count: int) -> None:
+        assert self._seal is not None
+        async with self._marking:
+            try:
+                await asyncio.to_thread(self._seal.mark, count)
+            except OSError as error:
+                # The records are kept; only a return to those before would not be noticed.
+                _log.error("the mark of the records cannot be written", why=str(error))
 
     async def aclose(self) -> None:
         await self._reading.aclose()
