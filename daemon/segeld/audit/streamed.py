@@ -3,7 +3,7 @@
 from typing import Final
 
 from segeld.audit.checkpoint import Checkpoint
-from segeld.audit.frontier import Frontier
+from segeld.audit.edge import Edge
 from segeld.audit.leaf import AnyLeaf
 from segeld.audit.meaning import Meaning
 from segeld.audit.merkle import leaf_hash
@@ -15,11 +15,11 @@ _NOT_COMPARED: Final = "the salt is on the daemon's machine: whether what was si
 
 
 class Streamed:
-    """`take` each leaf, from the first on, up to the checkpoint's size; then `finish`."""
+    """`take` each leaf up to the checkpoint's size, from the first on, or from where `begin` says; then `finish`."""
 
     def __init__(self, note: bytes, verifier: Verifier) -> None:
         self._report = Report(verifier.name)
-        self._tree = Frontier()
+        self._tree = Edge()
         self._meaning = Meaning(self._report, None, _not_kept)
         try:
             checkpoint = Checkpoint.open(note, verifier)
@@ -32,6 +32,15 @@ class Streamed:
     def size(self) -> int:
         """Leaves that are to come; 0 if the checkpoint is not this key's."""
         return self._report.size
+
+    def begin(self, edge: Edge) -> None:
+        """Leaves that were archived are not to be had: their hashes are.
+
+        :param edge: before the first leaf that comes. The root shows at the end whether it is right.
+        """
+        self._tree = edge
+        if edge.size:
+            self._report.away = [(0, edge.size - 1)]
 
     def take(self, index: int, leaf: bytes) -> None:
         """:raises LogUnreadable: if it is not the next one."""

@@ -27,7 +27,7 @@ from segeld.ctl.audit_command import (
 from segeld.ctl.audit_export_records import from_afar, from_files
 from segeld.ctl.audit_find import NOT_VERIFIED
 from segeld.ctl.audit_key import parse_key
-from segeld.ctl.audit_lookup import milliseconds
+from segeld.ctl.audit_lookup import time_span
 from segeld.ctl.audit_remote import is_remote, only_local
 from segeld.model.counts import counted
 
@@ -58,7 +58,7 @@ def export(
     archives: Archives = None,
 ) -> ExitCode:
     """Write a span of the log as JSON lines."""
-    span = milliseconds(since, 0), milliseconds(until, 1 << 63)
+    span = time_span(since, until)
     if output is not None and os.path.lexists(output):
         raise _is_there(output)
     unread: list[int] = []

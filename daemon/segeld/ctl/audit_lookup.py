@@ -92,7 +92,7 @@ def narrowed(
 
     :raises UsageError: if a time is none.
     """
-    first, end = milliseconds(since, 0), milliseconds(until, 1 << 63)
+    first, end = time_span(since, until)
 
     def wanted(intent: "Intent") -> bool:
         return first <= intent.at < end and caller in {None, intent.caller}
@@ -101,6 +101,17 @@ def narrowed(
         return first <= act.at < end and caller in {None, act.who}
 
     return wanted, wanted_act
+
+
+def time_span(since: str | None, until: str | None) -> tuple[int, int]:
+    """Milliseconds since the epoch: the first, and the first that is beyond.
+
+    :raises UsageError: if one is no time, or they are the wrong way round.
+    """
+    first, end = milliseconds(since, 0), milliseconds(until, 1 << 63)
+    if first >= end:
+        raise UsageError(f"nothing is from {since} on and before {until}: give the earlier time first")
+    return first, end
 
 
 def milliseconds(text: str | None, default: int) -> int:

@@ -133,14 +133,21 @@ def leaf_of(proof: bytes, verifier: "Verifier | None") -> "tuple[int, Any]":
 
 
 async def streamed(log: "OfficerLog", verifier: "Verifier", progress: Callable[[int, int], None]) -> "Report":
-    """Verifies every leaf that the daemon has, as they come.
+    """Verifies every leaf that the daemon has, as they come; of those that were archived, their hashes.
 
     :raises SegelError: what the daemon said, or why it cannot be reached any more.
+    :raises BadProof: if what it says of its first leaf is not so.
     """
     from segeld.audit.streamed import Streamed
+    from segeld.ctl.audit_stream import Stream
 
-    check = Streamed((await log.state()).checkpoint, verifier)
-    async for index, leaf in log.entries(0, check.size):
+    note = (await log.state()).checkpoint
+    check = Streamed(note, verifier)
+    if not check.size:
+        return check.finish()
+    edge = await Stream(log, note, verifier).begin()
+    check.begin(edge)
+    async for index, leaf in log.entries(edge.size, check.size - edge.size):
         check.take(index, leaf)
         if index % _SHOWN_EVERY == 0:
             progress(index, check.size)

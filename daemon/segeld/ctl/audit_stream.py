@@ -41,8 +41,7 @@ class Stream:
         size = self.checkpoint.size
         if not size:
             return
-        self.first = await self._first_there()
-        edge = (await self._proof(self.first))[1] if self.first else Edge()
+        edge = await self.begin()
         while edge.size < size:
             part = [one async for one in self._log.entries(edge.size, min(AT_ONCE, size - edge.size))]
             if not part:
@@ -58,6 +57,15 @@ class Stream:
                     f"the leaves that the daemon gave, up to {edge.size - 1}, are not those of the tree"
                 )
             yield part
+
+    async def begin(self) -> Edge:
+        """Before the first leaf that is there.
+
+        :raises SegelError: what the daemon said.
+        :raises BadProof: if it proves nothing.
+        """
+        self.first = await self._first_there()
+        return (await self._proof(self.first))[1] if self.first else Edge()
 
     async def _first_there(self) -> int:
         """Archived are the first files; by halves, for the daemon does not say how many."""

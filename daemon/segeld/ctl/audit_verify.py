@@ -24,7 +24,7 @@ Examples:
   segelctl audit verify --archive /mnt/archive --key audit-2026.pub
   segelctl audit verify --dir /mnt/copy/audit --key segel/1f2e3d4c5b6a7988+9c1d2e3f+AQ… --json
 
-Reads all of the log, and needs neither the daemon nor a network. On a machine that has no log, the daemon is asked for every leaf, and all is computed here; the tiles and files beside them are not looked at then, and leaves that were archived cannot be read. The key must come from elsewhere than the log's folder. Without the salt, the inputs that were signed are not compared with those that were announced.
+Reads all of the log, and needs neither the daemon nor a network. On a machine that has no log, the daemon is asked for every leaf, and all is computed here; the tiles and files beside them are not looked at then, and of leaves that were archived only the hashes. The key must come from elsewhere than the log's folder. Without the salt, the inputs that were signed are not compared with those that were announced.
 
 Ends with 7 if anything is wrong. A warning is not wrong. What was cut off whole, back to an older checkpoint, shows only against a newer checkpoint that you kept: compare the size and the root."""
 

@@ -71,10 +71,10 @@ class KeyStanding:
         """:raises Fault: KEY_NOT_FOUND."""
         record = self._tokens().key(key)
         if record is None:
-            raise Fault(Reason.KEY_NOT_FOUND, self._became_of(key), key=str(key))
+            raise Fault(Reason.KEY_NOT_FOUND, self.became_of(key), key=str(key))
         return record
 
-    def _became_of(self, key: KeyName) -> str:
+    def became_of(self, key: KeyName) -> str:
         """Of one that is on no token."""
         note = self._records[key]
         if note.destroying_at:

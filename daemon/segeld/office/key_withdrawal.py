@@ -77,8 +77,10 @@ class KeyWithdrawal:
         await self._records.change(key, "key enabled", who, changes, **facts)
         self._changed()
 
-    def enabled_before(self, key: KeyName, stamp: int) -> str:
-        """Why a key that was disabled then cannot be enabled; empty if that is so still."""
+    def outdated(self, key: KeyName, stamp: int) -> str:
+        """Why a key that was disabled then cannot be enabled; empty if it can."""
+        if not self._standing.is_there(key):
+            return self._standing.became_of(key)
         note = self._records[key]
         if not note.disabled_at:
             return f"{key} is not disabled any more."
@@ -94,7 +96,7 @@ class KeyWithdrawal:
         note = self._records[key]
         if not note.disabled_at:
             raise Fault(Reason.CHANGE_STATE, f"{key} is not disabled; nothing has to be done.", key=str(key))
-        if stamp and (why := self.enabled_before(key, stamp)):
+        if stamp and (why := self.outdated(key, stamp)):
             text = f"{why.rstrip('.')}. If it is to sign all the same, ask anew: segelctl key enable {key}"
             raise Fault(Reason.CHANGE_STATE, text, key=str(key))
         return note

@@ -14,6 +14,6 @@ def outdated(policy: PolicyDesk, keys: KeyWithdrawal, action: Action) -> str:
         case UnrevokeCaller():
             return policy.shut_out.let_in_before(action.caller, action.revoked)
         case EnableKey():
-            return keys.enabled_before(KeyName.parse(action.key), action.disabled)
+            return keys.outdated(KeyName.parse(action.key), action.disabled)
         case _:
             return ""

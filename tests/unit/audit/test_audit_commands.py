@@ -265,6 +265,7 @@ def test_find_nothing(ask, sealed):
         (("/",), "/ is a folder"),
         (("--job", "x"), "is no job name"),
         (("--since", "yesterday"), "is no time"),
+        (("--since", "2026-11-02", "--until", "2026-11-01"), "give the earlier time first"),
     ],
 )
 def test_find_what(ask, given, text):

@@ -80,6 +80,13 @@ async def doomed(bench) -> KeyBench:
     return bench
 
 
+async def test_a_change_of_a_key_that_is_on_no_token_any_more_is_outdated(doomed):
+    stamp = doomed.desk.withdrawal.require_disabled(NAME).stamp
+    assert doomed.desk.withdrawal.outdated(NAME, stamp) == ""
+    doomed.tokens.there = False
+    assert doomed.desk.withdrawal.outdated(NAME, stamp) == f"No token that was seen holds {NAME}."
+
+
 async def destroy(bench) -> None:
     await DestroyingKey(bench.desk.withdrawal).run(DestroyKey(str(NAME)), "wayan", {}, "made")
 

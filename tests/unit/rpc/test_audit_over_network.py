@@ -293,6 +293,14 @@ async def test_leaves_out_of_order(lying, log):
         await verified(lying, log)
 
 
+async def test_what_was_archived_is_verified_by_its_hashes(away, archived):
+    report = await verified(away, archived)
+    assert (report.problems, report.size, report.away) == ([], 1101, [(0, 767)])
+    assert 0 < report.outcomes < 530
+    code, _, said = await segelctl(away, "verify", "--key", archived.signer.verifier)
+    assert (code, "leaves 0 to 767 were archived and not read" in said) == (0, True)
+
+
 async def test_a_checkpoint_of_another_key(served, growing):
     report = await verified(served, growing[0])
     assert "the checkpoint that the daemon gives" in str(report.problems[0])

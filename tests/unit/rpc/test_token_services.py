@@ -2,8 +2,10 @@
 
 import grpc
 import pytest
+from structlog.testing import capture_logs
 
 from segel.v1 import resources_pb2, token_admin_pb2, tokens_pb2
+from segeld.jobqueue.store_faults import StoreFull
 from segeld.model.faults import Fault, Reason
 from segeld.model.names import TokenName
 from segeld.model.token_state import TokenState
@@ -132,6 +134,25 @@ async def test_a_quarantine_needs_a_reason_that_can_be_kept(daemon, refusal, rea
     refused = await refusal(daemon.admin().QuarantineToken(request))
     assert refused.reason == "FIELD_INVALID"
     assert not daemon.inventory.decided
+
+
+async def test_a_full_disk_keeps_no_token_active(daemon, refusal, monkeypatch):
+    await daemon.start()
+    full = StoreFull()
+
+    async def note(*_, **__):
+        raise full
+
+    monkeypatch.setattr(daemon.acts, "note", note)
+    with capture_logs() as logs:
+        name = "tokens/payroll"
+        await daemon.admin().DeactivateToken(token_admin_pb2.DeactivateTokenRequest(name=name))
+        await daemon.acts.drained()
+    (told,) = [each for each in logs if each["event"] == "a token is deactivated unrecorded"]
+    assert (told["token"], told["who"]) == (name, "siti")
+    assert (
+        await refusal(daemon.admin().ActivateToken(token_admin_pb2.ActivateTokenRequest(name=name)))
+    ).reason == ("STORAGE_FULL")
 
 
 async def test_what_officers_did_not_get_is_recorded_as_that(daemon, refusal):
