@@ -16,7 +16,15 @@ from segeld.app.lookback import look_back, remember_backup
 from segeld.audit import layout
 from segeld.audit.acts import Acts
 from segeld.audit.checkpoint import Checkpoint
-from segeld.audit.identity import FOLDER, LogIncomplete, OwnLog, exposed, nothing_left, open_log
+from segeld.audit.identity import (
+    FOLDER,
+    LogIncomplete,
+    OwnLog,
+    exposed,
+    note_records_sealed,
+    nothing_left,
+    open_log,
+)
 from segeld.audit.leaf import Act
 from segeld.audit.metrics import AuditMetrics
 from segeld.audit.publisher import Publisher
@@ -98,7 +106,7 @@ async def open_storage(
         log.commitments,
         told=told,
         open_lifetime=config.limits.open_job_lifetime,
-        seal=RecordSeal(log.record_key, config.state_dir / MARK),
+        seal=RecordSeal(log.record_key, config.state_dir / MARK, known=log.records_sealed),
     )
     try:
         await office.load(store)
@@ -109,6 +117,8 @@ async def open_storage(
         meddled = await _meddled(store, config.state_dir)
         if meddled:
             unsealed(meddled)
+        elif not log.records_sealed:
+            await asyncio.to_thread(note_records_sealed, config.state_dir)
         publisher = Publisher(store, log, on_trouble=unpublished)
         await publisher.start()
         adoption = Adoption(store, log.origin, waiting, lambda: bool(office.document().later))

@@ -32,6 +32,8 @@ FOLDER: Final = "audit"
 PRIVATE_KEY: Final = "audit.key"
 _RECORD_KEY: Final = "records-of "
 """What a line begins with that `record_keys` reads."""
+_RECORDS_SEALED: Final = "records-sealed"
+"""The line that says that officers' records have had a seal: since then none without it are taken for older ones."""
 _MOST_KEYS: Final = 100
 _SECRET_MODE: Final = 0o600
 _LONGEST: Final = 4096
@@ -54,6 +56,8 @@ class OwnLog:
     """The last checkpoint of the log that this one continues; empty for the first, or if that could not be read."""
     restored: str = ""
     """The log of the database with which this one was begun by a restore; empty if it was not."""
+    records_sealed: bool = False
+    """Whether the database's records were ever under the seal of `record_key`."""
 
     @property
     def origin(self) -> str:
@@ -188,6 +192,16 @@ def record_keys(state_dir: Path) -> dict[str, bytes]:
     return found
 
 
+def note_records_sealed(state_dir: Path) -> None:
+    """For a log of an earlier version, once its records are.
+
+    :raises OSError: if it cannot be written down; all is as it was.
+    """
+    path = state_dir / PRIVATE_KEY
+    files.write(path, path.read_bytes() + f"{_RECORDS_SEALED}\n".encode(), durable=True, mode=_SECRET_MODE)
+    files.sync([state_dir])
+
+
 def _record_keys_after(state_dir: Path) -> str:
     """The same, with the key of the log that ends; as lines."""
     known = record_keys(state_dir)
@@ -254,7 +268,7 @@ def _prepare(state_dir: Path, origin: str | None, previous: str, restored: str) 
     key = Ed25519PrivateKey.generate()
     signer = Signer(origin or f"segel/{secrets.token_hex(8)}", key)
     pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    pem += _record_keys_after(state_dir).encode()
+    pem += f"{_record_keys_after(state_dir)}{_RECORDS_SEALED}\n".encode()
     files.write(state_dir / f"{PRIVATE_KEY}.next", pem, durable=True, mode=_SECRET_MODE)
     files.write(fresh / layout.SALT, secrets.token_bytes(HASH), durable=True, mode=_SECRET_MODE)
     if previous:
@@ -278,7 +292,8 @@ def _load(state_dir: Path, name: str = FOLDER) -> OwnLog:
     folder = state_dir / name
     verifier = _verifier(folder)
     try:
-        key = load_pem_private_key((state_dir / PRIVATE_KEY).read_bytes(), None)
+        pem = (state_dir / PRIVATE_KEY).read_bytes()
+        key = load_pem_private_key(pem, None)
         salt = (folder / layout.SALT).read_bytes()
     except (FileNotFoundError, ValueError) as error:
         raise LogIncomplete(f"The key or the salt of the audit log cannot be used: {error}.") from None
@@ -292,6 +307,7 @@ def _load(state_dir: Path, name: str = FOLDER) -> OwnLog:
         Commitments(salt),
         _text(folder / layout.PREVIOUS),
         _text(folder / layout.RESTORED).strip(),
+        _RECORDS_SEALED.encode() in pem.splitlines(),
     )
 
 

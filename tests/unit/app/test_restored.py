@@ -12,7 +12,7 @@ import apsw
 import pytest
 from prometheus_client import CollectorRegistry
 
-from segeld.app.storage import open_storage
+from segeld.app.storage import MARK, open_storage
 from segeld.audit.leaf import Act, decode
 from segeld.cli import restore as restoring
 from segeld.config import Config
@@ -319,16 +319,24 @@ def lax(kept):
     return policy_kept.Kept("two_person = false\n" + POLICY, kept.at)
 
 
-async def test_a_policy_that_somebody_wrote_into_the_database_signs_nothing(place):
+@pytest.mark.parametrize("unsealed", ["", "as if it were of an earlier version", "and emptied"])
+async def test_a_policy_that_somebody_wrote_into_the_database_signs_nothing(place, unsealed):
     async with place.open():
         assert not place.storage.halted()
     async with place.open():
         assert place.said.get("seal") is None
         assert place.store.barred() is None
     meddle(place, lax)
+    if unsealed:
+        (place.state / MARK).unlink()
+        with apsw.Connection(str(place.state / FILE)) as db:
+            db.execute("DELETE FROM setting WHERE name='records_seal'")
+            if unsealed == "and emptied":
+                db.execute("DELETE FROM setting WHERE name GLOB ?", (PREFIX + "*",))
     for _ in range(2):
         async with place.open():
-            assert "changed, added or removed" in place.said["seal"]
+            told = "they have no seal" if unsealed else "changed, added or removed"
+            assert told in place.said["seal"]
             assert "segeld restore" in place.said["seal"]
             assert place.store.barred().reason is Reason.STORAGE_UNAVAILABLE
             assert place.storage.halted()

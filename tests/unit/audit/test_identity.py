@@ -35,6 +35,21 @@ def test_first_start_and_the_next(state_dir):
     assert again.opened(7).previous == ""
 
 
+def test_that_records_are_sealed_is_written_down_once_and_stays(state_dir):
+    log = open_log(state_dir)
+    assert log.records_sealed
+    key = state_dir / "audit.key"
+    key.write_bytes(b"".join(key.read_bytes().splitlines(keepends=True)[:3]))  # as earlier versions wrote it
+    older = open_log(state_dir)
+    assert not older.records_sealed
+    identity.note_records_sealed(state_dir)
+    assert mode(key) == 0o600
+    again = open_log(state_dir)
+    assert again.records_sealed
+    assert again.signer.verifier == log.signer.verifier
+    assert set_aside(state_dir).records_sealed
+
+
 def test_an_origin_of_ones_own(state_dir):
     assert open_log(state_dir, "jateng.go.id/seal").origin == "jateng.go.id/seal"
     assert open_log(state_dir, "other").origin == "jateng.go.id/seal"

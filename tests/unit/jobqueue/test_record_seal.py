@@ -113,6 +113,25 @@ async def test_records_of_an_earlier_version_are_sealed_once(open_store, opened,
     assert await (await opened()).check_records() != ""
 
 
+async def test_records_without_a_seal_are_not_taken_for_older_ones_where_there_was_one(
+    open_store, opened, written, database, mark
+):
+    put(database, "records_seal", None)
+    mark.unlink()
+    for _ in range(2):
+        store = (await open_store(seal=RecordSeal(KEY, mark, known=True))).store
+        assert await store.check_records() == "they have no seal"
+        await store.aclose()
+    assert await (await opened()).check_records() == ""  # an earlier version's would be
+
+
+async def test_a_new_database_is_sealed_where_all_are(open_store, mark):
+    store = (await open_store(seal=RecordSeal(KEY, mark, known=True))).store
+    assert await store.check_records() == ""
+    await store.keep({"policy": b"strict"}, ACT)
+    assert await store.check_records() == ""
+
+
 async def test_a_mark_that_came_late_or_cannot_be_written_is_no_trouble(opened, written, mark):
     mark.unlink()
     store = await opened()

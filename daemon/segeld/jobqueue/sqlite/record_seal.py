@@ -18,7 +18,7 @@ import msgspec
 
 from segeld.audit import files
 from segeld.jobqueue.codec import Damaged
-from segeld.jobqueue.sqlite import setting_rows
+from segeld.jobqueue.sqlite import leaf_rows, setting_rows
 
 PREFIX: Final = "record:"
 """What the names of officers' records begin with, so that they are never those of the database's own values."""
@@ -38,11 +38,13 @@ class _Seal(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=
 class RecordSeal:
     """`check` and `changed` are for a connection that writes, in a transaction."""
 
-    def __init__(self, key: bytes, mark: Path | None = None) -> None:
+    def __init__(self, key: bytes, mark: Path | None = None, *, known: bool = False) -> None:
         """:param key: 32 octets that are not in the database.
         :param mark: the file that says how many changes there were at least; None: nobody writes that down.
+        :param known: whether there was a seal before, so that its absence says something.
         """
         self._key = key
+        self._known = known
         self._mark = mark
         self._marked = 0
 
@@ -54,7 +56,7 @@ class RecordSeal:
         Records of an earlier version, which knew no seal, are sealed as they are.
         """
         marked = self._read_mark()
-        if marked is None and setting_rows.read(db, _SEAL) is None:
+        if setting_rows.read(db, _SEAL) is None and (_is_new(db) if self._known else marked is None):
             self.renew(db)
         return self.judge(db, at_least=marked or 0)
 
@@ -83,7 +85,7 @@ class RecordSeal:
         """
         seal = self._read(db)
         if seal is None:
-            if setting_rows.read_all(db, PREFIX):
+            if setting_rows.read_all(db, PREFIX) or (self._known and not _is_new(db)):
                 return None
             count, whole = 0, _EMPTY
         elif self._is_right(seal):
@@ -162,6 +164,11 @@ class RecordSeal:
 
     def _marked_by(self, count: int) -> bytes:
         return self._mac(b"mark", b"%20d" % count).hex().encode()
+
+
+def _is_new(db: apsw.Connection) -> bool:
+    """Whether no more than the log's beginning was ever written."""
+    return leaf_rows.count(db) <= 1 and not setting_rows.read_all(db, PREFIX)
 
 
 def _xor(one: bytes, other: bytes) -> bytes:
