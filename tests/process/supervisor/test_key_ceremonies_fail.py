@@ -22,6 +22,7 @@ from segeld.model.faults import Reason
 from segeld.model.secret import Pin
 from segeld.model.token_state import TokenState
 from segeld.office.key_desk import KeyDesk
+from segeld.policy.key_options import KeyOptions
 from segeld.supervisor.ceremonies import DestroyedHalf
 from segeld.supervisor.half import Known
 
@@ -67,7 +68,7 @@ async def test_a_certificate_that_finds_no_room_is_kept_in_the_state_folder_and_
         office = KeyDesk(
             SimpleNamespace(state_dir=faulty.folder / "state"),
             lambda: supervisor,
-            lambda: SimpleNamespace(options_of=lambda key: None),
+            lambda: SimpleNamespace(options_of=lambda key: KeyOptions()),
             lambda: None,
             ceremonies=lambda: supervisor,
         )

@@ -3,7 +3,11 @@
 import contextlib
 
 import pytest
-from asn1crypto import cms, pem
+from asn1crypto import (
+    cms,
+    pem,
+    tsp,  # noqa: F401  # its names are known only if it is there before the first content type is made, for all of the run
+)
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec

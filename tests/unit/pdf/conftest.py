@@ -216,7 +216,11 @@ class FakeClient:
 
     async def __aexit__(self, *_: object) -> None: ...
 
-    async def signer(self, **how: object) -> FakeSigner:
+    async def keys(self) -> tuple[segel.Key, ...]:
+        """Asked for beginnings of names alone, and none is given."""
+        raise AssertionError("a whole name is not looked for")
+
+    async def signer(self, key: str | None = None, **how: object) -> FakeSigner:
         self.asked.append(how)
         return self.signer_there
 
