@@ -10,6 +10,7 @@ from segel.v1 import token_admin_pb2 as pb
 from segel.v1 import tokens_pb2
 from segeld.model.faults import Fault, Reason
 from segeld.rpc.roles import ACTS, ROLES
+from segeld.rpc.to_the_end import ToTheEnd
 
 PAYROLL = "tokens/payroll"
 READING = ("List", "Get", "Read", "Find", "Prove", "Check", "Explain", "Watch", "WhoAmI", "ServerReflection")
@@ -42,10 +43,22 @@ class Held:
 
     def __init__(self, daemon, method, monkeypatch) -> None:
         self.begun, self.go_on, self.ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self.left = asyncio.Event()
+        """The daemon knows that the caller is gone."""
         self.fails: Exception | None = None
         self.pin = None
         self._method = getattr(daemon.inventory, method)
         monkeypatch.setattr(daemon.inventory, method, self.held)
+        bring = ToTheEnd.bring
+
+        async def noticing(acts, act, name):
+            try:
+                return await bring(acts, act, name)
+            except asyncio.CancelledError:
+                self.left.set()
+                raise
+
+        monkeypatch.setattr(ToTheEnd, "bring", noticing)
 
     async def held(self, *args, **kwargs):
         self.pin = next((each for each in args if hasattr(each, "wipe")), None)
@@ -68,6 +81,8 @@ async def leave(daemon, method, held) -> None:
     call.cancel()
     with pytest.raises(asyncio.CancelledError):
         await call
+    async with asyncio.timeout(10):
+        await held.left.wait()
 
 
 async def recorded(daemon, held) -> list[tuple[str, str, str]]:
