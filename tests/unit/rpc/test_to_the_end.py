@@ -76,19 +76,19 @@ async def leave(daemon, method, held) -> None:
     """An officer calls, and goes away when it has begun."""
     name, message, *_ = CALLS[method]
     call = getattr(daemon.admin(), name)(message)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await held.begun.wait()
     call.cancel()
     with pytest.raises(asyncio.CancelledError):
         await call
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await held.left.wait()
 
 
 async def recorded(daemon, held) -> list[tuple[str, str, str]]:
     """What is in the log when the daemon has stopped, which waits for what is under way."""
     held.go_on.set()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await daemon.servers.stop(10)
         await daemon.acts.drained()
     return [(leaf.what, leaf.who, leaf.subject) for leaf in daemon.acts._recorder.leaves]
@@ -186,10 +186,10 @@ async def test_whoever_reads_is_not_waited_for(daemon, monkeypatch):
     held = Held(daemon, "survey", monkeypatch)
     await daemon.start()
     call = daemon.tokens().ListSlots(tokens_pb2.ListSlotsRequest())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await held.begun.wait()
     call.cancel()
     with contextlib.suppress(asyncio.CancelledError, grpc.aio.AioRpcError):
         await call
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await held.ended.wait()
