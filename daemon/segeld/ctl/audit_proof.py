@@ -22,6 +22,7 @@ from segeld.ctl.audit_command import (
 from segeld.ctl.audit_find import NOT_VERIFIED, Digest, File, Signature, nothing
 from segeld.ctl.audit_key import parse_key
 from segeld.ctl.audit_lookup import wanted
+from segeld.ctl.new_file import new_file
 
 PROVE = """\
 Examples:
@@ -88,13 +89,10 @@ def prove(
 
 
 def _write(session: Session, output: Path | None, proof: bytes) -> None:
-    """:raises UsageError: if the file is there already."""
+    """:raises UsageError: if the file is there already, or cannot be made."""
     if output is not None:
-        try:
-            with output.open("xb") as file:
-                file.write(proof)
-        except FileExistsError:
-            raise UsageError(f"{output} is there already; nothing was written") from None
+        with new_file(output) as file:
+            file.write(proof)
     elif not session.json:
         session.output.write(proof)
 
